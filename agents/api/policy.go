@@ -1,0 +1,183 @@
+package api
+
+import "time"
+
+// PolicyState says where a policy stands in its life.
+type PolicyState string
+
+const (
+	// PolicyActive means that the active version is bound and its Analyze runs.
+	PolicyActive PolicyState = "active"
+	// PolicyDisabled means that a person switched it off. It stays stored.
+	PolicyDisabled PolicyState = "disabled"
+	// PolicyWaiting means that it is enabled but may not run: the mode excludes it, or a required metric or
+	// mechanism is missing. Policy.StateReason says which.
+	PolicyWaiting PolicyState = "waiting"
+	// PolicyQuarantined means that it failed too often and no standby version was left.
+	PolicyQuarantined PolicyState = "quarantined"
+)
+
+// Policy is a policy as the daemon runs it.
+type Policy struct {
+	Name        string      `json:"name" example:"load-follower" doc:"Name from the module's manifest."`
+	Enabled     bool        `json:"enabled" doc:"Whether a person wants it to run."`
+	State       PolicyState `json:"state" enum:"active,disabled,waiting,quarantined" doc:"Whether it does run."`
+	StateReason string      `json:"state_reason,omitempty" doc:"Why the state is not active."`
+
+	ActiveVersion  string    `json:"active_version" example:"1.2.0" doc:"Version that decides."`
+	StandbyVersion string    `json:"standby_version,omitempty" doc:"Version that a rollback would activate."`
+	Digest         string    `json:"digest" example:"sha256:9f86d081884c7d65" doc:"Digest of the active module as it was uploaded."`
+	ActivatedAt    time.Time `json:"activated_at,omitzero" doc:"When the active version began to decide."`
+
+	Manifest ManifestSummary `json:"manifest" doc:"What the active version declares."`
+	Grants   []Grant         `json:"grants" doc:"What it asked for and what it got."`
+	Health   PolicyHealth    `json:"health" doc:"Counters since the active version was activated."`
+
+	Versions []PolicyVersion `json:"versions,omitempty" doc:"Stored versions, newest first. Left out of lists."`
+}
+
+// PolicyList is the answer to listing policies, sorted by name.
+type PolicyList struct {
+	Items []Policy `json:"items" doc:"Policies, sorted by name."`
+}
+
+// ManifestSummary is what a module declares about itself, as far as a person needs it.
+type ManifestSummary struct {
+	Name        string `json:"name" doc:"Name of the policy."`
+	Version     string `json:"version" doc:"Version of the policy."`
+	Kind        string `json:"kind" example:"policy" doc:"Policy, adapter or workload."`
+	Layer       string `json:"layer" example:"node" doc:"Layer that it is written for."`
+	Scope       string `json:"scope" example:"node" doc:"Node, or one instance for each application."`
+	ABI         uint32 `json:"abi" example:"1" doc:"Version of the contract between host and guest."`
+	Description string `json:"description,omitempty" doc:"The author's description."`
+
+	Metrics    []ManifestMetric    `json:"metrics" doc:"Metrics that it observes."`
+	Mechanisms []ManifestMechanism `json:"mechanisms" doc:"Mechanisms that it plans for."`
+	Parameters []ManifestParameter `json:"parameters,omitempty" doc:"Values that an operator may set."`
+
+	AnalyzeIntervalMS uint32 `json:"analyze_interval_ms" doc:"Interval at which Analyze runs if nothing wakes it earlier."`
+	UsesML            bool   `json:"uses_ml" doc:"Whether it is off in heuristic mode."`
+	Limits            Limits `json:"limits" doc:"Limits that it asked for; 0 is the daemon's default."`
+	StateSchema       uint32 `json:"state_schema" doc:"Schema of its lasting context."`
+}
+
+// ManifestMetric is a metric that a policy observes.
+type ManifestMetric struct {
+	Name     string            `json:"name,omitempty" example:"node_load1" doc:"Metric name; empty when query is set."`
+	Labels   map[string]string `json:"labels,omitempty" doc:"Labels that a series must have."`
+	Reduce   string            `json:"reduce,omitempty" example:"avg" doc:"How several series become one value; empty is the last."`
+	Query    string            `json:"query,omitempty" doc:"PromQL expression in place of a name."`
+	Unit     string            `json:"unit,omitempty" doc:"Unit that the policy expects."`
+	Required bool              `json:"required" doc:"Whether the policy waits until the metric exists."`
+}
+
+// ManifestMechanism is a mechanism that a policy plans for.
+type ManifestMechanism struct {
+	Name   string   `json:"name" example:"CPUFrequency" doc:"Mechanism."`
+	Verbs  []string `json:"verbs,omitempty" example:"[\"set\"]" doc:"Verbs that it uses."`
+	Knobs  []string `json:"knobs,omitempty" doc:"Patterns of knob names; empty is all."`
+	Reason string   `json:"reason,omitempty" doc:"The author's reason."`
+}
+
+// ManifestParameter is a value that an operator may set without changing the module.
+type ManifestParameter struct {
+	Name        string  `json:"name" doc:"Name of the parameter."`
+	Unit        string  `json:"unit,omitempty" doc:"Unit of the value."`
+	Default     float64 `json:"default" doc:"Value unless an operator sets another."`
+	Min         float64 `json:"min" doc:"Smallest value allowed."`
+	Max         float64 `json:"max" doc:"Largest value allowed."`
+	Description string  `json:"description,omitempty" doc:"What it does."`
+}
+
+// Limits bound one call into a policy.
+type Limits struct {
+	Fuel        uint64 `json:"fuel" doc:"Instructions for each call."`
+	DeadlineMS  uint32 `json:"deadline_ms" doc:"Wall clock for each call."`
+	MemoryBytes uint64 `json:"memory_bytes" doc:"Linear memory."`
+}
+
+// Grant is one permission of a policy. It holds only if all three are true: asked for by the module, allowed by the
+// operator, offered by the node.
+type Grant struct {
+	Mechanism string   `json:"mechanism" example:"CPUFrequency" doc:"Mechanism."`
+	Verbs     []string `json:"verbs,omitempty" doc:"Verbs asked for."`
+	Knobs     []string `json:"knobs,omitempty" doc:"Knob patterns asked for; empty is all."`
+	Asked     bool     `json:"asked" doc:"The module's manifest asks for it."`
+	Allowed   bool     `json:"allowed" doc:"The operator allows it."`
+	Offered   bool     `json:"offered" doc:"This node has the mechanism."`
+	Reason    string   `json:"reason,omitempty" doc:"Why the module asks, or why it was not granted."`
+}
+
+// Granted reports whether the permission holds.
+func (g Grant) Granted() bool { return g.Asked && g.Allowed && g.Offered }
+
+// PolicyHealth is what happened since the active version was activated.
+type PolicyHealth struct {
+	Calls          uint64    `json:"calls" doc:"Calls into the policy."`
+	Failures       uint64    `json:"failures" doc:"Calls that ended in a trap, a limit or an error."`
+	Plans          uint64    `json:"plans" doc:"Plans that it made."`
+	FuelMean       uint64    `json:"fuel_mean" doc:"Mean fuel of a call."`
+	FuelMax        uint64    `json:"fuel_max" doc:"Largest fuel of a call."`
+	LatencyP50US   uint64    `json:"latency_p50_us" doc:"Median latency of a call."`
+	LatencyP99US   uint64    `json:"latency_p99_us" doc:"99th percentile of the latency of a call."`
+	LastDecisionID string    `json:"last_decision_id,omitempty" doc:"Newest decision."`
+	LastError      string    `json:"last_error,omitempty" doc:"Newest failure."`
+	LastErrorCode  string    `json:"last_error_code,omitempty" doc:"Stable code of the newest failure."`
+	LastErrorAt    time.Time `json:"last_error_at,omitzero" doc:"When the newest failure happened."`
+}
+
+// VersionState says what a stored version is for.
+type VersionState string
+
+const (
+	VersionActive      VersionState = "active"
+	VersionStandby     VersionState = "standby"
+	VersionRetired     VersionState = "retired"
+	VersionQuarantined VersionState = "quarantined"
+)
+
+// PolicyVersion is one stored version of a policy.
+type PolicyVersion struct {
+	Version    string       `json:"version" example:"1.2.0" doc:"Version from the manifest."`
+	Digest     string       `json:"digest" doc:"Digest of the module as it was uploaded."`
+	State      VersionState `json:"state" enum:"active,standby,retired,quarantined" doc:"What the version is for."`
+	SizeBytes  int64        `json:"size_bytes" doc:"Size of the module."`
+	UploadedAt time.Time    `json:"uploaded_at" doc:"When it was accepted."`
+	UploadedBy string       `json:"uploaded_by" doc:"Who uploaded it."`
+	Reason     string       `json:"reason,omitempty" doc:"Why it was retired or quarantined."`
+}
+
+// PolicyVersionList is the answer to listing the versions of a policy, newest first.
+type PolicyVersionList struct {
+	Items []PolicyVersion `json:"items" doc:"Versions, newest first."`
+}
+
+// UploadOptions accompany an upload.
+type UploadOptions struct {
+	// DryRun checks everything, golden vectors included, and stores nothing.
+	DryRun bool
+	// Disabled stores the version and leaves the policy switched off if it is new; an existing policy keeps its
+	// switch.
+	Disabled bool
+	// Allow lists the mechanisms that the operator allows. Nil is the daemon's configured default.
+	Allow []string
+	// Parameters sets the operator's values by name. Nil keeps those of the version before.
+	Parameters map[string]float64
+}
+
+// UploadResult says what an upload changed.
+type UploadResult struct {
+	Name      string          `json:"name" doc:"Policy."`
+	Version   string          `json:"version" doc:"Version that was uploaded."`
+	Digest    string          `json:"digest" doc:"Digest of the uploaded bytes."`
+	Accepted  bool            `json:"accepted" doc:"Whether it passed every check. A refusal is a problem document instead."`
+	Activated bool            `json:"activated" doc:"Whether it decides now."`
+	DryRun    bool            `json:"dry_run,omitempty" doc:"Whether nothing was stored."`
+	Unchanged bool            `json:"unchanged,omitempty" doc:"Whether the same bytes were active already."`
+	Replaced  string          `json:"replaced,omitempty" doc:"Version that was active before; it is the standby now."`
+	Reason    string          `json:"reason,omitempty" doc:"Why it was accepted but not activated."`
+	Manifest  ManifestSummary `json:"manifest" doc:"What the module declares."`
+	Grants    []Grant         `json:"grants" doc:"What it asked for and what it got."`
+	Warnings  []string        `json:"warnings,omitempty" doc:"What a person should know and need not act on."`
+	PrepareUS uint64          `json:"prepare_us" doc:"Time for checking, rewriting, compiling and freezing."`
+}
