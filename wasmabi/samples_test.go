@@ -1,0 +1,170 @@
+package wasmabi
+
+import (
+	"math"
+	"reflect"
+)
+
+// codec is one message's pair of functions, with the message as any, so that one table covers them all.
+type codec struct {
+	name   string
+	empty  func() any
+	append func([]byte, any) []byte
+	decode func([]byte, any) error
+}
+
+func codecOf[T any](name string, app func([]byte, *T) []byte, dec func([]byte, *T) error) codec {
+	return codec{
+		name:   name,
+		empty:  func() any { return new(T) },
+		append: func(b []byte, m any) []byte { return app(b, m.(*T)) },
+		decode: func(b []byte, m any) error { return dec(b, m.(*T)) },
+	}
+}
+
+func codecs() []codec {
+	return []codec{
+		codecOf("manifest", func(b []byte, m *Manifest) []byte { return append(b, EncodeManifest(m)...) }, DecodeManifest),
+		codecOf("init", AppendInit, DecodeInit),
+		codecOf("observation", AppendObservation, DecodeObservation),
+		codecOf("analysis", AppendAnalysis, DecodeAnalysis),
+		codecOf("plan", AppendPlan, DecodePlan),
+		codecOf("error", AppendError, DecodeError),
+		codecOf("migrate", AppendMigrate, DecodeMigrate),
+	}
+}
+
+func codecFor(name string) codec {
+	for _, c := range codecs() {
+		if c.name == name {
+			return c
+		}
+	}
+	panic("no codec " + name)
+}
+
+// sample is one message with a name; its codec is found by kind.
+type sample struct {
+	name, kind string
+	message    any
+}
+
+var nan = math.NaN()
+
+func samples() []sample {
+	return []sample{
+		{"manifest-empty", "manifest", &Manifest{}},
+		{"manifest-cpu-boost", "manifest", sampleManifest()},
+		{"init-empty", "init", &Init{}},
+		{"init-cpu-boost", "init", sampleInit()},
+		{"observation-empty", "observation", &Observation{}},
+		{"observation-36", "observation", sampleObservation(36)},
+		{"observation-missing", "observation", &Observation{
+			Seq: 1 << 40, TimeNS: -1, Trigger: TriggerWake,
+			IDs: []uint32{0, 1}, Values: []float64{nan, 0.25}, AgesMS: []uint32{AgeMissing, 120},
+			KnobIDs: []uint32{0}, KnobValues: []float64{3.5e9},
+		}},
+		{"analysis-empty", "analysis", &Analysis{}},
+		{"analysis-plan", "analysis", &Analysis{
+			Seq: 7, Plan: true, NextMS: 500, Why: "node_load1 3.2 is above 2 für 10 s",
+			BoundIDs: []uint32{0, 3}, Above: []float64{0.8, nan}, Below: []float64{nan, 0.3},
+		}},
+		{"plan-empty", "plan", &Plan{}},
+		{"plan-two", "plan", samplePlan()},
+		{"error-retry", "error", &Error{Code: "policy.no-data", Message: "node_load1 is missing", Retryable: true}},
+		{"error-empty", "error", &Error{}},
+		{"migrate-two", "migrate", &Migrate{FromSchema: 2, Context: []byte{1, 2, 3}}},
+		{"migrate-empty", "migrate", &Migrate{}},
+	}
+}
+
+func sampleManifest() *Manifest {
+	return &Manifest{
+		Name: "cpu-boost", Version: "1.2.0", Kind: KindPolicy, Layer: LayerNode, Scope: ScopeNode, ABI: Version,
+		Description: "Raises the frequency limit while the node is busy.",
+		Metrics: []MetricRequest{
+			{Name: "node_load1", Required: true},
+			{Name: "app_latency_seconds", Labels: []Label{{"app", "shop"}, {"quantile", "0.99"}}, Reduce: ReduceMax, Unit: "s"},
+			{Name: "busy", Query: "1 - avg(rate(node_cpu_seconds_total{mode=\"idle\"}[10s]))", Unit: "ratio"},
+		},
+		Mechanisms: []MechanismRequest{{
+			Name: "CPUFrequency", Verbs: []string{VerbNameSet, VerbNameReset}, Knobs: []string{"*/max_frequency"},
+			Reason: "raise and lower the limit",
+		}},
+		Wake:              []Wake{{Metric: 0, Above: 2, Below: nan}, {Metric: 1, Above: 0.1, Below: 0.02}},
+		AnalyzeIntervalMS: 4000, UsesML: true,
+		Limits:      Limits{Fuel: 5_000_000, DeadlineMS: 20, MemoryBytes: 16 << 20, RequestWindow: 65536, ResponseWindow: 65536},
+		StateSchema: 3, MigratesFrom: []uint32{1, 2},
+		Parameters: []Parameter{
+			{Name: "high", Default: 0.8, Unit: "ratio", Min: 0, Max: 1, Description: "busy from here"},
+			{Name: "calm", Default: 65504, Unit: "s", Min: 5.960464477539063e-8, Max: nan},
+		},
+		Vectors: []Vector{{Op: OpHealth}, {Op: OpAnalyze, Request: []byte{0x88}, Response: []byte{0x87, 0}}},
+	}
+}
+
+func sampleInit() *Init {
+	return &Init{
+		Policy: "cpu-boost", Version: "1.2.0", Scope: ScopeNode, Asset: "node-7", Layer: LayerNode,
+		Features: []string{"wake-bounds"},
+		Metrics: []MetricInfo{
+			{Name: "node_load1"},
+			{Name: "app_latency_seconds", Labels: []Label{{"app", "shop"}}, Unit: "s"},
+		},
+		Mechanisms: []string{"CPUFrequency"},
+		Knobs: []KnobInfo{
+			{Name: "policy0/max_frequency", Unit: "Hz", Kind: KnobNumber, Min: 8e8, Max: 3.5e9, Step: 1e5, Table: []float64{8e8, 3.5e9}},
+			{Name: "policy0/governor", Kind: KnobChoice, Min: nan, Max: nan, Step: nan, Choices: []string{"performance", "powersave"}},
+		},
+		Parameters: []float64{0.8, 30}, Context: []byte{0xa0}, ContextSchema: 3,
+	}
+}
+
+func sampleObservation(n int) *Observation {
+	m := &Observation{Seq: 42, TimeNS: 1_700_000_000_123_456_789, Trigger: TriggerPeriodic}
+	for i := range n {
+		m.IDs = append(m.IDs, uint32(i))
+		m.Values = append(m.Values, float64(i)*1.25)
+		m.AgesMS = append(m.AgesMS, uint32(i*10))
+	}
+	m.KnobIDs, m.KnobValues = []uint32{0, 1}, []float64{1.2e9, 2}
+	return m
+}
+
+func samplePlan() *Plan {
+	return &Plan{
+		Seq: 42, Why: "busy 0.93 is above 0.8",
+		Mechanisms: []uint32{0, 1}, Verbs: []uint32{VerbSet, VerbReset}, Knobs: []uint32{0, AllKnobs},
+		Values: []float64{3.5e9, 0}, LeaseMS: []uint32{30_000, 0},
+	}
+}
+
+// same is reflect.DeepEqual, with NaN equal to NaN and an empty slice equal to none.
+func same(a, b any) bool { return sameValue(reflect.ValueOf(a), reflect.ValueOf(b)) }
+
+func sameValue(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Pointer:
+		return sameValue(a.Elem(), b.Elem())
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !sameValue(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice:
+		if a.Len() != b.Len() {
+			return false
+		}
+		for i := range a.Len() {
+			if !sameValue(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Float64:
+		return a.Float() == b.Float() || a.Float() != a.Float() && b.Float() != b.Float()
+	}
+	return a.Equal(b)
+}
