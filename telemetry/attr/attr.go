@@ -1,0 +1,62 @@
+// Package attr names what Edgehold measures: metrics, their labels, span names and attributes, as
+// constants in one place. It holds names only, no code that measures.
+package attr
+
+// Labels of our own metrics, and attributes of our spans.
+const (
+	Policy    = "policy"    // name of a policy
+	Version   = "version"   // of a policy
+	Asset     = "asset"     // what a policy manages: the node or an application
+	Mechanism = "mechanism" // name of a mechanism
+	Knob      = "knob"
+	Decision  = "decision" // id of a decision
+	Outcome   = "outcome"
+	Trigger   = "trigger" // why an Analyze ran: periodic, wake, manual
+	Source    = "source"  // a source of telemetry
+	Reason    = "reason"
+	Signal    = "signal" // of OTLP: metrics
+	Transport = "transport"
+)
+
+// Host metrics that are ours; the others have the names of the Prometheus node exporter.
+const (
+	// NodeCPUUtilisation is the busy share of all CPUs since the sample before, 0 to 1.
+	NodeCPUUtilisation = "node_cpu_utilisation_ratio"
+	// NodeCPUUtilisationPerCPU is the same for each CPU, by label cpu.
+	NodeCPUUtilisationPerCPU = "node_cpu_utilisation_per_cpu_ratio"
+	// NodeMemoryUtilisation is 1 - MemAvailable/MemTotal.
+	NodeMemoryUtilisation = "node_memory_utilisation_ratio"
+)
+
+// Telemetry about telemetry.
+const (
+	SourceDuration = "edgehold_source_duration_seconds"    // of the last collection
+	SourceCPU      = "edgehold_source_cpu_seconds_total"   // spent collecting
+	SourceInterval = "edgehold_source_interval_seconds"    // in force now
+	SourceRuns     = "edgehold_source_collections_total"   // collections
+	SourceErrors   = "edgehold_source_errors_total"        // collections that failed, in part or whole
+	SourceSamples  = "edgehold_source_samples_total"       // samples delivered
+	RingSeries     = "edgehold_ring_series"                // held now
+	RingBytes      = "edgehold_ring_bytes"                 // of encoded samples
+	RingSamples    = "edgehold_ring_samples_total"         // appended
+	RingDropped    = "edgehold_ring_dropped_total"         // samples, by reason
+	RingEvicted    = "edgehold_ring_evicted_series_total"  // idle for a whole window
+	RingSqueezed   = "edgehold_ring_squeezed_chunks_total" // given up for the bound on bytes
+	RingSelections = "edgehold_ring_selections"            // open now
+	RingCrossings  = "edgehold_ring_crossings_total"       // reported by watches
+	RingQueries    = "edgehold_ring_queries_total"         // by outcome
+	OTLPRequests   = "edgehold_otlp_requests_total"        // by transport and outcome
+	OTLPPoints     = "edgehold_otlp_points_total"          // by outcome
+	OTLPClients    = "edgehold_otlp_clients"               // known now
+	SpansEnded     = "edgehold_spans_total"                // ended
+)
+
+// Names of the spans of the loop.
+const (
+	SpanEpisode = "mape.episode"
+	SpanObserve = "mape.observe"
+	SpanAnalyze = "mape.analyze"
+	SpanPlan    = "mape.plan"
+	SpanExecute = "mape.execute"
+	SpanApply   = "mechanism.apply"
+)
