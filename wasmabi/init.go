@@ -16,10 +16,29 @@ type Init struct {
 	Metrics    []MetricInfo // a metric's id is its index
 	Mechanisms []string     // granted; a mechanism's id is its index
 	Knobs      []KnobInfo   // granted; a knob's id is its index
-	Parameters []float64    // in the manifest's order; the operator's values or the defaults
+
+	// The operator's values, or the defaults, in the manifest's order, and their names.
+	Parameters     []float64
+	ParameterNames []string
 
 	Context       []byte // what the last instance handed out with OpSnapshot; empty at the first start
 	ContextSchema uint32
+}
+
+// NewInit returns the part of an Init that follows from the manifest alone: identity, metrics, parameters at their
+// defaults, and the schema. The host adds the asset, the granted mechanisms and knobs, and the context.
+func NewInit(m *Manifest) *Init {
+	i := &Init{
+		Policy: m.Name, Version: m.Version, Scope: m.Scope, Layer: m.Layer, ContextSchema: m.StateSchema,
+	}
+	for _, r := range m.Metrics {
+		i.Metrics = append(i.Metrics, MetricInfo{Name: r.Name, Labels: r.Labels, Unit: r.Unit})
+	}
+	for _, p := range m.Parameters {
+		i.Parameters = append(i.Parameters, p.Default)
+		i.ParameterNames = append(i.ParameterNames, p.Name)
+	}
+	return i
 }
 
 // MetricInfo describes one metric of the observations.
@@ -56,6 +75,7 @@ func AppendInit(dst []byte, m *Init) []byte {
 	f.texts("mechanisms", m.Mechanisms)
 	f.floats("parameters", m.Parameters)
 	f.uint("context_schema", uint64(m.ContextSchema))
+	f.texts("parameter_names", m.ParameterNames)
 	return f.close()
 }
 

@@ -10,6 +10,9 @@ func DecodeInit(b []byte, m *Init) error {
 	for k := r.keys(); k.next(); {
 		m.decodeField(&r, k.key)
 	}
+	if len(m.ParameterNames) != len(m.Parameters) {
+		r.fail("parameters and their names differ in number")
+	}
 	return r.finish()
 }
 
@@ -39,6 +42,8 @@ func (m *Init) decodeField(r *reader, key string) {
 		m.Parameters = r.float64s(m.Parameters, MaxParameters)
 	case "context_schema":
 		m.ContextSchema = r.uint32()
+	case "parameter_names":
+		m.ParameterNames = r.texts(m.ParameterNames, MaxParameters, MaxName)
 	default:
 		r.skip(0)
 	}

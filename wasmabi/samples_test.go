@@ -116,7 +116,7 @@ func sampleInit() *Init {
 			{Name: "policy0/max_frequency", Unit: "Hz", Kind: KnobNumber, Min: 8e8, Max: 3.5e9, Step: 1e5, Table: []float64{8e8, 3.5e9}},
 			{Name: "policy0/governor", Kind: KnobChoice, Min: nan, Max: nan, Step: nan, Choices: []string{"performance", "powersave"}},
 		},
-		Parameters: []float64{0.8, 30}, Context: []byte{0xa0}, ContextSchema: 3,
+		Parameters: []float64{0.8, 30}, ParameterNames: []string{"high", "calm"}, Context: []byte{0xa0}, ContextSchema: 3,
 	}
 }
 
