@@ -1,0 +1,84 @@
+//go:build linux
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// PStates is the file in an [X86] machine's folder that holds a byte for every performance state the kernel has chosen.
+const PStates = "pstates"
+
+// X86 is a machine of two processors whose performance states the ACPI table in the source file table describes. The driver
+// acpi-cpufreq takes it for a Pentium M with them in hardware.
+func X86(ctx context.Context, dir, table string) (Board, error) {
+	if err := run(ctx, dir, nil, "iasl", "-p", filepath.Join(dir, "pstates"), table); err != nil {
+		return Board{}, err
+	}
+	return Board{
+		Program: "qemu-system-x86_64",
+		Console: "ttyS0",
+		Args: []string{
+			"-accel", "tcg,thread=multi", "-machine", "q35", "-smp", "2",
+			"-cpu", "max,vendor=GenuineIntel,family=6,model=13",
+			"-acpitable", "file=pstates.aml",
+			"-chardev", "file,id=pstates,path=" + PStates, "-device", "isa-debugcon,iobase=0x502,chardev=pstates",
+		},
+	}, nil
+}
+
+// ARM is a machine of two Cortex-A53 processors with the operating points that the device tree source file points adds.
+func ARM(ctx context.Context, dir, points string) (Board, error) {
+	const program = "qemu-system-aarch64"
+	args := []string{"-accel", "tcg,thread=multi", "-cpu", "cortex-a53", "-smp", "2"}
+	dump := append([]string{"-machine", "virt,dumpdtb=board.dtb", "-nodefaults", "-display", "none", "-m", memory}, args...)
+	if err := run(ctx, dir, nil, program, dump...); err != nil {
+		return Board{}, err
+	}
+	if err := run(ctx, dir, nil, "dtc", "-q", "-I", "dtb", "-O", "dts", "-o", "board.dts", "board.dtb"); err != nil {
+		return Board{}, err
+	}
+	if err := compileTree(ctx, dir, "board.dts", points); err != nil {
+		return Board{}, err
+	}
+	return Board{
+		Program: program,
+		Console: "ttyAMA0",
+		Args:    append([]string{"-machine", "virt", "-dtb", "machine.dtb"}, args...),
+	}, nil
+}
+
+// compileTree compiles the board's tree with the operating points after it; the compiler merges nodes of the same name.
+func compileTree(ctx context.Context, dir, board, points string) error {
+	tree, err := os.Open(filepath.Join(dir, board))
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	more, err := os.Open(points)
+	if err != nil {
+		return err
+	}
+	defer more.Close()
+	return run(ctx, dir, io.MultiReader(tree, more), "dtc", "-q", "-I", "dts", "-O", "dtb", "-o", "machine.dtb", "-")
+}
+
+// run runs a tool in dir. A tool that is not there is [Missing].
+func run(ctx context.Context, dir string, input io.Reader, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Stdin = dir, input
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return &Missing{program, err}
+	}
+	if err != nil {
+		return fmt.Errorf("run %s: %w: %s", program, err, out)
+	}
+	return nil
+}
