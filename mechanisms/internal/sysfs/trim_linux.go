@@ -1,0 +1,17 @@
+package sysfs
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// trim cuts the rest of a longer old value off in a tree of plain files. In sysfs a write replaces the value, and
+// truncating is neither needed nor harmless to assume.
+func trim(f *os.File, size int64) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err == nil && st.Type == unix.SYSFS_MAGIC {
+		return nil
+	}
+	return f.Truncate(size)
+}

@@ -1,0 +1,286 @@
+package mechanisms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is what a [Supervisor] is made of. Only Dir is needed.
+type Config struct {
+	Dir      string   // state folder: journal, leases, audit; for this supervisor alone
+	Envelope Envelope // the operator's bounds; zero = what the hardware offers
+	BootID   string   // empty = read from /proc
+	Clock    Clock    // nil = SystemClock
+	Logger   *slog.Logger
+
+	DefaultLease time.Duration // for commands that name none; 0 = 2 minutes
+	MaxLease     time.Duration // longer ones are shortened; 0 = 24 hours
+	DriftEvery   time.Duration // how often held knobs are compared; 0 = 10 s, negative = never
+	LockPatience time.Duration // how long to wait for another process to give the folder back; 0 = 5 s
+	AuditBytes   int64         // size at which the audit rotates, two files are kept; 0 = 8 MiB
+	Exit         ExitPolicy    // what Close does, and the guard after a crash; empty = revert
+	HandsOff     string        // path of the operator's stop file; empty = hands-off in Dir
+	Observe      func(Event)   // called for each event, under the lock: must be quick and not call back; may be nil
+}
+
+// ExitPolicy says what becomes of held knobs when the process ends.
+type ExitPolicy string
+
+// The exit policies.
+const (
+	ExitRevert ExitPolicy = "revert" // old values at once
+	ExitKeep   ExitPolicy = "keep"   // each lease runs to its deadline, so that a restart goes unnoticed
+)
+
+func (c *Config) setDefaults() {
+	setDefault(&c.DefaultLease, 2*time.Minute)
+	setDefault(&c.MaxLease, 24*time.Hour)
+	setDefault(&c.DriftEvery, 10*time.Second)
+	setDefault(&c.LockPatience, 5*time.Second)
+	setDefault(&c.AuditBytes, 8<<20)
+	setDefault(&c.Exit, ExitRevert)
+	setDefault(&c.HandsOff, filepath.Join(c.Dir, "hands-off"))
+	if c.Clock == nil {
+		c.Clock = SystemClock{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(Event) {}
+	}
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(why string) {
+		errs = append(errs, &Error{Code: CodeConfig, Op: "configure mechanisms", Why: why, Hint: "correct the configuration"})
+	}
+	if c.Dir == "" {
+		bad("no state folder is named")
+	}
+	if c.DefaultLease < 0 || c.MaxLease < 0 {
+		bad("a lease can't be negative")
+	}
+	if c.MaxLease > 0 && c.DefaultLease > c.MaxLease {
+		bad("the default lease is longer than the longest")
+	}
+	if !slices.Contains([]ExitPolicy{"", ExitRevert, ExitKeep}, c.Exit) {
+		bad(fmt.Sprintf("%q is no exit policy; use revert or keep", c.Exit))
+	}
+	return errors.Join(append(errs, c.Envelope.Validate())...)
+}
+
+// Supervisor is the one writer of all knobs on a machine. Its methods may be called from several goroutines.
+//
+// Life cycle: [NewSupervisor] takes the state folder; [Supervisor.Register] adds a driver and settles what an
+// earlier process has left; [Supervisor.Run] ends leases and watches for drift until its context is done;
+// [Supervisor.Close] follows the exit policy and gives the folder back.
+type Supervisor struct {
+	cfg   Config
+	lock  *os.File // held as long as we are the writer; nil for a reader (see Overdue)
+	kick  chan struct{}
+	probe func(string)
+
+	mu      sync.Mutex
+	drives  []*drive
+	journal journal
+	leases  leases
+	pacer   pacer
+	audit   audit
+	stopped string // why nothing may be written; empty = it may
+	closed  bool
+}
+
+// drive is a registered driver with what the supervisor remembers about it.
+type drive struct {
+	Driver
+	desc   Description
+	knobs  map[string]Knob
+	listed time.Duration // uptime when knobs was read
+	stale  bool
+
+	pending []string // what tellPending has told
+}
+
+// knobsFresh is how long a list of knobs is believed. What changes in between is found by reading back.
+const knobsFresh = 2 * time.Second
+
+// NewSupervisor takes the state folder and reads what an earlier process has left there. It writes to no knob.
+func NewSupervisor(c Config) (*Supervisor, error) {
+	s, err := newSupervisor(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.takeFolder(); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		s.lock.Close()
+		return nil, err
+	}
+	s.record(Event{Kind: EventStarted, Reason: fmt.Sprintf("%d old values and %d leases found", len(s.journal.entries), len(s.leases.List))})
+	return s, nil
+}
+
+func newSupervisor(c Config) (*Supervisor, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.setDefaults()
+	if c.BootID == "" {
+		id, err := BootID("/")
+		if err != nil {
+			return nil, err
+		}
+		c.BootID = id
+	}
+	s := &Supervisor{cfg: c, kick: make(chan struct{}, 1), probe: func(string) {}}
+	s.journal = journal{dir: c.Dir, bootID: c.BootID, now: c.Clock.Now, probe: func(at string) { s.probe(at) }}
+	s.audit = audit{dir: c.Dir, maxBytes: c.AuditBytes, now: c.Clock.Now}
+	return s, nil
+}
+
+func (s *Supervisor) takeFolder() error {
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
+		return &Error{Code: CodeJournal, Op: "create state folder " + s.cfg.Dir, Why: "the system refuses", Hint: "choose a folder that this user may write", Err: err}
+	}
+	f, err := lockPatiently(filepath.Join(s.cfg.Dir, "lock"), s.cfg.LockPatience)
+	if err != nil {
+		return &Error{Code: CodeBusy, Op: "take state folder " + s.cfg.Dir, Why: "it can't be locked", Hint: "another daemon, or its guard, is at work there: stop it or wait", Err: err}
+	}
+	s.lock = f
+	return nil
+}
+
+func (s *Supervisor) load() error {
+	ls, notes, err := s.journal.load()
+	for _, n := range notes {
+		s.record(Event{Kind: n.kind, Reason: n.reason})
+		s.cfg.Logger.Warn("state folder", "finding", n.kind, "reason", n.reason)
+	}
+	if err != nil {
+		return &Error{Code: CodeJournal, Op: "read state folder " + s.cfg.Dir, Why: "it can't be read", Hint: "check the disk and the permissions", Err: err}
+	}
+	s.leases = ls
+	return nil
+}
+
+// record gives an event to the audit and the observer. An audit that can't be written is logged and stops nothing:
+// a knob that can't be put back because the disk is full would be worse.
+func (s *Supervisor) record(e Event) {
+	e.Time = s.cfg.Clock.Now()
+	if err := s.audit.append(&e); err != nil {
+		s.cfg.Logger.Error("audit", "error", err)
+	}
+	s.cfg.Observe(e)
+}
+
+// drive finds a registered driver by name or alias.
+func (s *Supervisor) drive(name string) (*drive, error) {
+	var names []string
+	for _, d := range s.drives {
+		if d.desc.Name == name || slices.Contains(d.desc.Aliases, name) {
+			return d, nil
+		}
+		names = append(names, d.desc.Name)
+	}
+	return nil, &Error{Code: CodeUnknown, Op: fmt.Sprintf("find mechanism %q", name), Why: "this machine has none of that name", Hint: "there are: " + orElse(strings.Join(names, ", "), "none")}
+}
+
+// refresh lists the driver's knobs if what is known of them is old.
+func (s *Supervisor) refresh(ctx context.Context, d *drive) error {
+	now := s.cfg.Clock.Uptime()
+	if d.knobs != nil && !d.stale && now-d.listed < knobsFresh {
+		return nil
+	}
+	list, err := d.Knobs(ctx)
+	if err != nil {
+		return &Error{Code: CodeDriver, Op: "list the knobs of " + d.desc.Name, Why: "the driver can't", Hint: "run edgehold doctor", Err: err}
+	}
+	d.knobs = make(map[string]Knob, len(list))
+	for _, k := range list {
+		d.knobs[k.Name] = k
+	}
+	d.listed, d.stale = now, false
+	return nil
+}
+
+// Describe returns the registered mechanisms.
+func (s *Supervisor) Describe() []Description {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Description, len(s.drives))
+	for i, d := range s.drives {
+		out[i] = d.desc
+	}
+	return out
+}
+
+// Mechanism returns the registered mechanism of that name or alias. It also is an [Optioner], [Reverter] and [Simulator].
+func (s *Supervisor) Mechanism(name string) (*Supervised, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.drive(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Supervised{s: s, desc: d.desc}, nil
+}
+
+// Supervised is a driver's [Mechanism]: each call goes through the supervisor.
+type Supervised struct {
+	s    *Supervisor
+	desc Description
+}
+
+var _ interface {
+	Mechanism
+	Optioner
+	Reverter
+	Simulator
+} = (*Supervised)(nil)
+
+// Describe returns the driver's description.
+func (m *Supervised) Describe() Description { return m.desc }
+
+// Apply is [Supervisor.Apply] for this mechanism.
+func (m *Supervised) Apply(ctx context.Context, c Command) (Result, error) {
+	c.Mechanism = m.desc.Name
+	return m.s.Apply(ctx, c)
+}
+
+// Simulate is [Supervisor.Simulate] for this mechanism.
+func (m *Supervised) Simulate(ctx context.Context, c Command) (Result, error) {
+	c.Mechanism = m.desc.Name
+	return m.s.Simulate(ctx, c)
+}
+
+// State is [Supervisor.State] for this mechanism.
+func (m *Supervised) State(ctx context.Context) (State, error) { return m.s.State(ctx, m.desc.Name) }
+
+// Options is [Supervisor.Options] for this mechanism.
+func (m *Supervised) Options(ctx context.Context) ([]Knob, error) {
+	return m.s.Options(ctx, m.desc.Name)
+}
+
+// Revert is [Supervisor.Revert].
+func (m *Supervised) Revert(ctx context.Context, id LeaseID) (Result, error) {
+	return m.s.Revert(ctx, id)
+}
