@@ -53,10 +53,12 @@ type ManifestSummary struct {
 
 	Metrics    []ManifestMetric    `json:"metrics" doc:"Metrics that it observes."`
 	Mechanisms []ManifestMechanism `json:"mechanisms" doc:"Mechanisms that it plans for."`
+	Wake       []ManifestWake      `json:"wake,omitempty" doc:"Bounds that wake Analyze at once."`
 	Parameters []ManifestParameter `json:"parameters,omitempty" doc:"Values that an operator may set."`
 
 	AnalyzeIntervalMS uint32 `json:"analyze_interval_ms" doc:"Interval at which Analyze runs if nothing wakes it earlier."`
 	UsesML            bool   `json:"uses_ml" doc:"Whether it is off in heuristic mode."`
+	Vectors           int    `json:"vectors" doc:"Golden calls that every upload runs."`
 	Limits            Limits `json:"limits" doc:"Limits that it asked for; 0 is the daemon's default."`
 	StateSchema       uint32 `json:"state_schema" doc:"Schema of its lasting context."`
 }
@@ -71,6 +73,13 @@ type ManifestMetric struct {
 	Required bool              `json:"required" doc:"Whether the policy waits until the metric exists."`
 }
 
+// ManifestWake is a bound that wakes Analyze as soon as the metric crosses it.
+type ManifestWake struct {
+	Metric string   `json:"metric" doc:"Metric."`
+	Above  *float64 `json:"above,omitempty" doc:"Bound upwards."`
+	Below  *float64 `json:"below,omitempty" doc:"Bound downwards."`
+}
+
 // ManifestMechanism is a mechanism that a policy plans for.
 type ManifestMechanism struct {
 	Name   string   `json:"name" example:"CPUFrequency" doc:"Mechanism."`
@@ -81,12 +90,12 @@ type ManifestMechanism struct {
 
 // ManifestParameter is a value that an operator may set without changing the module.
 type ManifestParameter struct {
-	Name        string  `json:"name" doc:"Name of the parameter."`
-	Unit        string  `json:"unit,omitempty" doc:"Unit of the value."`
-	Default     float64 `json:"default" doc:"Value unless an operator sets another."`
-	Min         float64 `json:"min" doc:"Smallest value allowed."`
-	Max         float64 `json:"max" doc:"Largest value allowed."`
-	Description string  `json:"description,omitempty" doc:"What it does."`
+	Name        string   `json:"name" doc:"Name of the parameter."`
+	Unit        string   `json:"unit,omitempty" doc:"Unit of the value."`
+	Default     float64  `json:"default" doc:"Value unless an operator sets another."`
+	Min         *float64 `json:"min,omitempty" doc:"Smallest value allowed."`
+	Max         *float64 `json:"max,omitempty" doc:"Largest value allowed."`
+	Description string   `json:"description,omitempty" doc:"What it does."`
 }
 
 // Limits bound one call into a policy.

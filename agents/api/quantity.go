@@ -112,10 +112,10 @@ func splitQuantity(text string) (number, suffix string) {
 
 // baseUnit takes the prefix off a unit.
 func baseUnit(suffix string) (unit string, exponent int) {
-	suffix = strings.Replace(strings.Replace(suffix, "µ", "u", 1), "μ", "u", 1)
+	plain := strings.NewReplacer("µ", "u", "μ", "u").Replace(suffix)
 	for unit, prefixes := range scalable {
 		for _, p := range prefixes {
-			if p.symbol+unit == suffix {
+			if p.symbol+unit == plain {
 				return unit, p.exponent
 			}
 		}
@@ -132,4 +132,17 @@ func shift(number string, exponent int) string {
 
 func isBad(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar
+}
+
+// FormatBytes prints a size with a binary prefix, as in "4 MiB".
+func FormatBytes(size int64) string {
+	const step = 1024
+	if size < step {
+		return strconv.FormatInt(size, 10) + " B"
+	}
+	value, prefixes := float64(size)/step, "KMGTPE"
+	for value >= step && len(prefixes) > 1 {
+		value, prefixes = value/step, prefixes[1:]
+	}
+	return strconv.FormatFloat(math.Round(value*10)/10, 'f', -1, 64) + " " + prefixes[:1] + "iB"
 }
