@@ -31,7 +31,9 @@ var imports = []struct {
 	{"agents", nil},
 	{"agents/state", nil},
 	{"agents/decision", []string{"agents", "agents/state"}},
-	{"agents/apiserver", []string{"agents/api", "telemetry/attr"}},
+	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token", "telemetry/attr"}},
+	{"agents/apiserver/token", []string{"agents/api"}},
+	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node", []string{
@@ -47,7 +49,7 @@ var imports = []struct {
 	{"cmd/internal/cli", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins/...", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "plugins/...", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "plugins/...", "wasmabi",
 	}},
 	{"cmd/...", []string{"..."}},
 }
