@@ -1,7 +1,6 @@
 package wasmabi
 
 import (
-	"encoding/binary"
 	"math"
 	"unicode/utf8"
 	"unsafe"
@@ -69,11 +68,11 @@ func (r *reader) longHead(info byte) uint64 {
 	case 24:
 		v, least = uint64(rest[0]), 24
 	case 25:
-		v, least = uint64(binary.BigEndian.Uint16(rest)), 1<<8
+		v, least = uint64(big16(rest)), 1<<8
 	case 26:
-		v, least = uint64(binary.BigEndian.Uint32(rest)), 1<<16
+		v, least = uint64(big32(rest)), 1<<16
 	default:
-		v, least = binary.BigEndian.Uint64(rest), 1<<32
+		v, least = big64(rest), 1<<32
 	}
 	if v < least {
 		r.fail("number is not in its shortest form")
@@ -157,11 +156,11 @@ func (r *reader) float() float64 {
 	size := 0
 	switch {
 	case len(rest) >= 3 && rest[0] == float16Head:
-		v, size = unhalf(binary.BigEndian.Uint16(rest[1:])), 3
+		v, size = unhalf(big16(rest[1:])), 3
 	case len(rest) >= 5 && rest[0] == float32Head:
-		v, size = float64(math.Float32frombits(binary.BigEndian.Uint32(rest[1:]))), 5
+		v, size = float64(math.Float32frombits(big32(rest[1:]))), 5
 	case len(rest) >= 9 && rest[0] == float64Head:
-		v, size = math.Float64frombits(binary.BigEndian.Uint64(rest[1:])), 9
+		v, size = math.Float64frombits(big64(rest[1:])), 9
 	default:
 		r.fail("expected a float")
 		return 0

@@ -1,7 +1,5 @@
 package wasmabi
 
-import "encoding/binary"
-
 // WindowSize is the size in bytes of the record at the address that [ExportWindow] returns.
 const WindowSize = 16
 
@@ -17,11 +15,10 @@ func ParseWindow(b []byte) (Window, bool) {
 	if len(b) < WindowSize {
 		return Window{}, false
 	}
-	le := binary.LittleEndian
 	return Window{
-		RequestPtr:  le.Uint32(b),
-		RequestCap:  le.Uint32(b[4:]),
-		ResponsePtr: le.Uint32(b[8:]),
-		ResponseCap: le.Uint32(b[12:]),
+		RequestPtr:  little32(b),
+		RequestCap:  little32(b[4:]),
+		ResponsePtr: little32(b[8:]),
+		ResponseCap: little32(b[12:]),
 	}, true
 }

@@ -1,7 +1,6 @@
 package wasmabi
 
 import (
-	"encoding/binary"
 	"math"
 )
 
@@ -35,9 +34,9 @@ func appendHead(b []byte, major byte, v uint64) []byte {
 	case v < 1<<16:
 		return append(b, major|25, byte(v>>8), byte(v))
 	case v < 1<<32:
-		return binary.BigEndian.AppendUint32(append(b, major|26), uint32(v))
+		return appendBig32(append(b, major|26), uint32(v))
 	}
-	return binary.BigEndian.AppendUint64(append(b, major|27), v)
+	return appendBig64(append(b, major|27), v)
 }
 
 func appendUint(b []byte, v uint64) []byte { return appendHead(b, majorUint, v) }
@@ -68,12 +67,12 @@ func appendBool(b []byte, v bool) []byte {
 func appendFloat(b []byte, v float64) []byte {
 	f := float32(v)
 	if float64(f) != v {
-		return binary.BigEndian.AppendUint64(append(b, float64Head), math.Float64bits(v))
+		return appendBig64(append(b, float64Head), math.Float64bits(v))
 	}
 	if h, ok := half(f); ok {
-		return binary.BigEndian.AppendUint16(append(b, float16Head), h)
+		return appendBig16(append(b, float16Head), h)
 	}
-	return binary.BigEndian.AppendUint32(append(b, float32Head), math.Float32bits(f))
+	return appendBig32(append(b, float32Head), math.Float32bits(f))
 }
 
 // fields writes a map whose fields are left out when empty. A map has fewer than 24 fields, so its head is one byte
