@@ -1,0 +1,157 @@
+package decision
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/state"
+)
+
+// Log is the decision log. It implements agents.Log and agents.Recovery. Its
+// methods may be called from any goroutine.
+type Log struct {
+	db *state.DB
+	o  Options
+
+	mu      sync.Mutex
+	newest  map[agents.Key]agents.Decision // of each loop, kept or not
+	samples map[sampleKey]sample
+	counts  map[countKey]*count // not yet written
+	inserts map[Class]int       // since the class was last trimmed
+}
+
+// Open returns the log that lives in db.
+func Open(ctx context.Context, db *state.DB, o Options) (*Log, error) {
+	if err := db.Migrate(ctx, "decision", schema); err != nil {
+		return nil, fmt.Errorf("open the decision log: %w", err)
+	}
+	return &Log{
+		db: db, o: o.withDefaults(), newest: make(map[agents.Key]agents.Decision),
+		samples: make(map[sampleKey]sample), counts: make(map[countKey]*count), inserts: make(map[Class]int),
+	}, nil
+}
+
+var schema = []string{`
+CREATE TABLE decisions (
+	seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+	id      TEXT NOT NULL UNIQUE,
+	time    INTEGER NOT NULL,
+	policy  TEXT NOT NULL,
+	asset   TEXT NOT NULL,
+	outcome TEXT NOT NULL,
+	class   TEXT NOT NULL,
+	bytes   INTEGER NOT NULL,
+	body    BLOB NOT NULL,
+	record  BLOB
+) STRICT;
+CREATE INDEX decisions_class ON decisions (class, seq, bytes);
+CREATE INDEX decisions_policy ON decisions (policy, seq);
+CREATE INDEX decisions_open ON decisions (seq) WHERE outcome = 'open';
+CREATE TABLE decision_knobs (
+	mechanism TEXT NOT NULL,
+	knob      TEXT NOT NULL,
+	seq       INTEGER NOT NULL REFERENCES decisions(seq) ON DELETE CASCADE,
+	PRIMARY KEY (mechanism, knob, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX decision_knobs_seq ON decision_knobs (seq);
+CREATE TABLE decision_counts (
+	policy  TEXT NOT NULL,
+	asset   TEXT NOT NULL,
+	version TEXT NOT NULL,
+	hour    INTEGER NOT NULL,
+	runs    INTEGER NOT NULL,
+	fuel    INTEGER NOT NULL,
+	PRIMARY KEY (policy, asset, version, hour)
+) STRICT, WITHOUT ROWID;
+`}
+
+// Begin makes decisions durable before they are acted on, in one transaction.
+func (l *Log) Begin(ctx context.Context, ds ...agents.Decision) error {
+	rows, err := encodeAll(ds)
+	if err != nil {
+		return err
+	}
+	err = l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, r := range rows {
+			if err := l.insert(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return state.Explain("write down what is about to be done", err)
+	}
+	l.remember(ds...)
+	return nil
+}
+
+// Finish records the final form of a decision that was begun.
+func (l *Log) Finish(ctx context.Context, d agents.Decision) error {
+	r, err := encode(d)
+	if err != nil {
+		return err
+	}
+	l.remember(d)
+	err = l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE decisions SET outcome = ?, class = ?, bytes = ?, body = ? WHERE id = ?`,
+			r.outcome, r.class, r.bytes, r.body, r.id)
+		return err
+	})
+	return state.Explain("record the outcome of decision "+d.ID, err)
+}
+
+// Note keeps a decision that nobody acted on, or counts it if it is dull and
+// like others. It does not wait for the disk.
+func (l *Log) Note(d agents.Decision) {
+	l.remember(d)
+	if classOf(d.Outcome) == Dull && !l.sampled(d) {
+		return
+	}
+	r, err := encode(d)
+	if err != nil {
+		l.o.Logger.Error("decision is not kept", "decision", d.ID, "error", err)
+		return
+	}
+	l.db.Later(func(ctx context.Context, tx *sql.Tx) error { return l.insert(ctx, tx, r) })
+}
+
+// Unfinished returns the decisions that were begun and never finished.
+func (l *Log) Unfinished(ctx context.Context) (ds []agents.Decision, err error) {
+	page, err := l.query(ctx, `SELECT seq, body FROM decisions WHERE outcome = 'open' ORDER BY seq`)
+	for _, r := range page {
+		ds = append(ds, r.decision)
+	}
+	return ds, state.Explain("find unfinished decisions", err)
+}
+
+func (l *Log) remember(ds ...agents.Decision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range ds {
+		l.newest[d.Key] = d
+	}
+}
+
+func (l *Log) insert(ctx context.Context, tx *sql.Tx, r row) error {
+	x, err := tx.ExecContext(ctx, `INSERT INTO decisions (id, time, policy, asset, outcome, class, bytes, body, record)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.id, r.time, r.policy, r.asset, r.outcome, r.class, r.bytes, r.body, r.record)
+	if err != nil {
+		return err
+	}
+	seq, err := x.LastInsertId()
+	if err != nil {
+		return err
+	}
+	for _, k := range r.knobs {
+		_, err := tx.ExecContext(ctx, `INSERT INTO decision_knobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			k.mechanism, k.knob, seq)
+		if err != nil {
+			return err
+		}
+	}
+	return l.trimSometimes(ctx, tx, r.class)
+}

@@ -1,0 +1,212 @@
+package agents
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// pass runs one episode and sees its plan through. The decision is returned in
+// its final form.
+func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
+	start := time.Now()
+	ctx, span := l.e.c.Tracer.Start(ctx, "mape", slog.String("policy", l.b.Key.Policy), slog.String("asset", string(l.b.Key.Asset)))
+	d := l.newDecision(t, span.TraceID())
+	d.Phases.Wait = start.Sub(since)
+	l.schedule(start, 0)
+	err := l.episode(ctx, &d)
+	switch {
+	case ctx.Err() != nil: // going, or unbound: not the policy's fault
+		d.Outcome, d.Reason = Discarded, "the loop was stopped in the middle of the episode"
+	case err != nil:
+		d.Outcome = Failed
+		l.failed(ctx, start, &d)
+		l.e.c.Log.Note(d)
+	default:
+		l.failures, l.faults = 0, 0
+		l.follow(start, d.Verdict)
+		l.conclude(ctx, &d)
+	}
+	span.End(err, slog.String("decision", d.ID), slog.String("outcome", string(d.Outcome)))
+	l.publish(&d)
+	return d
+}
+
+func (l *loop) newDecision(t Trigger, trace string) Decision {
+	if trace == "" {
+		trace = newTraceID()
+	}
+	l.seq++
+	return Decision{
+		ID: newID(), TraceID: trace, Key: l.b.Key, Version: l.b.Version, Module: l.b.Module, Priority: l.b.Priority,
+		Mode: l.mode, Time: l.e.c.Now(), Seq: l.seq, Trigger: t, Outcome: Open,
+	}
+}
+
+// schedule makes the next periodic episode due: an interval after start, never
+// in a burst after a stall.
+func (l *loop) schedule(start time.Time, next time.Duration) {
+	if next > 0 {
+		l.interval = l.e.interval(next)
+	}
+	l.periodicAt = time.Time{}
+	if l.interval > 0 {
+		l.periodicAt = start.Add(l.interval)
+	}
+}
+
+// follow takes over what a verdict asks of the loop.
+func (l *loop) follow(start time.Time, v Verdict) {
+	l.schedule(start, v.Next)
+	if v.Bounds != nil && !slices.EqualFunc(v.Bounds, l.bounds, Bound.same) {
+		l.bounds = v.Bounds
+		l.watch()
+	}
+}
+
+// episode observes and runs the policy, filling in d. Whatever fails is in
+// d.Failure too.
+func (l *loop) episode(ctx context.Context, d *Decision) error {
+	var err error
+	step := func(phase string, took *time.Duration, f func(context.Context) error) bool {
+		if err != nil {
+			return false
+		}
+		began := time.Now()
+		ctx, span := l.e.c.Tracer.Start(ctx, phase)
+		err = f(ctx)
+		*took = time.Since(began)
+		span.End(err)
+		if err != nil {
+			d.Failure = failure(phase, err)
+		}
+		return err == nil
+	}
+	step("observe", &d.Phases.Observe, func(ctx context.Context) (e error) {
+		d.Observation, e = l.e.c.Sensor.Observe(ctx, l.b.Key)
+		return e
+	})
+	var ep Episode
+	if !step("begin", &d.Phases.Begin, func(ctx context.Context) (e error) {
+		ep, e = l.b.Policy.Begin(ctx, l.input(*d))
+		return e
+	}) {
+		return err
+	}
+	step("analyze", &d.Phases.Analyze, func(ctx context.Context) (e error) {
+		d.Verdict, e = ep.Analyze(ctx)
+		d.Verdict.Why = clip(d.Verdict.Why, maxWhyBytes)
+		return e
+	})
+	if d.Verdict.Plan {
+		step("plan", &d.Phases.Plan, func(ctx context.Context) error { return l.plan(ctx, ep, d) })
+	}
+	l.end(ctx, ep, d, &err)
+	return err
+}
+
+// plan asks for the plan and refuses one that mechanisms must never see. The
+// refused plan stays in the decision.
+func (l *loop) plan(ctx context.Context, ep Episode, d *Decision) error {
+	p, err := ep.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	p.Why = clip(p.Why, maxWhyBytes)
+	if len(p.Actions) > l.e.c.MaxActions {
+		d.Plan = &Plan{Why: p.Why, Actions: p.Actions[:l.e.c.MaxActions], Atomic: p.Atomic}
+	} else {
+		d.Plan = &p
+	}
+	return l.b.check(p, l.e.c.MaxActions)
+}
+
+// end ends the episode whatever happened before. The context of an episode that
+// failed is thrown away.
+func (l *loop) end(ctx context.Context, ep Episode, d *Decision, err *error) {
+	began := time.Now()
+	trace, endErr := ep.End(context.WithoutCancel(ctx))
+	d.Phases.End = time.Since(began)
+	d.Fuel, d.Record = trace.Fuel, trace.Record
+	if endErr != nil && *err == nil {
+		*err = endErr
+		d.Failure = failure("end", endErr)
+	}
+	if *err == nil && !bytes.Equal(trace.Context, l.state) {
+		l.state = trace.Context
+		l.e.c.Contexts.Save(l.b.Key.Policy, string(l.b.Key.Asset), l.b.Schema, l.state)
+	}
+}
+
+func (l *loop) input(d Decision) Input {
+	return Input{
+		Key: d.Key, Version: d.Version, Seq: d.Seq, Time: d.Time, Seed: newSeed(), Trigger: d.Trigger,
+		Observation: d.Observation, Context: l.state, Schema: l.b.Schema,
+	}
+}
+
+// conclude sees a plan through, or notes that there is none.
+func (l *loop) conclude(ctx context.Context, d *Decision) {
+	if d.Plan == nil || len(d.Plan.Actions) == 0 {
+		d.Outcome = NoPlan
+		if d.Plan != nil {
+			d.Reason = "the plan is empty"
+		}
+		l.e.c.Log.Note(*d)
+		return
+	}
+	p := &pending{proposal: proposal{decision: d, plan: *d.Plan}, ctx: ctx, queued: time.Now(), done: make(chan struct{})}
+	l.submit(ctx, p)
+	l.hold(p)
+	if !p.begun {
+		l.e.c.Log.Note(*d)
+		return
+	}
+	if err := l.e.c.Log.Finish(context.WithoutCancel(ctx), *d); err != nil {
+		l.e.c.Logger.Error("outcome is not recorded", "decision", d.ID, "error", err)
+	}
+}
+
+// submit queues a plan and waits for what becomes of it, renewing leases
+// meanwhile. The scheduler answers everything that it was sent.
+func (l *loop) submit(ctx context.Context, p *pending) {
+	select {
+	case l.e.queue <- p:
+	case <-ctx.Done():
+		p.decision.Outcome, p.decision.Reason = Discarded, "the loop was stopped before its plan was queued"
+		return
+	}
+	for {
+		var renew <-chan time.Time
+		if at := l.held.renewAt(); !at.IsZero() {
+			renew = time.After(time.Until(at))
+		}
+		select {
+		case <-p.done:
+			return
+		case now := <-renew:
+			l.renew(ctx, now)
+		}
+	}
+}
+
+// failed backs off, exponentially, and calls for help when it goes on.
+func (l *loop) failed(ctx context.Context, start time.Time, d *Decision) {
+	l.failures++
+	wait := min(l.e.c.BackoffBase<<min(l.failures-1, 20), l.e.c.BackoffMax)
+	l.deafUntil = start.Add(wait)
+	l.periodicAt = start.Add(max(wait, l.interval))
+	l.e.c.Logger.Warn("episode failed", "loop", d.Key.String(), "version", d.Version, "phase", d.Failure.Phase,
+		"code", d.Failure.Code, "failures", l.failures, "error", d.Failure.Message)
+	if d.Failure.Phase != "observe" {
+		l.faults++
+	}
+	if l.failures == l.e.c.MaxFailures {
+		l.release(ctx, "the policy keeps failing")
+	}
+	if d.Failure.Phase != "observe" && l.faults%l.e.c.MaxFailures == 0 {
+		l.e.unhealthy(Unhealthy{Key: d.Key, Version: d.Version, Failures: l.faults, Last: d.Failure})
+	}
+}

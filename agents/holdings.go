@@ -1,0 +1,149 @@
+package agents
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+type knobName struct{ mechanism, knob string }
+
+// standing is a setting that the policy made and nobody has taken back.
+type standing struct {
+	lease   LeaseID
+	length  time.Duration
+	renewAt time.Time
+}
+
+// holdings are the settings that stand, by knob. They stand until the policy
+// sets or resets the knob again, fails for good, or is taken away.
+type holdings map[knobName]standing
+
+// renewAt is when the next lease wants renewing: after a third of its length, so
+// that two attempts may fail.
+func (h holdings) renewAt() time.Time {
+	var first time.Time
+	for _, s := range h {
+		first = earliest(first, s.renewAt)
+	}
+	return first
+}
+
+// take records the outcome of a command.
+func (h holdings) take(c Command, r Result, now time.Time) {
+	if !r.Effect.Done() {
+		return
+	}
+	if c.Verb == Reset {
+		h.drop(c)
+		return
+	}
+	for _, s := range c.Settings {
+		st := standing{lease: r.Lease, length: c.Lease}
+		if r.Lease != "" {
+			st.renewAt = now.Add(c.Lease / 3)
+		}
+		h[knobName{c.Mechanism, s.Knob}] = st
+	}
+}
+
+func (h holdings) drop(c Command) {
+	for k := range h {
+		if k.mechanism == c.Mechanism && (len(c.Settings) == 0 || slices.ContainsFunc(c.Settings, func(s Setting) bool { return s.Knob == k.knob })) {
+			delete(h, k)
+		}
+	}
+}
+
+// due returns the leases that want renewing, and their lengths.
+func (h holdings) due(now time.Time) map[LeaseID]time.Duration {
+	leases := make(map[LeaseID]time.Duration)
+	for _, s := range h {
+		if due(s.renewAt, now) {
+			leases[s.lease] = s.length
+		}
+	}
+	return leases
+}
+
+func (h holdings) renewed(lease LeaseID, now time.Time) {
+	for k, s := range h {
+		if s.lease == lease {
+			s.renewAt = now.Add(s.length / 3)
+			h[k] = s
+		}
+	}
+}
+
+func (h holdings) lost(lease LeaseID) (knobs []string) {
+	for k, s := range h {
+		if s.lease == lease {
+			knobs = append(knobs, k.mechanism+" "+k.knob)
+			delete(h, k)
+		}
+	}
+	slices.Sort(knobs)
+	return knobs
+}
+
+func (h holdings) names() (knobs []string) {
+	for k := range h {
+		knobs = append(knobs, k.mechanism+" "+k.knob)
+	}
+	slices.Sort(knobs)
+	return knobs
+}
+
+// all groups everything that is held, for release.
+func (h holdings) all(owner Key, why string) []Holding {
+	type group struct {
+		mechanism string
+		lease     LeaseID
+	}
+	groups := make(map[group][]string)
+	for k, s := range h {
+		g := group{k.mechanism, s.lease}
+		groups[g] = append(groups[g], k.knob)
+	}
+	var out []Holding
+	for g, knobs := range groups {
+		slices.Sort(knobs)
+		out = append(out, Holding{Mechanism: g.mechanism, Owner: owner, Knobs: knobs, Lease: g.lease, Why: why})
+	}
+	return out
+}
+
+// hold records what a plan's commands left standing.
+func (l *loop) hold(p *pending) {
+	now := time.Now()
+	for i, r := range p.decision.Results {
+		l.held.take(p.commands[i], r, now)
+	}
+}
+
+// renew extends the leases that want it. Because the loop itself does so, a loop
+// that hangs loses its knobs.
+func (l *loop) renew(ctx context.Context, now time.Time) {
+	for lease, length := range l.held.due(now) {
+		if err := l.e.c.Actuator.Renew(ctx, lease, length); err != nil && ctx.Err() == nil {
+			l.e.c.Logger.Warn("lease is lost", "loop", l.b.Key.String(), "lease", string(lease),
+				"knobs", l.held.lost(lease), "error", err)
+			continue
+		}
+		l.held.renewed(lease, now)
+	}
+}
+
+// release gives back everything that the loop holds. What can't be given back
+// goes when its lease does.
+func (l *loop) release(ctx context.Context, why string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.e.c.ApplyTimeout)
+	defer cancel()
+	for _, h := range l.held.all(l.b.Key, why) {
+		if err := l.e.c.Actuator.Release(ctx, h); err != nil {
+			l.e.c.Logger.Error("knobs are not released; their lease will run out", "loop", l.b.Key.String(),
+				"mechanism", h.Mechanism, "knobs", h.Knobs, "error", err)
+		}
+	}
+	clear(l.held)
+}

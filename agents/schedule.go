@@ -1,0 +1,242 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// pending is a plan on its way through the scheduler. Until done is closed it
+// belongs to the scheduler.
+type pending struct {
+	proposal
+	ctx      context.Context // of the loop
+	queued   time.Time
+	begun    bool // in the log
+	commands []Command
+	done     chan struct{}
+}
+
+// schedule takes plans in the order of their arrival until the queue is closed.
+//
+// A cycle is what waits at the moment when the scheduler is free: it begins when
+// a plan arrives and ends when the last of its plans has been executed. Plans
+// that arrive meanwhile belong to the next one. There is no tick, so a plan that
+// arrives alone is a cycle alone and waits for nobody.
+func (e *Engine) schedule() {
+	var cycle uint64
+	for first := range e.queue {
+		cycle++
+		e.cycle(cycle, e.waiting(first))
+	}
+}
+
+func (e *Engine) waiting(first *pending) []*pending {
+	batch := []*pending{first}
+	for len(batch) < cap(e.queue) {
+		select {
+		case p, ok := <-e.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (e *Engine) cycle(n uint64, batch []*pending) {
+	live := dropStopped(batch)
+	e.rule(n, live)
+	e.begin(live)
+	for _, p := range live {
+		if p.begun {
+			e.execute(p)
+		}
+		close(p.done)
+	}
+}
+
+// dropStopped answers the plans of loops that have gone.
+func dropStopped(batch []*pending) []*pending {
+	var live []*pending
+	for _, p := range batch {
+		if p.ctx.Err() == nil {
+			live = append(live, p)
+			continue
+		}
+		p.decision.Outcome, p.decision.Reason = Discarded, "the policy was stopped before its plan came to be applied"
+		close(p.done)
+	}
+	return live
+}
+
+func (e *Engine) rule(n uint64, live []*pending) {
+	queue := make([]proposal, len(live))
+	for i, p := range live {
+		queue[i] = p.proposal
+	}
+	for i, r := range arbitrate(e.c.Rule, n, queue) {
+		p := live[i]
+		p.decision.Ruling = r
+		p.decision.Phases.Queue = time.Since(p.queued)
+		p.commands = commands(*p.decision, e.c.Lease)
+		if len(r.Kept) == 0 {
+			p.decision.Outcome, p.decision.Reason = Discarded, r.Losses[0].Why
+		}
+	}
+}
+
+// begin makes the decisions of a cycle durable, in one write. Without that
+// nothing is done.
+func (e *Engine) begin(live []*pending) {
+	var ds []Decision
+	for _, p := range live {
+		if len(p.commands) > 0 {
+			ds = append(ds, *p.decision)
+		}
+	}
+	if len(ds) == 0 {
+		return
+	}
+	began := time.Now()
+	err := e.c.Log.Begin(context.Background(), ds...)
+	for _, p := range live {
+		if len(p.commands) == 0 {
+			continue
+		}
+		p.decision.Phases.Log = time.Since(began)
+		if p.begun = err == nil; !p.begun {
+			p.decision.Outcome, p.decision.Failure = Failed, failure("log", err)
+			p.decision.Reason = "nothing was done, because the decision could not be written down first"
+			e.c.Logger.Error("plan is not applied: it can't be logged", "decision", p.decision.ID, "error", err)
+		}
+	}
+}
+
+// execute has each command of a plan applied, once, in the plan's order. A
+// command that fails does not keep the others from being tried.
+func (e *Engine) execute(p *pending) {
+	began := time.Now()
+	for _, c := range p.commands {
+		p.decision.Results = append(p.decision.Results, e.apply(p.ctx, c))
+	}
+	p.decision.Phases.Apply = time.Since(began)
+	p.decision.Outcome, p.decision.Reason = judge(p.decision.Ruling, p.decision.Results)
+}
+
+func (e *Engine) apply(ctx context.Context, c Command) Result {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.c.ApplyTimeout)
+	defer cancel()
+	ctx, span := e.c.Tracer.Start(ctx, "apply", slog.String("mechanism", c.Mechanism))
+	began := time.Now()
+	r := e.c.Actuator.Apply(ctx, c)
+	r.Mechanism, r.Verb, r.Took = c.Mechanism, c.Verb, time.Since(began)
+	var err error
+	if !r.Effect.Done() {
+		err = errors.New(r.Message)
+	}
+	span.End(err, slog.String("effect", string(r.Effect)))
+	return r
+}
+
+// judge says what the results amount to.
+func judge(r Ruling, results []Result) (Outcome, string) {
+	done, broken, first := 0, 0, ""
+	for _, x := range results {
+		switch {
+		case x.Effect.Done():
+			done++
+		case x.Effect != Refused:
+			broken++
+			fallthrough
+		default:
+			if first == "" {
+				first = x.Mechanism + ": " + x.Message
+			}
+		}
+	}
+	switch {
+	case done == len(results) && len(r.Losses) == 0:
+		return Landed, ""
+	case done == len(results):
+		return PartlyLanded, r.Losses[0].Why
+	case done > 0:
+		return PartlyLanded, first
+	case broken > 0:
+		return Failed, first
+	}
+	return RefusedByAll, first
+}
+
+// commands groups the kept actions of a decision: one command for each
+// mechanism, verb and lease, in the order of the plan.
+func commands(d Decision, lease time.Duration) []Command {
+	var cs []Command
+	for _, a := range d.Ruling.Kept {
+		if a.Lease == 0 {
+			a.Lease = lease
+		}
+		c := commandFor(&cs, d, a)
+		if a.Knob != AllKnobs {
+			c.Settings = append(c.Settings, Setting{Knob: a.Knob, Value: a.Value, Unit: a.Unit})
+		}
+	}
+	return cs
+}
+
+func commandFor(cs *[]Command, d Decision, a Action) *Command {
+	for i := range *cs {
+		c := &(*cs)[i]
+		if c.Mechanism == a.Mechanism && c.Verb == a.Verb && (a.Verb == Reset || c.Lease == a.Lease) {
+			return c
+		}
+	}
+	c := Command{Mechanism: a.Mechanism, Verb: a.Verb, Owner: d.Key, Decision: d.ID, Priority: d.Priority}
+	if a.Verb == Set {
+		c.Lease = a.Lease
+	}
+	*cs = append(*cs, c)
+	return &(*cs)[len(*cs)-1]
+}
+
+// recover closes the decisions that were begun and never finished, with what is
+// known of them.
+func (e *Engine) recover(ctx context.Context) error {
+	memory, ok := e.c.Log.(Recovery)
+	if !ok {
+		return nil
+	}
+	open, err := memory.Unfinished(ctx)
+	if err != nil {
+		return &Error{Code: "decision.recovery", What: "find the decisions that a crash left open", Err: err,
+			Hint: "check the state folder"}
+	}
+	for _, d := range open {
+		e.interrupted(ctx, &d)
+		if err := e.c.Log.Finish(ctx, d); err != nil {
+			return &Error{Code: "decision.recovery", What: "close decision " + d.ID, Err: err, Hint: "check the state folder"}
+		}
+		e.c.Logger.Warn("decision was interrupted", "decision", d.ID, "loop", d.Key.String())
+	}
+	return nil
+}
+
+func (e *Engine) interrupted(ctx context.Context, d *Decision) {
+	d.Outcome = Interrupted
+	d.Reason = "the agent stopped between writing the decision down and recording its result; it may have been acted on"
+	inspector, canAsk := e.c.Actuator.(Inspector)
+	for _, c := range commands(*d, e.c.Lease) {
+		r := Result{Effect: Unfinished, Message: "the agent stopped before the result was known"}
+		if canAsk {
+			if found, ok := inspector.Inspect(ctx, c); ok {
+				r = found
+			}
+		}
+		r.Mechanism, r.Verb = c.Mechanism, c.Verb
+		d.Results = append(d.Results, r)
+	}
+}

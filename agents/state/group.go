@@ -1,0 +1,193 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Op is a part of a transaction.
+type Op func(ctx context.Context, tx *sql.Tx) error
+
+// group is the group commit: whoever finds nobody writing writes for all that
+// wait. It needs no goroutine, and under load the cost of synchronising the disk
+// is shared by up to maxGroup callers.
+type group struct {
+	turn chan struct{} // holds one while somebody writes
+
+	mu      sync.Mutex
+	waiting []*job
+	later   []Op
+	dropped int
+}
+
+const (
+	maxGroup = 64
+	maxLater = 4096
+)
+
+type job struct {
+	op   Op
+	err  error
+	done chan struct{}
+}
+
+func newGroup() group { return group{turn: make(chan struct{}, 1)} }
+
+// Update runs op in a transaction, perhaps together with others', and returns
+// when it is durable. Each op is undone alone if it fails alone. It must not
+// call Update.
+func (d *DB) Update(ctx context.Context, op Op) error {
+	j := &job{op: op, done: make(chan struct{})}
+	g := &d.group
+	g.mu.Lock()
+	g.waiting = append(g.waiting, j)
+	g.mu.Unlock()
+	for {
+		select {
+		case <-j.done:
+			return j.err
+		case g.turn <- struct{}{}:
+			d.commit(g.take())
+			<-g.turn
+		case <-ctx.Done():
+			if g.withdraw(j) {
+				return ctx.Err()
+			}
+			<-j.done // somebody is writing it
+			return j.err
+		}
+	}
+}
+
+// Later runs op with the next transaction, at the latest FlushEvery from now if
+// Run runs. A crash may lose it; so does an error, which is logged. When more
+// than a few thousand wait (a disk that is full, say) the oldest are dropped.
+func (d *DB) Later(op Op) {
+	g := &d.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.later) >= maxLater {
+		g.later = g.later[1:]
+		g.dropped++
+	}
+	g.later = append(g.later, op)
+}
+
+// Flush makes durable what waits.
+func (d *DB) Flush(ctx context.Context) error {
+	if err := d.flushContexts(ctx); err != nil {
+		return Explain("save the contexts", err)
+	}
+	d.group.mu.Lock()
+	idle := len(d.group.later) == 0
+	d.group.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return Explain("flush the state", d.Update(ctx, func(context.Context, *sql.Tx) error { return nil }))
+}
+
+func (g *group) take() ([]*job, []Op) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), maxGroup)
+	jobs := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	later := g.later
+	g.later = nil
+	return jobs, later
+}
+
+func (g *group) withdraw(j *job) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, w := range g.waiting {
+		if w == j {
+			g.waiting = append(g.waiting[:i:i], g.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// putBack returns ops that a failed transaction did not carry.
+func (g *group) putBack(later []Op) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.later = append(later, g.later...)
+	if over := len(g.later) - maxLater; over > 0 {
+		g.later = g.later[over:]
+		g.dropped += over
+	}
+}
+
+// commit runs a group in one transaction. What a caller gave up waiting for is
+// written all the same, so nobody's cancellation undoes another's work.
+func (d *DB) commit(jobs []*job, later []Op) {
+	if len(jobs) == 0 && len(later) == 0 {
+		return
+	}
+	err := d.transact(context.Background(), jobs, later)
+	if err != nil {
+		d.group.putBack(later)
+	}
+	for _, j := range jobs {
+		if j.err == nil {
+			j.err = err
+		}
+		close(j.done)
+	}
+}
+
+func (d *DB) transact(ctx context.Context, jobs []*job, later []Op) error {
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	for _, op := range later {
+		if err := inSavepoint(ctx, tx, op); err != nil {
+			if fatal(err) {
+				return err
+			}
+			d.log.Error("a deferred write is lost", "error", err)
+		}
+	}
+	for _, j := range jobs {
+		j.err = inSavepoint(ctx, tx, j.op)
+		if fatal(j.err) {
+			return j.err
+		}
+	}
+	return tx.Commit()
+}
+
+// errTransaction marks an error after which the whole transaction is void.
+var errTransaction = errors.New("transaction is void")
+
+func fatal(err error) bool { return errors.Is(err, errTransaction) }
+
+// inSavepoint runs op so that its failure undoes nothing but itself.
+func inSavepoint(ctx context.Context, tx *sql.Tx, op Op) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT op"); err != nil {
+		return fmt.Errorf("%w: %w", errTransaction, err)
+	}
+	opErr := op(ctx, tx)
+	end := "RELEASE op"
+	if opErr != nil {
+		end = "ROLLBACK TO op; RELEASE op"
+	}
+	if _, err := tx.ExecContext(ctx, end); err != nil {
+		return fmt.Errorf("%w: %w", errTransaction, errors.Join(opErr, err))
+	}
+	return opErr
+}
+
+// View runs f on a read-only connection. It sees everything that Update returned
+// for, and nothing that Later still keeps.
+func (d *DB) View(ctx context.Context, f func(ctx context.Context, q *sql.DB) error) error {
+	return f(ctx, d.read)
+}

@@ -1,0 +1,40 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// startAfresh sets a damaged database aside, under a name that says when, and
+// begins a new one from what can be recovered.
+func (d *DB) startAfresh(ctx context.Context, damage error) error {
+	d.disconnect()
+	aside := dbName + ".corrupt-" + d.now().UTC().Format("20060102T150405.000Z")
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		err := os.Rename(d.path(dbName+suffix), d.path(aside+suffix))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("set the damaged database aside: %w", err)
+		}
+	}
+	if err := syncDir(d.dir); err != nil {
+		return err
+	}
+	d.report.Damage, d.report.SetAside = damage.Error(), aside
+	d.log.Error("THE DATABASE WAS DAMAGED and has been set aside; a new one is begun",
+		"damage", damage, "kept-as", d.path(aside))
+	if err := d.connect(ctx); err != nil {
+		d.disconnect()
+		return err
+	}
+	if err := d.recoverPolicies(ctx); err != nil {
+		d.disconnect()
+		return err
+	}
+	d.log.Error("state was recovered from the modules folder", "policies", d.report.Recovered, "warnings", d.report.Warnings,
+		"at", d.now().Format(time.RFC3339))
+	return nil
+}
