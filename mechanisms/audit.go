@@ -20,6 +20,7 @@ type Event struct {
 	Seq       uint64        `json:"seq"`
 	Time      time.Time     `json:"time"`
 	Kind      string        `json:"kind"`
+	Actor     string        `json:"actor,omitempty"` // the process that did it: "daemon" or "guard"
 	Mechanism string        `json:"mechanism,omitempty"`
 	Owner     string        `json:"owner,omitempty"`
 	Plan      string        `json:"plan,omitempty"`

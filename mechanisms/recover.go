@@ -21,6 +21,7 @@ func (s *Supervisor) Register(ctx context.Context, driver Driver) error {
 	if err := s.refresh(ctx, d); err != nil {
 		return err
 	}
+	s.obeyHandsOff(ctx)
 	s.drives = append(s.drives, d)
 	s.recover(ctx, d)
 	return nil

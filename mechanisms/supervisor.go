@@ -18,6 +18,7 @@ type Config struct {
 	Dir      string   // state folder: journal, leases, audit; for this supervisor alone
 	Envelope Envelope // the operator's bounds; zero = what the hardware offers
 	BootID   string   // empty = read from /proc
+	Actor    string   // who we are, for the audit; empty = "daemon"
 	Clock    Clock    // nil = SystemClock
 	Logger   *slog.Logger
 
@@ -47,6 +48,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.LockPatience, 5*time.Second)
 	setDefault(&c.AuditBytes, 8<<20)
 	setDefault(&c.Exit, ExitRevert)
+	setDefault(&c.Actor, "daemon")
 	setDefault(&c.HandsOff, filepath.Join(c.Dir, "hands-off"))
 	if c.Clock == nil {
 		c.Clock = SystemClock{}
@@ -94,7 +96,7 @@ func (c Config) Validate() error {
 // [Supervisor.Close] follows the exit policy and gives the folder back.
 type Supervisor struct {
 	cfg   Config
-	lock  *os.File // held as long as we are the writer; nil for a reader (see Overdue)
+	lock  *os.File // held as long as we are the writer; nil for one that only looks, see Overdue
 	kick  chan struct{}
 	probe func(string)
 
@@ -185,7 +187,7 @@ func (s *Supervisor) load() error {
 // record gives an event to the audit and the observer. An audit that can't be written is logged and stops nothing:
 // a knob that can't be put back because the disk is full would be worse.
 func (s *Supervisor) record(e Event) {
-	e.Time = s.cfg.Clock.Now()
+	e.Time, e.Actor = s.cfg.Clock.Now(), s.cfg.Actor
 	if err := s.audit.append(&e); err != nil {
 		s.cfg.Logger.Error("audit", "error", err)
 	}

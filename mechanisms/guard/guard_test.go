@@ -1,0 +1,294 @@
+package guard_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/mechanisms/guard"
+)
+
+var openers = guard.Openers{cpufreq.Name: func(root string) (mechanisms.Driver, error) { return cpufreq.Open(root) }}
+
+// TestMain lets the test's own executable be the daemon and the guard: real processes, real signals.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "guard":
+			os.Exit(guard.Main(os.Args[2:], openers))
+		case "daemon":
+			os.Exit(daemonMain(os.Args[2:]))
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// daemonMain holds every frequency window at its minimum until it is killed.
+func daemonMain(args []string) int {
+	fl := flag.NewFlagSet("daemon", flag.ExitOnError)
+	root, dir := fl.String("root", "", ""), fl.String("dir", "", "")
+	lease, exit := fl.Duration("lease", time.Hour, ""), fl.String("exit", "revert", "")
+	grace := fl.Duration("grace", 300*time.Millisecond, "")
+	set := fl.Bool("set", true, "")
+	_ = fl.Parse(args)
+	ctx := context.Background()
+	die := func(err error) {
+		if err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+	}
+	s, err := mechanisms.NewSupervisor(mechanisms.Config{Dir: *dir, Exit: mechanisms.ExitPolicy(*exit)})
+	die(err)
+	d, err := cpufreq.Open(*root)
+	die(err)
+	g, err := guard.Start(ctx, guard.Config{Args: []string{"guard"}, Dir: *dir, Drivers: map[string]string{cpufreq.Name: *root}, Grace: *grace,
+		Patience: 20 * time.Second, Exit: mechanisms.ExitPolicy(*exit)})
+	die(err)
+	die(s.Register(ctx, d))
+	if *set {
+		_, err = s.Apply(ctx, mechanisms.Command{Mechanism: cpufreq.Name, Verb: mechanisms.Set, Owner: "test", Lease: *lease,
+			Settings: []mechanisms.Setting{{Knob: "all/frequency", Value: mechanisms.Choice("min")}}})
+		die(err)
+	}
+	fmt.Println("held by daemon, guard is", g.PID())
+	die(s.Run(ctx))
+	return 0
+}
+
+// daemon is a running daemonMain.
+type daemon struct {
+	cmd   *exec.Cmd
+	guard int // process id
+}
+
+func startDaemon(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"daemon"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{cmd: cmd}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(line, "held by daemon, guard is %d", &d.guard); err != nil {
+		t.Fatalf("daemon says %q", line)
+	}
+	return d
+}
+
+func (d *daemon) kill(t *testing.T) {
+	t.Helper()
+	if err := d.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	d.cmd.Wait()
+}
+
+// machine is a recorded tree and a state folder.
+type machine struct {
+	root, dir string
+}
+
+func newMachine(t *testing.T) machine {
+	t.Helper()
+	m := machine{root: t.TempDir(), dir: filepath.Join(t.TempDir(), "state")}
+	if err := trees.Write(m.root, "acpi-cpufreq"); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m machine) args(more ...string) []string {
+	return append([]string{"--root=" + m.root, "--dir=" + m.dir}, more...)
+}
+
+func (m machine) maxFreq(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(m.root, "sys/devices/system/cpu/cpufreq/policy1/scaling_max_freq"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+const (
+	low  = "1200000"
+	high = "3000000"
+)
+
+// within waits for a condition that another process brings about.
+func within(t *testing.T, d time.Duration, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(d); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", d, what)
+		}
+	}
+}
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil && !zombie(pid) }
+
+// zombie tells a process that has ended but whose parent has not looked yet; here that is init's affair.
+func zombie(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, after, _ := strings.Cut(string(b), ") ")
+	return strings.HasPrefix(after, "Z")
+}
+
+func TestKilledDaemon(t *testing.T) {
+	m := newMachine(t)
+	d := startDaemon(t, m.args()...)
+	if got := m.maxFreq(t); got != low {
+		t.Fatalf("held at %s, want %s", got, low)
+	}
+	d.kill(t)
+	begun := time.Now()
+	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	if took := time.Since(begun); took < 250*time.Millisecond {
+		t.Errorf("back after %s, before the grace was over", took)
+	}
+	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	if n, err := mechanisms.VerifyAudit(m.dir, nil); err != nil || n == 0 {
+		t.Errorf("audit: %d events, %v", n, err)
+	}
+}
+
+func TestRestartWithinGraceAdopts(t *testing.T) {
+	m := newMachine(t)
+	first := startDaemon(t, m.args("--grace=3s")...)
+	first.kill(t)
+	second := startDaemon(t, m.args("--set=false")...)
+	within(t, 10*time.Second, "first guard gone", func() bool { return !alive(first.guard) })
+	if got := m.maxFreq(t); got != low {
+		t.Errorf("after adoption %s, want %s", got, low)
+	}
+	second.kill(t)
+	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+}
+
+func TestStoppedDaemonLeaseEnds(t *testing.T) {
+	m := newMachine(t)
+	d := startDaemon(t, m.args("--lease=500ms")...)
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	if !alive(d.guard) {
+		t.Error("the guard left a daemon that is alive")
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "daemon ends the lease too", func() bool {
+		n, _, err := mechanisms.Peek(mechanisms.Config{Dir: m.dir})
+		return err == nil && n == 0
+	})
+}
+
+func TestExitKeepRunsLeaseOut(t *testing.T) {
+	m := newMachine(t)
+	d := startDaemon(t, m.args("--lease=2s", "--exit=keep")...)
+	begun := time.Now()
+	d.kill(t)
+	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	if took := time.Since(begun); took < time.Second {
+		t.Errorf("back after %s, long before the lease was over", took)
+	}
+}
+
+func TestGuardDiesToo(t *testing.T) {
+	m := newMachine(t)
+	d := startDaemon(t, m.args()...)
+	if err := syscall.Kill(d.guard, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.kill(t)
+	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	if got := m.maxFreq(t); got != low {
+		t.Fatalf("who put it back? %s", got)
+	}
+	s, err := mechanisms.NewSupervisor(mechanisms.Config{Dir: m.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drv, err := cpufreq.Open(m.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Register(t.Context(), drv); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.maxFreq(t); got != high {
+		t.Errorf("after the next start %s, want %s", got, high)
+	}
+}
+
+func TestKeepRestartsGuard(t *testing.T) {
+	m := newMachine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		done <- guard.Keep(ctx, guard.Config{Args: []string{"guard"}, Dir: m.dir, Drivers: map[string]string{cpufreq.Name: m.root}})
+	}()
+	var first int
+	within(t, 10*time.Second, "guard is there", func() bool { first = findGuard(t, m.dir, 0); return first != 0 })
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	var second int
+	within(t, 10*time.Second, "another guard is there", func() bool { second = findGuard(t, m.dir, first); return second != 0 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "second guard leaves", func() bool { return !alive(second) })
+}
+
+// findGuard finds the guard of a state folder by its command line.
+func findGuard(t *testing.T, dir string, not int) int {
+	t.Helper()
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		b, _ := os.ReadFile(p)
+		var pid int
+		fmt.Sscanf(p, "/proc/%d/", &pid)
+		if pid != not && strings.Contains(string(b), "guard\x00--dir="+dir+"\x00") && !zombie(pid) {
+			return pid
+		}
+	}
+	return 0
+}

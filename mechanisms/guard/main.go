@@ -1,0 +1,192 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/edgehold/edgehold/mechanisms"
+)
+
+// Openers make a driver from the root that the daemon opened it with, by mechanism name.
+type Openers map[string]func(root string) (mechanisms.Driver, error)
+
+// pipeFD is where the guard finds the pipe.
+const pipeFD = 3
+
+// Main is the guard process. It returns the exit code.
+func Main(args []string, open Openers) int {
+	g, err := parse(args, open)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guard:", err)
+		return 2
+	}
+	// Only the daemon's end, or SIGKILL, ends the guard. SIGPIPE counts: our log may have gone with the daemon.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	fmt.Println(readyLine)
+	if err := g.run(context.Background(), gone(os.NewFile(pipeFD, "daemon"))); err != nil {
+		g.log.Error("guard", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// gone is closed when the pipe is: the kernel closes it when the daemon dies. Its goroutine lives as long as the process.
+func gone(pipe io.Reader) <-chan struct{} {
+	ch := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, pipe)
+		close(ch)
+	}()
+	return ch
+}
+
+// guard is the process's state.
+type guard struct {
+	cfg      mechanisms.Config
+	grace    time.Duration
+	patience time.Duration
+	drivers  []mechanisms.Driver
+	done     map[mechanisms.LeaseID]time.Duration // overdue leases that were put back, by deadline
+	log      *slog.Logger
+}
+
+func parse(args []string, open Openers) (*guard, error) {
+	g := &guard{done: map[mechanisms.LeaseID]time.Duration{}, log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", "guard")}
+	fl := flag.NewFlagSet("guard", flag.ContinueOnError)
+	fl.SetOutput(io.Discard)
+	fl.StringVar(&g.cfg.Dir, "dir", "", "")
+	fl.StringVar(&g.cfg.HandsOff, "hands-off", "", "")
+	fl.StringVar(&g.cfg.BootID, "boot-id", "", "")
+	fl.StringVar((*string)(&g.cfg.Exit), "exit", string(mechanisms.ExitRevert), "")
+	fl.DurationVar(&g.grace, "grace", 2*time.Second, "")
+	fl.DurationVar(&g.patience, "patience", 10*time.Minute, "")
+	fl.Func("driver", "", func(arg string) error { return g.open(arg, open) })
+	if err := fl.Parse(args); err != nil {
+		return nil, err
+	}
+	g.cfg.Actor, g.cfg.Logger, g.cfg.LockPatience = "guard", g.log, time.Millisecond
+	if len(g.drivers) == 0 {
+		return nil, errors.New("no --driver is given")
+	}
+	return g, g.cfg.Validate()
+}
+
+func (g *guard) open(arg string, open Openers) error {
+	name, root, ok := strings.Cut(arg, "=")
+	if !ok || open[name] == nil {
+		return fmt.Errorf("no driver for %q", arg)
+	}
+	d, err := open[name](root)
+	if err != nil {
+		return err
+	}
+	g.drivers = append(g.drivers, d)
+	return nil
+}
+
+// run watches until the daemon is gone, waits the grace, and puts things back.
+func (g *guard) run(ctx context.Context, daemonGone <-chan struct{}) error {
+	g.watch(ctx, daemonGone)
+	if n, _, err := mechanisms.Peek(g.cfg); err == nil && n == 0 {
+		return nil
+	}
+	time.Sleep(g.grace)
+	return g.restore(ctx)
+}
+
+// look is how often the guard reads the leases while the daemon lives.
+const look = 500 * time.Millisecond
+
+// watch returns when the daemon is gone.
+func (g *guard) watch(ctx context.Context, daemonGone <-chan struct{}) {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-daemonGone:
+			return
+		case <-ticker.C:
+			g.overdue(ctx)
+		}
+	}
+}
+
+// overdue puts back the knobs of leases that the daemon should have ended.
+func (g *guard) overdue(ctx context.Context) {
+	dealtWith := func(l mechanisms.Lease) bool { return g.done[l.ID] == l.Deadline }
+	ended, err := mechanisms.Overdue(ctx, g.cfg, g.grace, dealtWith, g.drivers...)
+	if err != nil {
+		g.log.Error("look at leases", "error", err)
+		return
+	}
+	if len(ended.Leases) > 0 {
+		g.log.Warn("the daemon does not move: leases ended in its place", "leases", len(ended.Leases), "knobs", len(ended.Changes), "pending", ended.Pending)
+	}
+	for _, l := range ended.Leases {
+		if ended.Pending == 0 {
+			g.done[l.ID] = l.Deadline
+		}
+	}
+}
+
+// Pauses between attempts to put back what can't be written.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 15 * time.Second
+)
+
+// restore puts things back in rounds. Between rounds the state folder is free, so that a daemon can take over.
+func (g *guard) restore(ctx context.Context) error {
+	retry := firstRetry
+	for waited := time.Duration(0); ; {
+		left, err := g.round(ctx)
+		if e, ok := errors.AsType[*mechanisms.Error](err); ok && e.Code == mechanisms.CodeBusy {
+			g.log.Info("another daemon has taken over")
+			return nil
+		}
+		if err == nil && left == 0 {
+			g.log.Info("every knob is at its old value")
+			return nil
+		}
+		pause := g.untilNext()
+		if pause == 0 {
+			pause, retry = retry, min(2*retry, lastRetry)
+			waited += pause
+		}
+		if waited > g.patience {
+			return errors.Join(fmt.Errorf("%d knobs could not be put back within %s; the journal keeps their old values for the next start", left, g.patience), err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// round is one short-lived supervisor: registering ends what is overdue, closing follows the exit policy.
+func (g *guard) round(ctx context.Context) (left int, err error) {
+	s, err := mechanisms.NewSupervisor(g.cfg)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range g.drivers {
+		err = errors.Join(err, s.Register(ctx, d))
+	}
+	err = errors.Join(err, s.Close(ctx))
+	return s.Outstanding(), err
+}
+
+// untilNext is how long the next lease runs on; 0 = none runs, and what is left waits for its hardware.
+func (g *guard) untilNext() time.Duration {
+	_, deadline, err := mechanisms.Peek(g.cfg)
+	if err != nil || deadline == 0 {
+		return 0
+	}
+	return max(deadline-mechanisms.SystemClock{}.Uptime(), time.Millisecond)
+}
