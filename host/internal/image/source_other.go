@@ -1,0 +1,5 @@
+//go:build !linux
+
+package image
+
+func newSource(content []byte) (source, error) { return newCopies(content), nil }
