@@ -1,0 +1,40 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// directories are the parts of Config.CacheDir.
+type directories struct {
+	engine    string // machine code, kept by wazero
+	artefacts string // frozen modules and images, kept by us
+}
+
+func (d directories) cached() bool { return d.engine != "" }
+
+// openDirectories creates what is missing and refuses what others may write to.
+func openDirectories(root string) (directories, error) {
+	if root == "" {
+		return directories{}, nil
+	}
+	d := directories{engine: filepath.Join(root, "engine"), artefacts: filepath.Join(root, "artefacts")}
+	for _, dir := range []string{root, d.engine, d.artefacts} {
+		if err := openPrivate(dir); err != nil {
+			return directories{}, fmt.Errorf("open the cache directory: %w", err)
+		}
+	}
+	return d, nil
+}
+
+func openPrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	return checkPrivate(dir, info)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package compile
+
+// The race detector's shadow memory is many times the heap.
+const boundsAddressSpace = false

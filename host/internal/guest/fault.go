@@ -1,0 +1,125 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/edgehold/edgehold/host/internal/rewrite"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// Kind says what ended a call.
+type Kind uint8
+
+// The kinds. Guest and Unsupported are answers of a healthy guest; after every other kind the instance is dirty.
+const (
+	KindNone        Kind = iota
+	KindTrap             // the guest executed something forbidden, or gave up by itself
+	KindFuel             // the budget of instructions is used up
+	KindDeadline         // wall time is up, or the caller went away
+	KindMemory           // it needed more memory than it may have
+	KindStack            // calls nest too deeply
+	KindOutput           // the response is outside its window or too long
+	KindHostCalls        // too many host calls
+	KindGuest            // the guest answered with an error
+	KindUnsupported      // the guest does not know the operation
+	KindRequest          // the request does not fit the guest's window, or the guest could not decode it
+	Kinds                // how many there are
+)
+
+var kindNames = [Kinds]string{
+	"none", "trap", "fuel", "deadline", "memory", "stack", "output", "host-calls", "guest", "unsupported", "request",
+}
+
+// String returns the kind's name in kebab-case.
+func (k Kind) String() string {
+	if k < Kinds {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind-%d", uint8(k))
+}
+
+// Fault is why a call did not end well. The instance has to be reset before it is called again.
+type Fault struct {
+	Kind  Kind
+	Cause string   // one sentence
+	Trace []string // the guest's stack, innermost call first
+}
+
+// Error returns the cause.
+func (f *Fault) Error() string { return f.Cause }
+
+// stop is what a host function panics with to end the guest's call.
+func stop(kind Kind, format string, args ...any) {
+	panic(&Fault{Kind: kind, Cause: fmt.Sprintf(format, args...)})
+}
+
+const (
+	tracePrefix  = "wasm stack trace:"
+	engineTrace  = "Go runtime stack trace:"
+	trapPrefix   = "wasm error: "
+	stackTrap    = "stack overflow"
+	recoveredBit = " (recovered by wazero)"
+	unreachable  = "unreachable"
+)
+
+// faultOf turns what the engine returned into a Fault.
+func (i *Instance) faultOf(err error) *Fault {
+	message, trace := splitTrace(err.Error())
+	var f *Fault
+	var exit *sys.ExitError
+	switch {
+	case errors.As(err, &f):
+		f.Trace = trace
+		return f
+	case errors.As(err, &exit):
+		f = &Fault{Kind: KindTrap, Cause: fmt.Sprintf("the guest exited with code %d", exit.ExitCode())}
+	default:
+		f = &Fault{Kind: KindTrap, Cause: message}
+	}
+	f.Trace = trace
+	i.refine(f)
+	return f
+}
+
+// refine names the limit behind a trap that looks like any other.
+func (i *Instance) refine(f *Fault) {
+	switch {
+	case strings.Contains(f.Cause, stackTrap):
+		f.Kind, f.Cause = KindStack, "its calls nest too deeply"
+	case f.Cause == unreachable && !i.memory.Refused():
+		f.Cause = i.lastWords()
+	case i.memory.Refused():
+		f.Kind, f.Cause = KindMemory, fmt.Sprintf("it needed more than %d bytes of memory", i.program.MemoryLimit)
+	}
+}
+
+func splitTrace(message string) (cause string, trace []string) {
+	cause, rest, _ := strings.Cut(message, "\n"+tracePrefix)
+	cause = strings.TrimSuffix(strings.TrimPrefix(cause, trapPrefix), recoveredBit)
+	rest, _, _ = strings.Cut(rest, engineTrace)
+	for line := range strings.Lines(rest) {
+		if line = strings.TrimSpace(line); line != "" && !injected(line) {
+			trace = append(trace, line)
+		}
+	}
+	return cause, trace
+}
+
+// injected reports whether a frame is the host's own: the yield and what leads to it.
+func injected(frame string) bool {
+	return strings.HasPrefix(frame, wasmabi.ModuleHost+".") || strings.HasPrefix(frame, rewrite.ReservedPrefix)
+}
+
+// lastWords explains a guest that executed unreachable: runtimes say why on standard error first.
+func (i *Instance) lastWords() string {
+	for _, line := range i.log.lines() {
+		if line.Level >= wasmabi.LevelWarn {
+			return "it gave up: " + line.Text
+		}
+	}
+	return "it executed unreachable code"
+}

@@ -1,0 +1,129 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/edgehold/edgehold/host/internal/guest"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// Limits bound what one call may use. A zero field means its default.
+type Limits struct {
+	Fuel          uint64        // units, about one for each instruction; default 10 million
+	Deadline      time.Duration // wall time; default 50 ms
+	Memory        uint64        // bytes of linear memory; default 16 MiB
+	Stack         uint32        // bytes that nested calls may use; default 256 KiB
+	Slice         uint64        // units between two looks at the deadline; default 250,000
+	HostCalls     uint32        // default 256
+	LogBytes      uint32        // what a call logs beyond is dropped; default 4 KiB
+	ResponseBytes uint32        // of a response, and of a host call's result; default 64 KiB
+}
+
+// DefaultLimits returns the limits that the zero value stands for.
+func DefaultLimits() Limits {
+	return Limits{
+		Fuel:          10_000_000,
+		Deadline:      50 * time.Millisecond,
+		Memory:        16 << 20,
+		Stack:         256 << 10,
+		Slice:         250_000,
+		HostCalls:     256,
+		LogBytes:      4 << 10,
+		ResponseBytes: wasmabi.DefaultResponseWindow,
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		Fuel:          or(l.Fuel, d.Fuel),
+		Deadline:      or(l.Deadline, d.Deadline),
+		Memory:        or(l.Memory, d.Memory),
+		Stack:         or(l.Stack, d.Stack),
+		Slice:         or(l.Slice, d.Slice),
+		HostCalls:     or(l.HostCalls, d.HostCalls),
+		LogBytes:      or(l.LogBytes, d.LogBytes),
+		ResponseBytes: or(l.ResponseBytes, d.ResponseBytes),
+	}
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// What the limits may be at most: sums of fuel stay far from overflowing, and memory fits 32-bit addresses.
+const (
+	maxFuel     = 1 << 60
+	maxDeadline = time.Hour
+	maxMemory   = 4 << 30
+	maxStack    = 64 << 20
+)
+
+func (l Limits) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(l.Fuel <= maxFuel && l.Slice <= maxFuel, "fuel of %d in slices of %d: at most %d", l.Fuel, l.Slice, uint64(maxFuel))
+	check(l.Deadline > 0 && l.Deadline <= maxDeadline, "a deadline of %v: more than 0, at most %v", l.Deadline, maxDeadline)
+	check(l.Memory <= maxMemory, "memory of %d bytes: at most %d", l.Memory, uint64(maxMemory))
+	check(l.Stack <= maxStack, "a stack of %d bytes: at most %d", l.Stack, maxStack)
+	return errors.Join(errs...)
+}
+
+// grant returns the limits for a guest: what it asks for, or the most there is. A guest that asks for more than that is
+// refused now rather than stopped later.
+func (l Limits) grant(asked wasmabi.Limits) (Limits, error) {
+	if asked.Fuel > l.Fuel {
+		return l, tooMuch("fuel for each call", asked.Fuel, l.Fuel)
+	}
+	if most := uint64(l.Deadline / time.Millisecond); uint64(asked.DeadlineMS) > most {
+		return l, tooMuch("milliseconds for each call", uint64(asked.DeadlineMS), most)
+	}
+	if asked.MemoryBytes > l.Memory {
+		return l, tooMuch("bytes of memory", asked.MemoryBytes, l.Memory)
+	}
+	l.Fuel = or(asked.Fuel, l.Fuel)
+	l.Memory = or(asked.MemoryBytes, l.Memory)
+	l.Deadline = or(time.Duration(asked.DeadlineMS)*time.Millisecond, l.Deadline)
+	return l, nil
+}
+
+func tooMuch(what string, asked, most uint64) error {
+	return &Refusal{
+		Code: "intake.limits",
+		Why:  fmt.Sprintf("its manifest asks for %d %s; this node grants at most %d", asked, what, most),
+		Hint: "ask for less in the manifest, or raise the limit in the node's configuration",
+	}
+}
+
+func (l Limits) perCall() guest.Limits {
+	return guest.Limits{
+		Fuel: l.Fuel, Slice: l.Slice, Deadline: l.Deadline,
+		HostCalls: l.HostCalls, LogBytes: l.LogBytes, ResponseBytes: l.ResponseBytes,
+	}
+}
+
+// initialise bounds what a module does while it is frozen: in the interpreter, once, off the path of any call.
+func (l Limits) initialise() guest.Limits {
+	g := l.perCall()
+	g.Fuel = initialiseFuel
+	g.Slice = min(g.Slice, initialiseFuel/100)
+	g.Deadline = initialiseDeadline
+	g.HostCalls = math.MaxUint32
+	return g
+}
+
+const (
+	initialiseFuel     = 50_000_000
+	initialiseDeadline = 8 * time.Second
+)
