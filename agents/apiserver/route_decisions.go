@@ -18,7 +18,7 @@ const (
 )
 
 type decisionListInput struct {
-	listInput
+	Watch   bool                  `query:"watch" doc:"Answer with a stream of changes in place of the list."`
 	Policy  string                `query:"policy" maxLength:"128" doc:"Only decisions of this policy."`
 	Outcome []api.DecisionOutcome `query:"outcome" maxItems:"16" enum:"quiet,pending,applied,clamped,unchanged,discarded,refused,failed" doc:"Only these outcomes."`
 	Since   string                `query:"since" maxLength:"64" doc:"Only from this time on: RFC 3339 or seconds since 1970."`
@@ -32,7 +32,7 @@ type decisionInput struct {
 }
 
 type replayInput struct {
-	decisionInput
+	ID   string `path:"id" maxLength:"128" doc:"Identifier of the decision."`
 	Body api.ReplayRequest
 }
 

@@ -14,12 +14,12 @@ type mechanismInput struct {
 }
 
 type applyInput struct {
-	mechanismInput
+	Name string `path:"name" maxLength:"128" example:"CPUFrequency" doc:"Name of the mechanism."`
 	Body api.MechanismCommand
 }
 
 type revertInput struct {
-	mechanismInput
+	Name string `path:"name" maxLength:"128" example:"CPUFrequency" doc:"Name of the mechanism."`
 	Body api.RevertRequest
 }
 

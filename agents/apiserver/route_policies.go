@@ -27,7 +27,7 @@ type policyInput struct {
 }
 
 type rollbackInput struct {
-	policyInput
+	Name    string `path:"name" maxLength:"128" example:"load-follower" doc:"Name of the policy."`
 	Version string `query:"version" maxLength:"128" doc:"Stored version to go back to; the default is the standby."`
 }
 
