@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -120,7 +121,7 @@ func newRuntime(t testing.TB, c Config) *Runtime {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.Close(t.Context()); err != nil {
+		if err := r.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
