@@ -80,10 +80,21 @@ func (c *Config) checkName(metric, name string) error {
 		return badLabels(metric, "a name is empty")
 	case len(name) > c.MaxNameBytes:
 		return badLabels(metric, fmt.Sprintf("a name has %d bytes, the most is %d", len(name), c.MaxNameBytes))
-	case !utf8.ValidString(name):
-		return badLabels(metric, "a name is not UTF-8")
+	case !plain(name):
+		return badLabels(metric, fmt.Sprintf("name %q has more than letters, digits and _, or begins with a digit", name))
 	}
 	return nil
+}
+
+// plain is the form of names that every tool around Prometheus takes without quotes.
+func plain(name string) bool {
+	for i, c := range []byte(name) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || c == '_' || c == ':'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 func badLabels(name, why string) error {

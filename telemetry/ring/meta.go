@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -33,9 +34,7 @@ const maxHelpBytes = 1024
 // Describe sets the description of a metric name; a later one replaces it. A description past the
 // bound of [Config.MaxSeries] names is refused.
 func (s *Store) Describe(name string, m Meta) error {
-	if len(m.Help) > maxHelpBytes {
-		m.Help = m.Help[:maxHelpBytes]
-	}
+	m.Help = strings.ToValidUTF8(m.Help[:min(len(m.Help), maxHelpBytes)], "")
 	s.mu.RLock()
 	old, known := s.meta[name]
 	s.mu.RUnlock()
