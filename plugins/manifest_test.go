@@ -1,0 +1,204 @@
+package plugins
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+const flat = `
+# A comment.
+name: cpu-boost
+version: 1.2.0
+description: >
+  Raises the limit
+  while busy.
+metrics:
+  - node_load1
+  - name: latency_seconds
+    labels: {app: shop, zone: "1"}
+    reduce: max
+    unit: s
+    required: true
+    wake:
+      above: 0.1
+  - name: busy
+    query: avg(rate(node_cpu_seconds_total[10s]))
+mechanisms:
+  - name: CPUFrequency
+    verbs: [set]
+    knobs: ["*/max_frequency"]
+    reason: raise the limit
+analyze_interval: 4s
+machine_learning_usage: true
+limits:
+  fuel: 5000000
+  deadline: 20ms
+  memory: 16MiB
+state:
+  schema: 3
+  migrates_from: [1, 2]
+parameters:
+  - name: high
+    default: 0.8
+    min: 0
+    unit: ratio
+`
+
+func TestFlatForm(t *testing.T) {
+	got, err := ParseManifest([]byte(flat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &wasmabi.Manifest{
+		Name: "cpu-boost", Version: "1.2.0", Kind: "policy", Layer: "node", Scope: "node", ABI: 1,
+		Description: "Raises the limit while busy.",
+		Metrics: []wasmabi.MetricRequest{
+			{Name: "node_load1"},
+			{Name: "latency_seconds", Labels: []wasmabi.Label{{Name: "app", Value: "shop"}, {Name: "zone", Value: "1"}},
+				Reduce: "max", Unit: "s", Required: true},
+			{Name: "busy", Query: "avg(rate(node_cpu_seconds_total[10s]))"},
+		},
+		Mechanisms: []wasmabi.MechanismRequest{{Name: "CPUFrequency", Verbs: []string{"set"},
+			Knobs: []string{"*/max_frequency"}, Reason: "raise the limit"}},
+		Wake:              []wasmabi.Wake{{Metric: 1, Above: 0.1, Below: math.NaN()}},
+		AnalyzeIntervalMS: 4000, UsesML: true,
+		Limits:      wasmabi.Limits{Fuel: 5_000_000, DeadlineMS: 20, MemoryBytes: 16 << 20},
+		StateSchema: 3, MigratesFrom: []uint32{1, 2},
+		Parameters: []wasmabi.Parameter{{Name: "high", Default: 0.8, Unit: "ratio", Min: 0, Max: math.NaN()}},
+	}
+	if diff := cmp.Diff(got, want, cmpopts.EquateNaNs()); diff != "" {
+		t.Errorf("got (-) and want (+):\n%s", diff)
+	}
+}
+
+func TestFrameworkForm(t *testing.T) {
+	got, err := ParseManifest([]byte(`
+name: load-guard
+version: 1.0.0
+telemetry:
+  metrics: ["node_load1"]
+  system_scraper_interval: "1s"
+mechanisms:
+  - CPUFrequency
+packages: []
+configuration:
+  analyze_interval: "4s"
+machine_learning_usage: false
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Metrics) != 1 || got.Metrics[0].Name != "node_load1" || got.AnalyzeIntervalMS != 4000 {
+		t.Errorf("got %+v", got)
+	}
+	if diff := cmp.Diff(got.Mechanisms, []wasmabi.MechanismRequest{{Name: "CPUFrequency", Verbs: []string{"set", "reset"}}}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMistakesAreExplained(t *testing.T) {
+	tests := []struct {
+		name, old, new string
+		line           int
+		field, code    string
+		hint           string
+	}{
+		{"misspelt key", "analyze_interval: 4s", "analyse_interval: 4s", 24, "analyse_interval", "manifest.unknown-field", "did you mean analyze_interval?"},
+		{"misspelt key in a list", "    reduce: max", "    reduces: max", 12, "metrics[1].reduces", "manifest.unknown-field", "did you mean reduce?"},
+		{"no unit of time", "4s", "4", 24, "analyze_interval", "manifest.duration", "write 4s or 4ms"},
+		{"not a time", "4s", "soon", 24, "analyze_interval", "manifest.duration", "such as 4s"},
+		{"no unit of size", "16MiB", "16", 29, "limits.memory", "manifest.size", "16MiB"},
+		{"unknown unit of size", "16MiB", "16MB", 29, "limits.memory", "manifest.size", "KiB"},
+		{"interval too short", "4s", "2ms", 24, "analyze_interval", "manifest.range", "give 10"},
+		{"unknown reduction", "reduce: max", "reduce: p99", 12, "metrics[1].reduce", "manifest.unknown", "last"},
+		{"unknown verb", "[set]", "[drop]", 21, "mechanisms[0].verbs[0]", "manifest.unknown", "set, reset"},
+		{"version as a number", "version: 1.2.0", "version: 1.2", 4, "version", "manifest.type", `"1.2"`},
+		{"no name", "name: cpu-boost", "kind: policy", 0, "name", "manifest.missing", "cpu-boost"},
+		{"text for a number", "default: 0.8", "default: high", 35, "parameters[0].default", "manifest.type", "number"},
+		{"wake without bound", "      above: 0.1", "      {}", 15, "metrics[1].wake", "manifest.missing", "above"},
+		{"key twice", "version: 1.2.0", "version: 1.2.0\nversion: 1.2.0", 5, "", "manifest.syntax", ""},
+		{"tab", "  schema: 3", "\tschema: 3", 31, "", "manifest.syntax", "tabs"},
+		{"packages", "limits:", "packages: [numpy]\nlimits:", 26, "packages", "manifest.packages", "Wasm"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseManifest([]byte(strings.Replace(flat, tt.old, tt.new, 1)))
+			var e *FileError
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			if len(e.Problems) != 1 {
+				t.Fatalf("got %d problems: %v", len(e.Problems), e)
+			}
+			p := e.Problems[0]
+			if p.Line != tt.line || p.Field != tt.field || p.Code != tt.code || !strings.Contains(p.Hint, tt.hint) {
+				t.Errorf("got  %+v\nwant line %d, field %s, code %s, hint with %q", p, tt.line, tt.field, tt.code, tt.hint)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := ParseManifest([]byte("nmae: x\nversion: 1\nmetrics: node_load1\nlimits:\n  memory: 16\n"))
+	var e *FileError
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if len(e.Problems) != 6 {
+		t.Errorf("got %d problems:\n%v", len(e.Problems), e)
+	}
+}
+
+func TestPackReplacesAndRepeats(t *testing.T) {
+	m, err := ParseManifest([]byte(flat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := Pack([]byte("\x00asm\x01\x00\x00\x00"), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := Pack(once, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !cmp.Equal(once, twice) {
+		t.Error("packing again changed the module")
+	}
+	got, err := wasmabi.ReadManifest(twice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, m, cmpopts.EquateNaNs()); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Pack(once, &wasmabi.Manifest{}); err == nil {
+		t.Error("packed an empty manifest")
+	}
+}
+
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte(flat))
+	f.Add([]byte("telemetry: {metrics: [a]}\nmechanisms: [B]"))
+	f.Add([]byte("- a\n- b: {c: [1, x"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := ParseManifest(text)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("empty error")
+			}
+			return
+		}
+		var again wasmabi.Manifest
+		if err := wasmabi.DecodeManifest(wasmabi.EncodeManifest(m), &again); err != nil {
+			t.Errorf("accepted manifest does not survive: %v", err)
+		}
+	})
+}
