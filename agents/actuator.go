@@ -88,8 +88,9 @@ type Result struct {
 	Effect    Effect
 	Changes   []Change
 	Lease     LeaseID
-	Expires   time.Time
-	Code      string // stable, when it was refused or failed
+	Expires   time.Time     // by the wall clock; for people
+	TTL       time.Duration // the lease's length as granted; 0: as asked for
+	Code      string        // stable, when it was refused or failed
 	Message   string
 	Hint      string
 	Took      time.Duration

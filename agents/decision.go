@@ -55,6 +55,10 @@ type Decision struct {
 	Fuel    uint64
 	Phases  Phases
 	Record  []byte // the episode, for replay
+
+	// Repeated is how many dull decisions like this one were counted and not
+	// kept; the log fills it in.
+	Repeated int64
 }
 
 // Failure is an error with its place.

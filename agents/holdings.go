@@ -38,10 +38,14 @@ func (h holdings) take(c Command, r Result, now time.Time) {
 		h.drop(c)
 		return
 	}
+	length := c.Lease
+	if r.TTL > 0 {
+		length = r.TTL
+	}
 	for _, s := range c.Settings {
-		st := standing{lease: r.Lease, length: c.Lease}
+		st := standing{lease: r.Lease, length: length}
 		if r.Lease != "" {
-			st.renewAt = now.Add(c.Lease / 3)
+			st.renewAt = now.Add(length / 3)
 		}
 		h[knobName{c.Mechanism, s.Knob}] = st
 	}

@@ -45,23 +45,27 @@ func mustDec(o cbor.DecOptions) cbor.DecMode {
 	return m
 }
 
-func encodeAll(ds []agents.Decision) ([]row, error) {
+func (l *Log) encodeAll(ds []agents.Decision) ([]row, error) {
 	rows := make([]row, len(ds))
 	for i, d := range ds {
 		var err error
-		if rows[i], err = encode(d); err != nil {
+		if rows[i], err = l.encode(d); err != nil {
 			return nil, err
 		}
 	}
 	return rows, nil
 }
 
-func encode(d agents.Decision) (row, error) {
+func (l *Log) encode(d agents.Decision) (row, error) {
 	r := row{
 		id: d.ID, policy: d.Key.Policy, asset: string(d.Key.Asset), outcome: string(d.Outcome), class: classOf(d.Outcome),
 		time: d.Time.UnixNano(), record: d.Record, knobs: knobsOf(d),
 	}
-	d.Record = nil
+	if len(r.record) > l.o.MaxRecord {
+		l.o.Logger.Warn("episode is not kept for replay: it is too long", "decision", d.ID, "bytes", len(r.record))
+		r.record = nil
+	}
+	d.Record, d.Repeated = nil, 0
 	body, err := encMode.Marshal(d)
 	if err != nil {
 		return r, fmt.Errorf("encode decision %s: %w", d.ID, err)

@@ -50,7 +50,7 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	query := `SELECT seq, body FROM decisions` + where + fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, f.Limit+1)
+	query := `SELECT seq, repeated, body FROM decisions` + where + fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, f.Limit+1)
 	found, err := l.query(ctx, query, args...)
 	if err != nil {
 		return Page{}, state.Explain("list the decisions", err)
@@ -61,6 +61,10 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 		p.Next = strconv.FormatInt(found[f.Limit-1].seq, 36)
 	}
 	for _, r := range found {
+		if r.err != nil { // one damaged row does not hide the others
+			l.o.Logger.Error("a decision can't be read", "seq", r.seq, "error", r.err)
+			continue
+		}
 		p.Decisions = append(p.Decisions, r.decision)
 	}
 	return p, nil
@@ -131,21 +135,22 @@ func (l *Log) Get(ctx context.Context, id string) (agents.Decision, error) {
 }
 
 func get(ctx context.Context, q *sql.DB, id string) (d agents.Decision, err error) {
-	r, err := q.QueryContext(ctx, `SELECT body, record FROM decisions WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id = ?1 DESC LIMIT 2`, id)
+	r, err := q.QueryContext(ctx, `SELECT repeated, body, record FROM decisions WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id = ?1 DESC LIMIT 2`, id)
 	if err != nil {
 		return d, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	n := 0
 	for ; r.Next() && (n == 0 || d.ID != id); n++ {
+		var repeated int64
 		var body, record []byte
-		if err := r.Scan(&body, &record); err != nil {
+		if err := r.Scan(&repeated, &body, &record); err != nil {
 			return d, err
 		}
 		if d, err = decode(body); err != nil {
 			return d, err
 		}
-		d.Record = record
+		d.Record, d.Repeated = record, repeated
 	}
 	if err := r.Err(); err != nil {
 		return d, err
@@ -188,8 +193,10 @@ func (l *Log) Newest(k agents.Key) (agents.Decision, bool) {
 type found struct {
 	seq      int64
 	decision agents.Decision
+	err      error // of decoding it
 }
 
+// query runs a query for seq, repeated and body.
 func (l *Log) query(ctx context.Context, query string, args ...any) (all []found, err error) {
 	err = l.db.View(ctx, func(ctx context.Context, q *sql.DB) (err error) {
 		r, err := q.QueryContext(ctx, query, args...)
@@ -200,12 +207,12 @@ func (l *Log) query(ctx context.Context, query string, args ...any) (all []found
 		for r.Next() {
 			var f found
 			var body []byte
-			if err := r.Scan(&f.seq, &body); err != nil {
+			var repeated int64
+			if err := r.Scan(&f.seq, &repeated, &body); err != nil {
 				return err
 			}
-			if f.decision, err = decode(body); err != nil {
-				return fmt.Errorf("decode decision %d: %w", f.seq, err)
-			}
+			f.decision, f.err = decode(body)
+			f.decision.Repeated = repeated
 			all = append(all, f)
 		}
 		return r.Err()

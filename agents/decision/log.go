@@ -16,11 +16,12 @@ type Log struct {
 	db *state.DB
 	o  Options
 
-	mu      sync.Mutex
-	newest  map[agents.Key]agents.Decision // of each loop, kept or not
-	samples map[sampleKey]sample
-	counts  map[countKey]*count // not yet written
-	inserts map[Class]int       // since the class was last trimmed
+	mu       sync.Mutex
+	newest   map[agents.Key]agents.Decision // of each loop, kept or not
+	tallies  map[Class]*tally
+	samples  map[sampleKey]*sample
+	closed   []*sample // replaced by a newer one before it was written
+	counting bool      // there are counts to write
 }
 
 // Open returns the log that lives in db.
@@ -28,10 +29,15 @@ func Open(ctx context.Context, db *state.DB, o Options) (*Log, error) {
 	if err := db.Migrate(ctx, "decision", schema); err != nil {
 		return nil, fmt.Errorf("open the decision log: %w", err)
 	}
-	return &Log{
+	l := &Log{
 		db: db, o: o.withDefaults(), newest: make(map[agents.Key]agents.Decision),
-		samples: make(map[sampleKey]sample), counts: make(map[countKey]*count), inserts: make(map[Class]int),
-	}, nil
+		tallies: make(map[Class]*tally), samples: make(map[sampleKey]*sample),
+	}
+	if err := l.countAll(ctx); err != nil {
+		return nil, fmt.Errorf("open the decision log: %w", err)
+	}
+	db.Tend(l.untidy, l.tidy)
+	return l, nil
 }
 
 var schema = []string{`
@@ -44,6 +50,7 @@ CREATE TABLE decisions (
 	outcome TEXT NOT NULL,
 	class   TEXT NOT NULL,
 	bytes   INTEGER NOT NULL,
+	repeated INTEGER NOT NULL DEFAULT 0,
 	body    BLOB NOT NULL,
 	record  BLOB
 ) STRICT;
@@ -57,20 +64,11 @@ CREATE TABLE decision_knobs (
 	PRIMARY KEY (mechanism, knob, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX decision_knobs_seq ON decision_knobs (seq);
-CREATE TABLE decision_counts (
-	policy  TEXT NOT NULL,
-	asset   TEXT NOT NULL,
-	version TEXT NOT NULL,
-	hour    INTEGER NOT NULL,
-	runs    INTEGER NOT NULL,
-	fuel    INTEGER NOT NULL,
-	PRIMARY KEY (policy, asset, version, hour)
-) STRICT, WITHOUT ROWID;
 `}
 
 // Begin makes decisions durable before they are acted on, in one transaction.
 func (l *Log) Begin(ctx context.Context, ds ...agents.Decision) error {
-	rows, err := encodeAll(ds)
+	rows, err := l.encodeAll(ds)
 	if err != nil {
 		return err
 	}
@@ -91,15 +89,25 @@ func (l *Log) Begin(ctx context.Context, ds ...agents.Decision) error {
 
 // Finish records the final form of a decision that was begun.
 func (l *Log) Finish(ctx context.Context, d agents.Decision) error {
-	r, err := encode(d)
+	r, err := l.encode(d)
 	if err != nil {
 		return err
 	}
 	l.remember(d)
 	err = l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE decisions SET outcome = ?, class = ?, bytes = ?, body = ? WHERE id = ?`,
+		var was row
+		err := tx.QueryRowContext(ctx, `SELECT class, bytes FROM decisions WHERE id = ?`, r.id).Scan(&was.class, &was.bytes)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE decisions SET outcome = ?, class = ?, bytes = ?, body = ? WHERE id = ?`,
 			r.outcome, r.class, r.bytes, r.body, r.id)
-		return err
+		if err != nil {
+			return err
+		}
+		l.add(was.class, -1, -int64(was.bytes))
+		l.add(r.class, 1, int64(r.bytes))
+		return nil
 	})
 	return state.Explain("record the outcome of decision "+d.ID, err)
 }
@@ -111,7 +119,7 @@ func (l *Log) Note(d agents.Decision) {
 	if classOf(d.Outcome) == Dull && !l.sampled(d) {
 		return
 	}
-	r, err := encode(d)
+	r, err := l.encode(d)
 	if err != nil {
 		l.o.Logger.Error("decision is not kept", "decision", d.ID, "error", err)
 		return
@@ -119,13 +127,27 @@ func (l *Log) Note(d agents.Decision) {
 	l.db.Later(func(ctx context.Context, tx *sql.Tx) error { return l.insert(ctx, tx, r) })
 }
 
-// Unfinished returns the decisions that were begun and never finished.
+// Unfinished returns the decisions that were begun and never finished. One that
+// can't be read any more is closed here, so that it is not found again.
 func (l *Log) Unfinished(ctx context.Context) (ds []agents.Decision, err error) {
-	page, err := l.query(ctx, `SELECT seq, body FROM decisions WHERE outcome = 'open' ORDER BY seq`)
-	for _, r := range page {
-		ds = append(ds, r.decision)
+	page, err := l.query(ctx, `SELECT seq, repeated, body FROM decisions WHERE outcome = 'open' ORDER BY seq`)
+	if err != nil {
+		return nil, state.Explain("find unfinished decisions", err)
 	}
-	return ds, state.Explain("find unfinished decisions", err)
+	for _, r := range page {
+		if r.err == nil {
+			ds = append(ds, r.decision)
+			continue
+		}
+		err := l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE decisions SET outcome = ? WHERE seq = ?`, agents.Interrupted, r.seq)
+			return err
+		})
+		if err != nil {
+			return nil, state.Explain("close an unreadable decision", err)
+		}
+	}
+	return ds, nil
 }
 
 func (l *Log) remember(ds ...agents.Decision) {
@@ -153,5 +175,6 @@ func (l *Log) insert(ctx context.Context, tx *sql.Tx, r row) error {
 			return err
 		}
 	}
-	return l.trimSometimes(ctx, tx, r.class)
+	l.add(r.class, 1, int64(r.bytes))
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -21,11 +22,18 @@ type group struct {
 	waiting []*job
 	later   []Op
 	dropped int
+	chores  []chore
+}
+
+type chore struct {
+	due func() bool
+	op  Op
 }
 
 const (
-	maxGroup = 64
-	maxLater = 4096
+	maxGroup  = 64
+	maxLater  = 1024 // what waits is memory
+	manyLater = 128  // flushed without waiting for the next tick
 )
 
 type job struct {
@@ -63,8 +71,8 @@ func (d *DB) Update(ctx context.Context, op Op) error {
 }
 
 // Later runs op with the next transaction, at the latest FlushEvery from now if
-// Run runs. A crash may lose it; so does an error, which is logged. When more
-// than a few thousand wait (a disk that is full, say) the oldest are dropped.
+// Run runs. A crash may lose it; so does an error, which is logged. When a
+// thousand wait (the disk is full, say) the oldest are dropped.
 func (d *DB) Later(op Op) {
 	g := &d.group
 	g.mu.Lock()
@@ -74,6 +82,20 @@ func (d *DB) Later(op Op) {
 		g.dropped++
 	}
 	g.later = append(g.later, op)
+	if len(g.later) >= manyLater {
+		select {
+		case d.many <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Tend has op run with every flush for which due says so: what keeps tables in
+// order and nobody waits for.
+func (d *DB) Tend(due func() bool, op Op) {
+	d.group.mu.Lock()
+	defer d.group.mu.Unlock()
+	d.group.chores = append(d.group.chores, chore{due, op})
 }
 
 // Flush makes durable what waits.
@@ -82,12 +104,21 @@ func (d *DB) Flush(ctx context.Context) error {
 		return Explain("save the contexts", err)
 	}
 	d.group.mu.Lock()
-	idle := len(d.group.later) == 0
+	waiting := len(d.group.later)
+	chores := d.group.chores
 	d.group.mu.Unlock()
-	if idle {
+	due := slices.DeleteFunc(slices.Clone(chores), func(c chore) bool { return !c.due() })
+	if waiting == 0 && len(due) == 0 {
 		return nil
 	}
-	return Explain("flush the state", d.Update(ctx, func(context.Context, *sql.Tx) error { return nil }))
+	return Explain("flush the state", d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, c := range due {
+			if err := c.op(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 func (g *group) take() ([]*job, []Op) {

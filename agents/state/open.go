@@ -45,6 +45,7 @@ type DB struct {
 	write *sql.DB // one connection
 	read  *sql.DB // two at most
 	group group
+	many  chan struct{} // holds one: that much waits to be flushed
 
 	records sync.Mutex // orders the writing of policy records
 
@@ -65,7 +66,7 @@ const (
 // folder open.
 func Open(ctx context.Context, dir string, o Options) (*DB, error) {
 	what := "open the state in " + dir
-	d := &DB{dir: dir, opts: o.withDefaults(), group: newGroup(), contexts: make(map[contextKey]*savedContext)}
+	d := &DB{dir: dir, opts: o.withDefaults(), group: newGroup(), many: make(chan struct{}, 1), contexts: make(map[contextKey]*savedContext)}
 	d.log, d.now = d.opts.Logger, d.opts.Now
 	for _, sub := range []string{"", modulesDir, auditDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
@@ -184,9 +185,10 @@ func (d *DB) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			if err := d.Flush(ctx); err != nil && ctx.Err() == nil {
-				d.log.Error("state is not flushed", "error", err)
-			}
+		case <-d.many:
+		}
+		if err := d.Flush(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("state is not flushed", "error", err)
 		}
 	}
 }
