@@ -1,0 +1,12 @@
+package mechanisms
+
+// OnProbe calls fn at every point where a crash would leave a different trace.
+func (s *Supervisor) OnProbe(fn func(point string)) { s.probe = fn }
+
+// Abandon lets go of the state folder as a crash does: nothing is put back, nothing is written.
+func (s *Supervisor) Abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.lock.Close()
+}
