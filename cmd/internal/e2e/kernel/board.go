@@ -12,13 +12,13 @@ import (
 	"path/filepath"
 )
 
-// PStates is the file in an [X86] machine's folder that holds a byte for every performance state the kernel has chosen.
-const PStates = "pstates"
+// pstates is the file in an [X86] machine's folder that holds a byte for every performance state the kernel has chosen.
+const pstates = "pstates"
 
 // X86 is a machine of two processors whose performance states the ACPI table in the source file table describes. The driver
 // acpi-cpufreq takes it for a Pentium M with them in hardware.
 func X86(ctx context.Context, dir, table string) (Board, error) {
-	if err := run(ctx, dir, nil, "iasl", "-p", filepath.Join(dir, "pstates"), table); err != nil {
+	if err := run(ctx, dir, nil, "iasl", "-p", filepath.Join(dir, "table"), table); err != nil {
 		return Board{}, err
 	}
 	return Board{
@@ -27,8 +27,8 @@ func X86(ctx context.Context, dir, table string) (Board, error) {
 		Args: []string{
 			"-accel", "tcg,thread=multi", "-machine", "q35", "-smp", "2",
 			"-cpu", "max,vendor=GenuineIntel,family=6,model=13",
-			"-acpitable", "file=pstates.aml",
-			"-chardev", "file,id=pstates,path=" + PStates, "-device", "isa-debugcon,iobase=0x502,chardev=pstates",
+			"-acpitable", "file=table.aml",
+			"-chardev", "file,id=pstates,path=" + pstates, "-device", "isa-debugcon,iobase=0x502,chardev=pstates",
 		},
 	}, nil
 }
