@@ -27,8 +27,8 @@ func TestMechanismOnACPI(t *testing.T) {
 		"policy0/scaling_driver": "acpi-cpufreq", "policy0/affected_cpus": "0", "policy1/affected_cpus": "1",
 		"policy0/scaling_available_frequencies": "3000000 2400000 1800000 1200000",
 	})
-	t.Run("a limit reaches the processor", func(t *testing.T) {
-		wantOutcome(t, turn.set("policy0/max_frequency", mechanisms.Number(1.8e9)), mechanisms.Applied)
+	step(t, "a limit reaches the processor", func(t *testing.T) {
+		wantOutcome(t, turn.set(t, "policy0/max_frequency", mechanisms.Number(1.8e9)), mechanisms.Applied)
 		seen := len(transitions(t, m))
 		burn(t, m)
 		eventually(t, "the first processor enters the highest state that is left", func() bool {
@@ -38,26 +38,26 @@ func TestMechanismOnACPI(t *testing.T) {
 			t.Errorf("the first processor went beyond its limit: %v", fast)
 		}
 	})
-	t.Run("the other policy is left alone", func(t *testing.T) {
+	step(t, "the other policy is left alone", func(t *testing.T) {
 		eventually(t, "the second processor enters its highest state", func() bool {
 			return reached(transitions(t, m), 1, 3000000)
 		})
 	})
-	t.Run("a governor moves the processor", func(t *testing.T) {
-		wantOutcome(t, turn.set("policy0/governor", mechanisms.Choice("powersave")), mechanisms.Applied)
+	step(t, "a governor moves the processor", func(t *testing.T) {
+		wantOutcome(t, turn.set(t, "policy0/governor", mechanisms.Choice("powersave")), mechanisms.Applied)
 		eventually(t, "the first processor enters its lowest state", func() bool { return last(transitions(t, m), 0) == 1200000 })
 	})
-	t.Run("a clamp is told", func(t *testing.T) {
-		r := turn.set("policy1/max_frequency", mechanisms.Number(2e9)) // between two states
+	step(t, "a clamp is told", func(t *testing.T) {
+		r := turn.set(t, "policy1/max_frequency", mechanisms.Number(2e9)) // between two states
 		wantOutcome(t, r, mechanisms.Clamped)
 		if got := r.Changes[0].Effective.Number; got != 1.8e9 || readOne(t, m, "policy1/scaling_max_freq") != "1800000" {
 			t.Errorf("told %v Hz, the file holds %s", got, readOne(t, m, "policy1/scaling_max_freq"))
 		}
 	})
-	t.Run("a processor goes offline and comes back", func(t *testing.T) { hotplug(t, m, turn) })
-	t.Run("a change behind our back is told", func(t *testing.T) { drift(t, m, turn) })
-	t.Run("a clock that jumps ends no lease", func(t *testing.T) { jump(t, m, turn) })
-	t.Run("a killed process leaves nothing behind", func(t *testing.T) { killed(t, m, turn, before) })
+	step(t, "a processor goes offline and comes back", func(t *testing.T) { hotplug(t, m, turn) })
+	step(t, "a change behind our back is told", func(t *testing.T) { drift(t, m, turn) })
+	step(t, "a clock that jumps ends no lease", func(t *testing.T) { jump(t, m, turn, 1.8e9) })
+	step(t, "a killed process leaves nothing behind", func(t *testing.T) { killed(t, m, turn, before) })
 }
 
 func TestMechanismOnARM(t *testing.T) {
@@ -69,30 +69,38 @@ func TestMechanismOnARM(t *testing.T) {
 		"policy0/scaling_driver": "cpufreq-dt", "policy0/affected_cpus": "0 1",
 		"policy0/scaling_available_frequencies": "299999 399999 599999 1199999",
 	})
-	t.Run("a limit holds for the cluster", func(t *testing.T) {
-		wantOutcome(t, turn.set("policy0/max_frequency", mechanisms.Number(599999e3)), mechanisms.Applied)
+	step(t, "a limit holds for the cluster", func(t *testing.T) {
+		wantOutcome(t, turn.set(t, "policy0/max_frequency", mechanisms.Number(599999e3)), mechanisms.Applied)
 		burn(t, m)
 		eventually(t, "the cluster runs at its limit", func() bool { return readOne(t, m, "policy0/scaling_cur_freq") == "599999" })
 	})
-	t.Run("a clock that jumps ends no lease", func(t *testing.T) { jump(t, m, turn) })
-	t.Run("a killed process leaves nothing behind", func(t *testing.T) { killed(t, m, turn, before) })
+	step(t, "a clock that jumps ends no lease", func(t *testing.T) { jump(t, m, turn, 599999e3) })
+	step(t, "a killed process leaves nothing behind", func(t *testing.T) { killed(t, m, turn, before) })
+}
+
+// step is a subtest without which those after it have no ground to stand on.
+func step(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	if !t.Run(name, f) {
+		t.FailNow()
+	}
 }
 
 // hotplug takes the second processor away while its policy is limited.
 func hotplug(t *testing.T, m *kernel.Machine, turn *turning) {
-	wantOutcome(t, turn.set("policy1/max_frequency", mechanisms.Number(2.4e9)), mechanisms.Applied)
+	wantOutcome(t, turn.set(t, "policy1/max_frequency", mechanisms.Number(2.4e9)), mechanisms.Applied)
 	write(t, m, "../cpu1/online", "0")
-	r := turn.set("policy1/max_frequency", mechanisms.Number(1.8e9))
+	r := turn.set(t, "policy1/max_frequency", mechanisms.Number(1.8e9))
 	wantOutcome(t, r, mechanisms.Refused)
 	if r.Code != mechanisms.CodeUnavailable {
 		t.Errorf("refused with %s, want %s", r.Code, mechanisms.CodeUnavailable)
 	}
-	wantOutcome(t, turn.revert(), mechanisms.PartlyUndone)
+	wantOutcome(t, turn.revert(t), mechanisms.PartlyUndone)
 	write(t, m, "../cpu1/online", "1")
 	eventually(t, "the limit goes back when its processor is there", func() bool {
 		return readOne(t, m, "policy1/scaling_max_freq") == "3000000"
 	})
-	wantOutcome(t, turn.set("policy1/max_frequency", mechanisms.Number(2.4e9)), mechanisms.Applied)
+	wantOutcome(t, turn.set(t, "policy1/max_frequency", mechanisms.Number(2.4e9)), mechanisms.Applied)
 }
 
 // drift writes to a held knob past its supervisor.
@@ -100,7 +108,7 @@ func drift(t *testing.T, m *kernel.Machine, turn *turning) {
 	write(t, m, "policy1/scaling_max_freq", "1800000")
 	eventually(t, "the state tells of it", func() bool {
 		var s mechanisms.State
-		if err := turn.try(http.MethodGet, "/state", nil, &s); err != nil {
+		if err := turn.try(t, http.MethodGet, "/state", nil, &s); err != nil {
 			t.Fatal(err)
 		}
 		i := slices.IndexFunc(s.Knobs, func(k mechanisms.KnobState) bool { return k.Knob == "policy1/max_frequency" })
@@ -117,14 +125,16 @@ func write(t *testing.T, m *kernel.Machine, name, value string) {
 }
 
 // jump sets the wall clock far ahead and far back. A short lease that ends shows that the supervisor has looked at the time since.
-func jump(t *testing.T, m *kernel.Machine, turn *turning) {
+func jump(t *testing.T, m *kernel.Machine, turn *turning, hertz float64) {
 	held := readOne(t, m, "policy0/scaling_max_freq")
 	for _, to := range []time.Time{time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		if err := m.SetClock(t.Context(), to); err != nil {
 			t.Fatal(err)
 		}
 		before := readOne(t, m, "policy0/scaling_min_freq")
-		turn.hold(time.Second, "policy0/min_frequency", mechanisms.Choice("max"))
+		if r := turn.hold(t, time.Second, "policy0/min_frequency", mechanisms.Number(hertz)); r.Lease == "" {
+			t.Fatalf("no lease: %+v", r)
+		}
 		eventually(t, "a short lease ends", func() bool { return readOne(t, m, "policy0/scaling_min_freq") == before })
 		if got := readOne(t, m, "policy0/scaling_max_freq"); got != held {
 			t.Errorf("at %v the limit is %s, want %s still", to, got, held)
@@ -137,7 +147,7 @@ func killed(t *testing.T, m *kernel.Machine, turn *turning, before map[string]st
 	if diff := cmp.Diff(before, knobFiles(t, m)); diff == "" {
 		t.Fatal("no knob is turned")
 	}
-	turn.kill()
+	turn.kill(t)
 	begun := time.Now()
 	eventually(t, "the knobs are back", func() bool { return cmp.Equal(before, knobFiles(t, m)) })
 	t.Logf("every knob was back %v after the kill", time.Since(begun).Round(10*time.Millisecond))

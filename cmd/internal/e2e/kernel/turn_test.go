@@ -22,7 +22,6 @@ import (
 
 // turning is the program turn running in a machine.
 type turning struct {
-	t    *testing.T
 	m    *kernel.Machine
 	pid  int
 	http *http.Client
@@ -44,13 +43,13 @@ func turnProgram(t *testing.T, arch kernel.Arch) kernel.File {
 func startTurn(t *testing.T, m *kernel.Machine, dir string) *turning {
 	t.Helper()
 	front := forward(t, m, filepath.Join(dir, "turn"), turnSocket)
-	u := &turning{t: t, m: m, http: &http.Client{Transport: &http.Transport{
+	u := &turning{m: m, http: &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", front)
 		},
 	}}}
-	u.start()
+	u.start(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			log, _ := m.ReadFile(context.Background(), turnLog)
@@ -60,22 +59,22 @@ func startTurn(t *testing.T, m *kernel.Machine, dir string) *turning {
 	return u
 }
 
-func (u *turning) start() {
-	u.t.Helper()
+func (u *turning) start(t *testing.T) {
+	t.Helper()
 	var err error
-	u.pid, err = u.m.Start(u.t.Context(), control.Command{Args: []string{"/bin/turn", "/run/state", turnSocket}, Output: turnLog})
+	u.pid, err = u.m.Start(t.Context(), control.Command{Args: []string{"/bin/turn", "/run/state", turnSocket}, Output: turnLog})
 	if err != nil {
-		u.t.Fatal(err)
+		t.Fatal(err)
 	}
-	eventually(u.t, "turn answers", func() bool { return u.try(http.MethodGet, "/state", nil, nil) == nil })
+	eventually(t, "turn answers", func() bool { return u.try(t, http.MethodGet, "/state", nil, nil) == nil })
 }
 
-func (u *turning) try(method, path string, q, a any) error {
+func (u *turning) try(t *testing.T, method, path string, q, a any) error {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(u.t.Context(), method, "http://turn"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://turn"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -92,41 +91,41 @@ func (u *turning) try(method, path string, q, a any) error {
 }
 
 // set holds a knob at a value for an hour.
-func (u *turning) set(knob string, v mechanisms.Value) mechanisms.Result {
-	u.t.Helper()
-	return u.hold(time.Hour, knob, v)
+func (u *turning) set(t *testing.T, knob string, v mechanisms.Value) mechanisms.Result {
+	t.Helper()
+	return u.hold(t, time.Hour, knob, v)
 }
 
 // hold holds a knob at a value for the time given.
-func (u *turning) hold(lease time.Duration, knob string, v mechanisms.Value) (r mechanisms.Result) {
-	u.t.Helper()
+func (u *turning) hold(t *testing.T, lease time.Duration, knob string, v mechanisms.Value) (r mechanisms.Result) {
+	t.Helper()
 	c := mechanisms.Command{
 		Mechanism: cpufreq.Name, Verb: mechanisms.Set, Owner: "test", Lease: lease,
 		Settings: []mechanisms.Setting{{Knob: knob, Value: v}},
 	}
-	if err := u.try(http.MethodPost, "/apply", c, &r); err != nil {
-		u.t.Fatal(err)
+	if err := u.try(t, http.MethodPost, "/apply", c, &r); err != nil {
+		t.Fatal(err)
 	}
 	return r
 }
 
 // revert puts every knob back.
-func (u *turning) revert() (r mechanisms.Result) {
-	u.t.Helper()
-	if err := u.try(http.MethodPost, "/revert", nil, &r); err != nil {
-		u.t.Fatal(err)
+func (u *turning) revert(t *testing.T) (r mechanisms.Result) {
+	t.Helper()
+	if err := u.try(t, http.MethodPost, "/revert", nil, &r); err != nil {
+		t.Fatal(err)
 	}
 	return r
 }
 
 // kill ends it as the kernel does when memory runs out.
-func (u *turning) kill() {
-	u.t.Helper()
-	if err := u.m.Signal(u.t.Context(), u.pid, syscall.SIGKILL); err != nil {
-		u.t.Fatal(err)
+func (u *turning) kill(t *testing.T) {
+	t.Helper()
+	if err := u.m.Signal(t.Context(), u.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := u.m.Wait(u.t.Context(), u.pid); err != nil {
-		u.t.Fatal(err)
+	if _, err := u.m.Wait(t.Context(), u.pid); err != nil {
+		t.Fatal(err)
 	}
 }
 
