@@ -14,8 +14,8 @@
 //
 // # Messages
 //
-// Every message is CBOR (RFC 8949) in exactly one form, so equal messages are equal bytes: shortest heads, definite
-// lengths, map keys in bytewise order, no duplicates. A decoder refuses anything else.
+// Every message is CBOR (RFC 8949) in Core Deterministic form, so that equal messages are equal bytes: shortest heads and
+// floats, definite lengths, map keys in bytewise order, no duplicates. A decoder refuses anything else.
 //
 //   - Cold messages ([Manifest], [Init], [Error], [Migrate]) are maps with text keys. A field that is empty, zero or
 //     false is left out; a float that is NaN ("none") is left out. Unknown keys are skipped, so that a message can
