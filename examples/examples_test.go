@@ -1,0 +1,167 @@
+package examples
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+func TestMain(m *testing.M) {
+	host.RunChild()
+	os.Exit(m.Run())
+}
+
+// build compiles the example and packs its manifest.
+func build(t testing.TB, dir string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := plugins.ParseManifest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "policy.wasm")
+	c := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./"+dir)
+	c.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if text, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	module, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := plugins.Pack(module, manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packed
+}
+
+// prepare takes the example through everything that an upload goes through.
+func prepare(t testing.TB, dir string) *host.Module {
+	t.Helper()
+	r, err := host.New(context.Background(), host.Config{CacheDir: filepath.Join(t.TempDir(), "cache")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(context.Background()) })
+	m, err := r.Prepare(context.Background(), build(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// initFor grants what the manifest asks for, on a node with two frequency policies.
+func initFor(m *wasmabi.Manifest, context []byte) []byte {
+	i := wasmabi.NewInit(m)
+	i.Asset, i.Mechanisms, i.Context = "test-node", []string{"CPUFrequency"}, context
+	for _, name := range []string{"policy0/max_frequency", "policy4/max_frequency"} {
+		i.Knobs = append(i.Knobs, wasmabi.KnobInfo{
+			Name: name, Unit: "Hz", Kind: wasmabi.KnobNumber, Min: 8e8, Max: 3.5e9, Step: math.NaN(),
+		})
+	}
+	return wasmabi.AppendInit(nil, i)
+}
+
+func observe(value float64) []byte {
+	return wasmabi.AppendObservation(nil, &wasmabi.Observation{
+		Seq: 1, TimeNS: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
+		IDs: []uint32{0}, Values: []float64{value}, AgesMS: []uint32{0},
+	})
+}
+
+// pass runs one episode and returns its plan; nil without one.
+func pass(t testing.TB, m *host.Module, init, observation []byte) (*wasmabi.Plan, error) {
+	s, err := m.Begin(t.Context(), host.SessionConfig{Time: time.Unix(1e9, 0), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Call(t.Context(), wasmabi.OpInit, init); err != nil {
+		return nil, err
+	}
+	response, err := s.Call(t.Context(), wasmabi.OpAnalyze, observation)
+	if err != nil {
+		return nil, err
+	}
+	var a wasmabi.Analysis
+	if err := wasmabi.DecodeAnalysis(response, &a); err != nil || !a.Plan {
+		return nil, err
+	}
+	if response, err = s.Call(t.Context(), wasmabi.OpPlan, observation); err != nil {
+		return nil, err
+	}
+	var p wasmabi.Plan
+	return &p, wasmabi.DecodePlan(response, &p)
+}
+
+func TestExamplesUnderTheHost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles four modules")
+	}
+	tests := []struct {
+		dir   string
+		value float64
+		rows  int
+		kinds []host.Kind // how the pass may end; empty: well
+	}{
+		{"01-cpu-boost", 0.95, 2, nil},
+		{"02-bad-loop", 0.95, 0, []host.Kind{host.Fuel, host.Deadline}},
+		{"03-worse", 0.95, 0, []host.Kind{host.Trap}},
+		{"04-app-latency", 0.5, 2, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.dir, func(t *testing.T) {
+			m := prepare(t, tt.dir)
+			plan, err := pass(t, m, initFor(m.Manifest(), nil), observe(tt.value))
+			if len(tt.kinds) > 0 {
+				wantKind(t, err, tt.kinds)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(plan.Knobs) != tt.rows || plan.Values[0] != 3.5e9 || plan.LeaseMS[0] != 30_000 {
+				t.Errorf("got %+v", plan)
+			}
+		})
+	}
+}
+
+func wantKind(t *testing.T, err error, kinds []host.Kind) {
+	t.Helper()
+	var e *host.CallError
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v", err)
+	}
+	for _, k := range kinds {
+		if e.Kind == k {
+			return
+		}
+	}
+	t.Errorf("ended by %v: %v", e.Kind, e)
+}
+
+func BenchmarkEpisode(b *testing.B) {
+	m := prepare(b, "01-cpu-boost")
+	init, observation := initFor(m.Manifest(), nil), observe(0.95)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := pass(b, m, init, observation); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
