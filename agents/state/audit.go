@@ -41,7 +41,10 @@ func (d *DB) Audit(ctx context.Context, e Entry) error {
 		e.Seq, e.Before = last.seq+1, last.hash
 		return appendEntry(ctx, tx, e)
 	})
-	return Explain("write the audit trail", err)
+	if err == nil {
+		d.auditRows.Add(1)
+	}
+	return d.explain("write the audit trail", err)
 }
 
 type chainEnd struct {
@@ -76,7 +79,7 @@ func hashOf(text []byte) string {
 func (d *DB) AuditTrail(ctx context.Context, before int64, limit int) ([]Entry, error) {
 	es, err := collect(ctx, d.read, `SELECT entry, hash FROM audit WHERE ?1 = 0 OR seq < ?1 ORDER BY seq DESC LIMIT ?2`,
 		[]any{before, limit}, scanEntry)
-	return es, Explain("read the audit trail", err)
+	return es, d.explain("read the audit trail", err)
 }
 
 func scanEntry(r *sql.Rows) (e Entry, err error) {
@@ -87,32 +90,58 @@ func scanEntry(r *sql.Rows) (e Entry, err error) {
 	return e, json.Unmarshal([]byte(text), &e)
 }
 
-// VerifyAudit checks the chain of what is in the database and returns how many
-// entries it checked.
+// VerifyAudit checks the whole chain but its newest end, which nothing follows: the files that older entries were moved to,
+// as far as they are kept, and the database. It returns how many entries it
+// checked.
 func (d *DB) VerifyAudit(ctx context.Context) (checked int, err error) {
+	var a anchor
+	text, moved, err := d.Setting(ctx, anchorKey)
+	if err != nil {
+		return 0, err
+	}
+	before := &chainEnd{} // of the first entry there ever was
+	if moved {
+		if err := json.Unmarshal([]byte(text), &a); err != nil {
+			return 0, broken(0, "the place where older entries end can't be read")
+		}
+		before = &chainEnd{a.Seq, a.Hash}
+	}
+	old, err := d.verifyFiles(a)
+	if err != nil {
+		return old, d.explain("verify the audit trail", err)
+	}
+	checked, err = d.verifyRows(ctx, before)
+	return old + checked, d.explain("verify the audit trail", err)
+}
+
+func (d *DB) verifyRows(ctx context.Context, before *chainEnd) (checked int, err error) {
 	r, err := d.read.QueryContext(ctx, `SELECT seq, entry, hash FROM audit ORDER BY seq`)
 	if err != nil {
-		return 0, Explain("verify the audit trail", err)
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	var before *chainEnd
 	for r.Next() {
 		var seq int64
 		var text, hash string
 		if err := r.Scan(&seq, &text, &hash); err != nil {
-			return checked, Explain("verify the audit trail", err)
+			return checked, err
 		}
 		if why := follows(before, seq, text, hash); why != "" {
-			return checked, &Error{Code: "audit.broken", What: fmt.Sprintf("verify entry %d of the audit trail", seq), Why: why,
-				Hint: "compare with a backup: somebody or something has changed the trail"}
+			return checked, broken(seq, why)
 		}
 		before = &chainEnd{seq, hash}
 		checked++
 	}
-	return checked, Explain("verify the audit trail", r.Err())
+	return checked, r.Err()
 }
 
-// follows says why an entry can't be the one after before, if so.
+func broken(seq int64, why string) error {
+	return &Error{Code: "audit.broken", What: fmt.Sprintf("verify entry %d of the audit trail", seq), Why: why,
+		Hint: "compare with a backup: somebody or something has changed the trail"}
+}
+
+// follows says why an entry can't be the one after before, if so. A nil before
+// is unknown: the files of older entries are not kept for ever.
 func follows(before *chainEnd, seq int64, text, hash string) string {
 	var e Entry
 	switch {
@@ -122,8 +151,6 @@ func follows(before *chainEnd, seq int64, text, hash string) string {
 		return "its content is of another entry"
 	case before != nil && (e.Before != before.hash || seq != before.seq+1):
 		return "it does not follow the one before"
-	case before == nil && seq == 1 && e.Before != "":
-		return "it is the first and names one before"
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ func (d *DB) Module(digest string) ([]byte, error) {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read module %s: %w", digest, ErrNotFound)
+		return nil, unknown("module.not-found", "module "+digest)
 	}
 	if err != nil {
 		return nil, Explain("read module "+digest, err)

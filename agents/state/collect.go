@@ -19,11 +19,11 @@ func (d *DB) Collect(ctx context.Context, keep int) (removed []string, err error
 	}
 	for _, p := range ps {
 		if err := d.forgetVersions(ctx, p.Name, keep); err != nil {
-			return nil, Explain("collect old versions of "+p.Name, err)
+			return nil, d.explain("collect old versions of "+p.Name, err)
 		}
 	}
 	removed, err = d.removeOrphans(ctx)
-	return removed, Explain("collect unused modules", err)
+	return removed, d.explain("collect unused modules", err)
 }
 
 func (d *DB) forgetVersions(ctx context.Context, policy string, keep int) error {

@@ -36,7 +36,7 @@ func (c Contexts) Load(ctx context.Context, policy, asset string, schema uint32)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
-	return state, err == nil, Explain("load the context of "+policy, err)
+	return state, err == nil, c.d.explain("load the context of "+policy, err)
 }
 
 // Save keeps a context. Only the newest of several saves reaches the disk.

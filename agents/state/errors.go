@@ -42,6 +42,10 @@ func (e *Error) ErrorHint() string { return e.Hint }
 // ErrNotFound is what a look-up of something unknown ends with.
 var ErrNotFound = errors.New("not found")
 
+func unknown(code, what string) error {
+	return &Error{Code: code, What: "find " + what, Why: "there is none", Hint: "list what there is", Err: ErrNotFound}
+}
+
 // Explain gives an error of the database or the file system its code and hint.
 func Explain(what string, err error) error {
 	var ours *Error
@@ -64,6 +68,15 @@ func Explain(what string, err error) error {
 		e.Code, e.Why, e.Hint = "state.busy", "another process has the database locked", "stop whatever else has it open"
 	}
 	return e
+}
+
+// explain is Explain, and remembers damage: the next start then checks the
+// database although the stop was clean.
+func (d *DB) explain(what string, err error) error {
+	if isCorrupt(err) {
+		d.damaged.Store(true)
+	}
+	return Explain(what, err)
 }
 
 func isCorrupt(err error) bool {

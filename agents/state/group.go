@@ -101,7 +101,7 @@ func (d *DB) Tend(due func() bool, op Op) {
 // Flush makes durable what waits.
 func (d *DB) Flush(ctx context.Context) error {
 	if err := d.flushContexts(ctx); err != nil {
-		return Explain("save the contexts", err)
+		return d.explain("save the contexts", err)
 	}
 	d.group.mu.Lock()
 	waiting := len(d.group.later)
@@ -111,7 +111,7 @@ func (d *DB) Flush(ctx context.Context) error {
 	if waiting == 0 && len(due) == 0 {
 		return nil
 	}
-	return Explain("flush the state", d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return d.explain("flush the state", d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, c := range due {
 			if err := c.op(ctx, tx); err != nil {
 				return err

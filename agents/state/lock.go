@@ -1,18 +1,33 @@
 package state
 
-import "os"
+import (
+	"bytes"
+	"io"
+	"os"
+)
+
+// The two contents of the lock file. They have one length, so that opening and
+// closing need no space on the disk.
+var (
+	markOpen  = []byte("open \n")
+	markClean = []byte("clean\n")
+)
 
 // mark writes that the folder is open, and reports whether it said so already.
 func mark(f *os.File) (unclean bool, err error) {
-	st, err := f.Stat()
+	was, err := io.ReadAll(io.LimitReader(f, 64))
 	if err != nil {
 		return false, err
 	}
-	if st.Size() > 0 {
-		return true, nil
+	unclean = len(was) > 0 && !bytes.Equal(was, markClean)
+	if _, err := f.WriteAt(markOpen, 0); err != nil {
+		return unclean, err
 	}
-	if _, err := f.WriteAt([]byte("open\n"), 0); err != nil {
-		return false, err
-	}
-	return false, f.Sync()
+	return unclean, f.Sync()
+}
+
+// unmark writes that the folder was closed as it should be.
+func unmark(f *os.File) {
+	_, _ = f.WriteAt(markClean, 0)
+	_ = f.Sync()
 }

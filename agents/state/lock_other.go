@@ -19,7 +19,7 @@ func acquire(path string) (l *lockFile, unclean bool, err error) {
 
 func (l *lockFile) release(clean bool) {
 	if clean {
-		_ = l.f.Truncate(0)
+		unmark(l.f)
 	}
 	_ = l.f.Close()
 }

@@ -31,8 +31,7 @@ func acquire(path string) (l *lockFile, unclean bool, err error) {
 
 func (l *lockFile) release(clean bool) {
 	if clean {
-		_ = l.f.Truncate(0)
-		_ = l.f.Sync()
+		unmark(l.f)
 	}
 	_ = l.f.Close()
 }

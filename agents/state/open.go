@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 
 // Report says what Open found.
 type Report struct {
-	Fresh     bool     // there was no database
+	Fresh     bool     // there was no database, or an empty one
 	Unclean   bool     // the last stop was not a clean one
 	Damage    string   // what was wrong with the database that was set aside
 	SetAside  string   // its new name
@@ -46,6 +47,10 @@ type DB struct {
 	read  *sql.DB // two at most
 	group group
 	many  chan struct{} // holds one: that much waits to be flushed
+
+	damaged   atomic.Bool  // damage was met since Open
+	auditRows atomic.Int64 // in the database
+	salvage   *salvage     // from the database that was set aside; nil if none was
 
 	records sync.Mutex // orders the writing of policy records
 
@@ -105,14 +110,15 @@ func (o Options) withDefaults() Options {
 }
 
 func (d *DB) openOrRecover(ctx context.Context) error {
-	_, err := os.Stat(d.path(dbName))
-	d.report.Fresh = errors.Is(err, os.ErrNotExist)
-	err = d.connect(ctx)
-	switch {
-	case err == nil && d.report.Fresh:
-		err = d.recoverPolicies(ctx) // none, unless somebody deleted the database
-	case isCorrupt(err):
+	err := d.connect(ctx)
+	if isCorrupt(err) {
 		return d.startAfresh(ctx, err)
+	}
+	if err == nil && (d.report.Fresh || d.report.Unclean) {
+		err = d.recoverPolicies(ctx) // none, unless something was lost
+	}
+	if err == nil {
+		err = d.prepareAudit(ctx)
 	}
 	if err != nil {
 		d.disconnect()
@@ -123,25 +129,38 @@ func (d *DB) openOrRecover(ctx context.Context) error {
 // connect opens the database, checks it if there is reason to doubt it, and
 // brings its tables up to date.
 func (d *DB) connect(ctx context.Context) error {
-	d.write, d.read = d.pool(1, ""), d.pool(2, "&mode=ro")
-	if d.report.Unclean {
+	d.write, d.read = d.pool(1, writing), d.pool(2, reading)
+	if d.doubtful() {
 		if err := d.check(ctx); err != nil {
 			return err
 		}
 	}
+	have, err := d.version(ctx, d.write, "state")
+	if err != nil {
+		return err
+	}
+	d.report.Fresh = have == 0
 	return d.Migrate(ctx, "state", schema)
 }
 
-// pool opens connections with little memory each: an agent reads and writes a
-// few rows at a time.
-func (d *DB) pool(conns int, extra string) *sql.DB {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(5000)", "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)",
-		"cache_size(-256)", "mmap_size(0)", "journal_size_limit(4194304)", "foreign_keys(on)",
-	}}
-	if extra != "" {
-		q["_pragma"] = []string{"busy_timeout(5000)", "cache_size(-256)", "mmap_size(0)", "query_only(on)"}
-	}
+// quickBytes is the size up to which checking costs next to nothing.
+const quickBytes = 8 << 20
+
+func (d *DB) doubtful() bool {
+	st, err := os.Stat(d.path(dbName))
+	return err == nil && (d.report.Unclean || st.Size() <= quickBytes)
+}
+
+// The pragmas of the two pools: little memory for each connection, since an
+// agent reads and writes a few rows at a time.
+var (
+	writing = []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "cache_size(-256)", "mmap_size(0)",
+		"journal_size_limit(4194304)", "foreign_keys(on)"}
+	reading = []string{"busy_timeout(5000)", "cache_size(-256)", "mmap_size(0)", "query_only(on)"}
+)
+
+func (d *DB) pool(conns int, pragmas []string) *sql.DB {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
 	u := url.URL{Scheme: "file", Opaque: url.PathEscape(d.path(dbName)), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil { // only an unregistered driver
@@ -176,6 +195,16 @@ func (d *DB) Dir() string { return d.dir }
 // Report says what Open found.
 func (d *DB) Report() Report { return d.report }
 
+// Damaged reports that damage was met since Open. The next start sets the
+// database aside and recovers what it can.
+func (d *DB) Damaged() bool { return d.damaged.Load() }
+
+// Backup writes a consistent copy of the database to a file that must not exist.
+func (d *DB) Backup(ctx context.Context, path string) error {
+	_, err := d.read.ExecContext(ctx, "VACUUM INTO ?", path)
+	return d.explain("back the state up to "+path, err)
+}
+
 // Run flushes what may wait, every FlushEvery, until ctx ends.
 func (d *DB) Run(ctx context.Context) error {
 	t := time.NewTicker(d.opts.FlushEvery)
@@ -196,8 +225,9 @@ func (d *DB) Run(ctx context.Context) error {
 // Close flushes and closes. Run must have returned.
 func (d *DB) Close() error {
 	err := d.Flush(context.Background())
+	d.salvage.close()
 	d.disconnect()
-	d.lock.release(err == nil)
+	d.lock.release(err == nil && !d.damaged.Load())
 	return Explain("close the state in "+d.dir, err)
 }
 

@@ -54,7 +54,7 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 	}
 	digest, err := d.writeBlob(module)
 	if err != nil {
-		return v, Explain(what, err)
+		return v, d.explain(what, err)
 	}
 	v.Digest, v.Size, v.State, v.Accepted = digest, int64(len(module)), Prepared, d.now()
 	err = d.changePolicy(ctx, v.Policy, func(ctx context.Context, tx *sql.Tx) error {
@@ -71,7 +71,7 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 			v.Policy, v.Digest, v.Version, v.State, v.Size, v.Accepted.UnixNano(), v.By)
 		return err
 	})
-	return v, Explain(what, err)
+	return v, d.explain(what, err)
 }
 
 // Activate makes a version the active one, atomically: the one before it becomes
@@ -97,7 +97,7 @@ func (d *DB) Activate(ctx context.Context, policy, digest string) error {
 		}
 		return setPointers(ctx, tx, policy, digest, standby)
 	})
-	return Explain(fmt.Sprintf("activate %s of policy %s", digest, policy), err)
+	return d.explain(fmt.Sprintf("activate %s of policy %s", digest, policy), err)
 }
 
 // Rollback makes the standby active and the active version the standby.
@@ -115,7 +115,7 @@ func (d *DB) Rollback(ctx context.Context, policy string) (Policy, error) {
 		return setPointers(ctx, tx, policy, p.Standby, p.Active)
 	})
 	if err != nil {
-		return Policy{}, Explain(what, err)
+		return Policy{}, d.explain(what, err)
 	}
 	return d.Policy(ctx, policy)
 }
@@ -136,7 +136,7 @@ func (d *DB) Quarantine(ctx context.Context, policy, digest, reason string) erro
 		_, err = tx.ExecContext(ctx, `UPDATE policies SET standby = '' WHERE name = ? AND standby = ?`, policy, digest)
 		return err
 	})
-	return Explain(fmt.Sprintf("quarantine %s of policy %s", digest, policy), err)
+	return d.explain(fmt.Sprintf("quarantine %s of policy %s", digest, policy), err)
 }
 
 // SetEnabled enables or disables a policy.
@@ -157,9 +157,9 @@ func (d *DB) setPolicy(ctx context.Context, policy, column string, value any) er
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE policies SET `+column+` = ?, updated = ? WHERE name = ?`,
 			value, d.now().UnixNano(), policy)
-		return needRow(r, err)
+		return needRow(r, err, policy)
 	})
-	return Explain("change policy "+policy, err)
+	return d.explain("change policy "+policy, err)
 }
 
 // Remove forgets a policy, its versions and its contexts. The modules go with
@@ -168,41 +168,41 @@ func (d *DB) Remove(ctx context.Context, policy string) error {
 	d.dropContexts(policy)
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM policies WHERE name = ?`, policy)
-		if err := needRow(r, err); err != nil {
+		if err := needRow(r, err, policy); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM contexts WHERE policy = ?`, policy)
 		return err
 	})
-	return Explain("remove policy "+policy, err)
+	return d.explain("remove policy "+policy, err)
 }
 
 // Policies returns every policy, by name.
 func (d *DB) Policies(ctx context.Context) ([]Policy, error) {
 	ps, err := policiesIn(ctx, d.read, "")
-	return ps, Explain("list the policies", err)
+	return ps, d.explain("list the policies", err)
 }
 
 // Policy returns one policy, or [ErrNotFound].
 func (d *DB) Policy(ctx context.Context, name string) (Policy, error) {
 	p, err := policyIn(ctx, d.read, name)
-	return p, Explain("read policy "+name, err)
+	return p, d.explain("read policy "+name, err)
 }
 
 // Versions returns the versions of a policy, newest first.
 func (d *DB) Versions(ctx context.Context, policy string) ([]Version, error) {
 	vs, err := versionsIn(ctx, d.read, policy)
-	return vs, Explain("list the versions of "+policy, err)
+	return vs, d.explain("list the versions of "+policy, err)
 }
 
-func needRow(r sql.Result, err error) error {
+func needRow(r sql.Result, err error, policy string) error {
 	if err != nil {
 		return err
 	}
 	if n, err := r.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	return ErrNotFound
+	return unknown("policy.not-found", "policy "+policy)
 }
 
 // setPointers writes which versions are active and standby, and what that makes
@@ -230,7 +230,7 @@ type rows interface {
 func policyIn(ctx context.Context, q rows, name string) (Policy, error) {
 	ps, err := policiesIn(ctx, q, name)
 	if err == nil && len(ps) == 0 {
-		err = fmt.Errorf("policy %s: %w", name, ErrNotFound)
+		err = unknown("policy.not-found", "policy "+name)
 	}
 	if err != nil {
 		return Policy{}, err
@@ -262,7 +262,7 @@ func versionIn(ctx context.Context, q rows, policy, digest string) (Version, err
 			return v, nil
 		}
 	}
-	return Version{}, fmt.Errorf("version %s of policy %s: %w", digest, policy, ErrNotFound)
+	return Version{}, unknown("version.not-found", fmt.Sprintf("version %s of policy %s", digest, policy))
 }
 
 func versionsIn(ctx context.Context, q rows, policy string) ([]Version, error) {

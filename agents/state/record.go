@@ -112,8 +112,8 @@ func decodeRecord(b []byte) (r record, err error) {
 	return r, nil
 }
 
-// recoverPolicies fills the tables from the records. A version whose module is
-// missing or damaged is left out, with a warning.
+// recoverPolicies fills in from the records what the tables lack. A version
+// whose module is missing or damaged is left out, with a warning.
 func (d *DB) recoverPolicies(ctx context.Context) error {
 	paths, err := filepath.Glob(d.path(modulesDir, "*"+recordSuffix))
 	if err != nil {
@@ -140,36 +140,59 @@ func (d *DB) restore(ctx context.Context, r record) error {
 	if err != nil {
 		return err
 	}
+	var added, changed bool
 	err = d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, parameters, updated) VALUES (?, ?, ?, ?)
+		x, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, parameters, updated) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`, name, r.Policy.Enabled, string(parameters), r.Policy.Updated.UnixNano())
 		if err != nil {
 			return err
 		}
+		n, err := x.RowsAffected()
+		if err != nil {
+			return err
+		}
+		added = n > 0
+		changed = added
 		for _, v := range r.Versions {
-			if err := d.restoreVersion(ctx, tx, v); err != nil {
+			back, err := d.restoreVersion(ctx, tx, v)
+			if err != nil {
 				return err
 			}
+			changed = changed || back
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE policies SET
-			active = coalesce((SELECT digest FROM versions WHERE policy = ?1 AND digest = ?2), ''),
-			standby = coalesce((SELECT digest FROM versions WHERE policy = ?1 AND digest = ?3), '') WHERE name = ?1`,
-			name, r.Policy.Active, r.Policy.Standby)
-		return err
+		return restorePointers(ctx, tx, r.Policy, added)
 	})
-	if err == nil {
+	if err == nil && changed {
 		d.report.Recovered = append(d.report.Recovered, name)
 	}
 	return err
 }
 
-func (d *DB) restoreVersion(ctx context.Context, tx *sql.Tx, v Version) error {
+// restorePointers points a policy that was added, or whose pointers lead to no
+// version, where the record says.
+func restorePointers(ctx context.Context, tx *sql.Tx, p Policy, added bool) error {
+	for column, digest := range map[string]string{"active": p.Active, "standby": p.Standby} {
+		_, err := tx.ExecContext(ctx, `UPDATE policies SET `+column+` = coalesce(
+			(SELECT digest FROM versions WHERE policy = ?1 AND digest = ?2), '') WHERE name = ?1 AND (?3 OR `+column+` <> ''
+			AND `+column+` NOT IN (SELECT digest FROM versions WHERE policy = ?1))`, p.Name, digest, added)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *DB) restoreVersion(ctx context.Context, tx *sql.Tx, v Version) (back bool, err error) {
 	if _, err := d.Module(v.Digest); err != nil {
 		d.report.Warnings = append(d.report.Warnings, fmt.Sprintf("version %s of policy %s: %v", v.Version, v.Policy, err))
-		return nil
+		return false, nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO versions (policy, digest, version, state, reason, size, accepted, by)
+	r, err := tx.ExecContext(ctx, `INSERT INTO versions (policy, digest, version, state, reason, size, accepted, by)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		v.Policy, v.Digest, v.Version, v.State, v.Reason, v.Size, v.Accepted.UnixNano(), v.By)
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
 }

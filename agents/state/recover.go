@@ -24,17 +24,29 @@ func (d *DB) startAfresh(ctx context.Context, damage error) error {
 		return err
 	}
 	d.report.Damage, d.report.SetAside = damage.Error(), aside
+	d.salvage = openSalvage(d.path(aside))
 	d.log.Error("THE DATABASE WAS DAMAGED and has been set aside; a new one is begun",
 		"damage", damage, "kept-as", d.path(aside))
-	if err := d.connect(ctx); err != nil {
-		d.disconnect()
-		return err
-	}
-	if err := d.recoverPolicies(ctx); err != nil {
+	if err := d.recoverAll(ctx); err != nil {
+		d.salvage.close()
 		d.disconnect()
 		return err
 	}
 	d.log.Error("state was recovered from the modules folder", "policies", d.report.Recovered, "warnings", d.report.Warnings,
 		"at", d.now().Format(time.RFC3339))
 	return nil
+}
+
+func (d *DB) recoverAll(ctx context.Context) error {
+	if err := d.connect(ctx); err != nil {
+		return err
+	}
+	if err := d.recoverPolicies(ctx); err != nil {
+		return err
+	}
+	if err := d.prepareAudit(ctx); err != nil {
+		return err
+	}
+	return d.Audit(ctx, Entry{Actor: "edgehold", Action: "state.recover", Subject: d.report.SetAside, Outcome: "done",
+		Detail: "the database was damaged (" + d.report.Damage + "); this trail begins anew, the old one is in the file that was set aside"})
 }

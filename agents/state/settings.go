@@ -12,7 +12,7 @@ func (d *DB) Setting(ctx context.Context, key string) (value string, found bool,
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}
-	return value, err == nil, Explain("read setting "+key, err)
+	return value, err == nil, d.explain("read setting "+key, err)
 }
 
 // SetSetting changes a setting durably.
@@ -22,5 +22,5 @@ func (d *DB) SetSetting(ctx context.Context, key, value string) error {
 			ON CONFLICT DO UPDATE SET value = excluded.value`, key, value)
 		return err
 	})
-	return Explain("change setting "+key, err)
+	return d.explain("change setting "+key, err)
 }

@@ -1,0 +1,141 @@
+package state
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+const crashDirEnv = "EDGEHOLD_TEST_STATE_CRASH_DIR"
+
+// crashChild changes the state for ever and says what was acknowledged.
+func crashChild(dir string) {
+	ctx := context.Background()
+	d, err := Open(ctx, dir, Options{AuditMax: 20, AuditFiles: 2})
+	if err != nil {
+		fmt.Println("fatal", err)
+		os.Exit(1)
+	}
+	say := func(err error, format string, args ...any) {
+		if err != nil {
+			fmt.Println("fatal", err)
+			os.Exit(1)
+		}
+		fmt.Printf(format+"\n", args...)
+	}
+	for {
+		policy := fmt.Sprintf("p%d", rand.IntN(3))
+		b := make([]byte, 1+rand.IntN(20_000))
+		for i := range b {
+			b[i] = byte(rand.Uint32())
+		}
+		v, err := d.Accept(ctx, Version{Policy: policy, Version: "v", By: "child"}, b)
+		say(err, "accepted %s %s", policy, v.Digest)
+		fmt.Printf("activating %s %s\n", policy, v.Digest)
+		say(d.Activate(ctx, policy, v.Digest), "active %s %s", policy, v.Digest)
+		say(d.Audit(ctx, Entry{Actor: "child", Action: "activate"}), "audited")
+		d.Contexts().Save(policy, "node", 1, b[:1])
+		say(d.Flush(ctx), "flushed")
+		if rand.IntN(4) == 0 {
+			_, err := d.Collect(ctx, 1_000)
+			say(err, "collected")
+		}
+	}
+}
+
+// acknowledged is what children were told has happened.
+type acknowledged struct {
+	accepted   map[string]string // digest to policy
+	active     map[string]string // policy to digest
+	activating map[string]string // asked for, perhaps done
+}
+
+func (a *acknowledged) hear(t *testing.T, line string) {
+	f := strings.Fields(line)
+	switch {
+	case len(f) == 0:
+	case f[0] == "fatal":
+		t.Fatal(line)
+	case f[0] == "accepted" && len(f) == 3:
+		a.accepted[f[2]] = f[1]
+	case f[0] == "activating" && len(f) == 3:
+		a.activating[f[1]] = f[2]
+	case f[0] == "active" && len(f) == 3:
+		a.active[f[1]] = f[2]
+	}
+}
+
+func TestKillLosesNothingAcknowledged(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs SIGKILL")
+	}
+	dir := t.TempDir()
+	a := &acknowledged{accepted: map[string]string{}, active: map[string]string{}, activating: map[string]string{}}
+	for range 10 {
+		killOnce(t, dir, a)
+		verify(t, dir, a)
+	}
+	if len(a.accepted) < 20 {
+		t.Errorf("only %d versions were accepted: the test proves little", len(a.accepted))
+	}
+}
+
+func killOnce(t *testing.T, dir string, a *acknowledged) {
+	t.Helper()
+	exe, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	kill := time.AfterFunc(time.Duration(60+rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err == io.EOF {
+			break // a line that was cut was not heard
+		}
+		must(t, err)
+		a.hear(t, line)
+	}
+	_ = cmd.Wait()
+}
+
+func verify(t *testing.T, dir string, a *acknowledged) {
+	t.Helper()
+	d := open(t, dir, Options{AuditMax: 20, AuditFiles: 2})
+	defer func() { must(t, d.Close()) }()
+	r := d.Report()
+	if !r.Unclean || r.SetAside != "" || len(r.Warnings) > 0 {
+		t.Errorf("report %+v", r)
+	}
+	for digest, policy := range a.accepted {
+		if _, err := d.Module(digest); err != nil {
+			t.Errorf("accepted module is lost: %v", err)
+		}
+		if _, err := versionIn(t.Context(), d.read, policy, digest); err != nil {
+			t.Errorf("accepted version is lost: %v", err)
+		}
+	}
+	for policy, digest := range a.active {
+		p, err := d.Policy(t.Context(), policy)
+		must(t, err)
+		if p.Active != digest && p.Active != a.activating[policy] {
+			t.Errorf("%s: active is %s, acknowledged was %s", policy, p.Active, digest)
+		}
+		a.active[policy] = p.Active
+	}
+	if _, err := d.VerifyAudit(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

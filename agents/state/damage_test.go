@@ -1,0 +1,144 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// furnished is a folder with three policies of two versions each, settings, and
+// enough rows to fill pages.
+func furnished(t *testing.T) (dir string, digests []string) {
+	t.Helper()
+	dir = t.TempDir()
+	d := open(t, dir, Options{})
+	for _, p := range []string{"a", "b", "c"} {
+		for _, v := range []string{"1", "2"} {
+			v := accept(t, d, p, v)
+			must(t, d.Activate(t.Context(), p, v.Digest))
+			digests = append(digests, v.Digest)
+		}
+	}
+	must(t, d.Update(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		for n := range 2_000 {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO settings VALUES (?, ?)`, fmt.Sprintf("key%04d", n), strings.Repeat("x", 100)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	must(t, d.Close())
+	return dir, digests
+}
+
+func checkPolicies(t *testing.T, d *DB, digests []string) {
+	t.Helper()
+	for i, p := range []string{"a", "b", "c"} {
+		got, err := d.Policy(t.Context(), p)
+		if err != nil {
+			t.Errorf("policy %s is lost: %v", p, err)
+			continue
+		}
+		if got.Active != digests[2*i+1] || got.Standby != digests[2*i] || !got.Enabled {
+			t.Errorf("policy %s came back as %+v", p, got)
+		}
+	}
+}
+
+func TestDamage(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		damage func(file []byte) []byte
+		rows   int // of the settings, at least, that must come back
+	}{
+		{"empty file", func([]byte) []byte { return nil }, 0},
+		{"one byte", func([]byte) []byte { return []byte{1} }, 0},
+		{"not a database", func([]byte) []byte { return []byte(strings.Repeat("lorem ipsum ", 1000)) }, 0},
+		{"header overwritten", func(b []byte) []byte { copy(b, make([]byte, 100)); return b }, 0},
+		{"cut in half", func(b []byte) []byte { return b[:len(b)/2] }, 100},
+		{"cut within a page", func(b []byte) []byte { return b[:len(b)-1000] }, 1000},
+		{"a page of zeros in the middle", func(b []byte) []byte { clear(b[len(b)/2&^4095:][:4096]); return b }, 1000},
+		{"a page of noise in the middle", func(b []byte) []byte { noise(b[len(b)/2&^4095:][:4096]); return b }, 1000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, digests := furnished(t)
+			path := filepath.Join(dir, dbName)
+			b, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, tt.damage(b), 0o600))
+			d := open(t, dir, Options{})
+			defer d.Close()
+			checkPolicies(t, d, digests)
+			r := d.Report()
+			if r.SetAside != "" {
+				if _, err := os.Stat(filepath.Join(dir, r.SetAside)); err != nil {
+					t.Error("the damaged file was not kept")
+				}
+			} else if !r.Fresh { // SQLite takes an empty file for a new one
+				t.Errorf("damage was not noticed: %+v", r)
+			}
+			var rows int
+			must(t, d.read.QueryRow(`SELECT count(*) FROM settings`).Scan(&rows))
+			if rows < tt.rows {
+				t.Errorf("%d settings were salvaged, %+v", rows, r)
+			}
+			_, err = d.VerifyAudit(t.Context())
+			must(t, err)
+		})
+	}
+}
+
+func noise(b []byte) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+}
+
+// Whatever bytes change, Open must give a usable state with every policy.
+func TestFlippedBytes(t *testing.T) {
+	dir, digests := furnished(t)
+	path := filepath.Join(dir, dbName)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	records, err := filepath.Glob(filepath.Join(dir, modulesDir, "*"))
+	must(t, err)
+	r := rand.New(rand.NewPCG(3, 4))
+	rounds := 40
+	if testing.Short() {
+		rounds = 5
+	}
+	for range rounds {
+		b := append([]byte(nil), whole...)
+		for range 1 + r.IntN(20) {
+			b[r.IntN(len(b))] ^= byte(1 + r.IntN(255))
+		}
+		fresh := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(fresh, modulesDir), 0o700))
+		for _, path := range records {
+			must(t, os.Link(path, filepath.Join(fresh, modulesDir, filepath.Base(path))))
+		}
+		must(t, os.WriteFile(filepath.Join(fresh, dbName), b, 0o600))
+		must(t, os.WriteFile(filepath.Join(fresh, lockName), markOpen, 0o600))
+		d := open(t, fresh, Options{})
+		checkPolicies(t, d, digests)
+		must(t, d.SetSetting(t.Context(), "still", "writable"))
+		must(t, d.Close())
+	}
+}
+
+func TestDeletedDatabase(t *testing.T) {
+	dir, digests := furnished(t)
+	must(t, os.Remove(filepath.Join(dir, dbName)))
+	d := open(t, dir, Options{})
+	defer d.Close()
+	checkPolicies(t, d, digests)
+	if r := d.Report(); !r.Fresh || len(r.Recovered) != 3 {
+		t.Errorf("report %+v", r)
+	}
+}
