@@ -13,11 +13,9 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	api "go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc/credentials"
 )
 
 // Config sets a [Tracer] up. The zero value keeps spans in memory only.
@@ -89,6 +87,7 @@ type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   api.Tracer
 	recent   *recent
+	sender   *sender // nil if spans stay here
 }
 
 // New returns a tracer. If there is an endpoint, it sends from a goroutine of the SDK until
@@ -109,11 +108,11 @@ func New(ctx context.Context, c Config) (*Tracer, error) {
 		sdk.WithSpanProcessor(t.recent),
 	}
 	if c.Endpoint != "" {
-		exporter, err := otlptracegrpc.New(ctx, exporterOptions(c)...)
-		if err != nil {
+		var err error
+		if t.sender, err = newSender(ctx, c); err != nil {
 			return nil, fmt.Errorf("send spans to %s: %w", c.Endpoint, err)
 		}
-		options = append(options, sdk.WithBatcher(exporter,
+		options = append(options, sdk.WithBatcher(t.sender.exporter,
 			sdk.WithMaxQueueSize(c.Queue), sdk.WithMaxExportBatchSize(min(c.Queue, 512)), sdk.WithExportTimeout(c.ExportTimeout)))
 	}
 	t.provider = sdk.NewTracerProvider(options...)
@@ -142,25 +141,14 @@ func describe(c Config) *resource.Resource {
 	return resource.NewSchemaless(attrs...)
 }
 
-func exporterOptions(c Config) []otlptracegrpc.Option {
-	options := []otlptracegrpc.Option{
-		otlptracegrpc.WithEndpoint(c.Endpoint),
-		otlptracegrpc.WithTimeout(c.ExportTimeout),
-		otlptracegrpc.WithCompressor("gzip"),
-	}
-	switch {
-	case c.Insecure:
-		options = append(options, otlptracegrpc.WithInsecure())
-	case c.TLS != nil:
-		options = append(options, otlptracegrpc.WithTLSCredentials(credentials.NewTLS(c.TLS)))
-	}
-	return options
-}
-
-// Shutdown sends what waits, as far as ctx allows, and ends the tracer. Spans that are started
-// later are not recorded.
+// Shutdown sends what waits, as far as ctx allows, and ends the tracer. Spans that end later are
+// not recorded.
 func (t *Tracer) Shutdown(ctx context.Context) error {
-	if err := t.provider.Shutdown(ctx); err != nil {
+	err := t.provider.Shutdown(ctx)
+	if t.sender != nil {
+		err = errors.Join(err, t.sender.close(err))
+	}
+	if err != nil {
 		return fmt.Errorf("end tracing: %w", err)
 	}
 	return nil
