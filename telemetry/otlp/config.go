@@ -1,0 +1,100 @@
+package otlp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/edgehold/edgehold/telemetry/internal/listen"
+)
+
+// Config sets a [Receiver] up. The zero value listens nowhere; other zero fields mean their default.
+type Config struct {
+	// GRPC and HTTP are where to listen: 127.0.0.1:4317, or unix:///path. Empty switches off.
+	GRPC, HTTP string
+
+	// MaxMessageBytes bounds a request, before and after decompression. Default 4 MiB.
+	MaxMessageBytes int
+	// MaxPoints bounds the data points of a request. Default 10,000.
+	MaxPoints int
+	// MaxClients bounds the clients that are known at a time; a client is what
+	// service.namespace, service.name and service.instance.id name. Default 256.
+	MaxClients int
+	// MaxSeries bounds the series of one client. Default 2000.
+	MaxSeries int
+	// Rate bounds the data points a second of all clients together. Default 50,000.
+	Rate int
+	// Requests bounds the requests that are worked on at a time. Default 4.
+	Requests int
+	// Wait is how long a request waits for its turn. Default 1 s.
+	Wait time.Duration
+	// Idle is after how long without a sample a series no longer counts, and how long its deltas
+	// are remembered. Default 15 minutes.
+	Idle time.Duration
+	// Promote names resource attributes that become labels of every series, besides job and
+	// instance. Default service.name, service.namespace, service.version and
+	// deployment.environment.name.
+	Promote []string
+
+	// Clock tells the time; default time.Now.
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.MaxMessageBytes, 4<<20)
+	setDefault(&c.MaxPoints, 10_000)
+	setDefault(&c.MaxClients, 256)
+	setDefault(&c.MaxSeries, 2000)
+	setDefault(&c.Rate, 50_000)
+	setDefault(&c.Requests, 4)
+	setDefault(&c.Wait, time.Second)
+	setDefault(&c.Idle, 15*time.Minute)
+	if c.Promote == nil {
+		c.Promote = []string{"service.name", "service.namespace", "service.version", "deployment.environment.name"}
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports every problem of c at once.
+func (c Config) Validate() error {
+	var errs []error
+	for _, door := range []struct{ name, address string }{{"grpc", c.GRPC}, {"http", c.HTTP}} {
+		if door.address == "" {
+			continue
+		}
+		if err := listen.Check(door.address); err != nil {
+			errs = append(errs, fmt.Errorf("otlp: %s: %w", door.name, err))
+		}
+	}
+	c = c.withDefaults()
+	for _, n := range []struct {
+		name string
+		n    int
+	}{
+		{"max message bytes", c.MaxMessageBytes}, {"max points", c.MaxPoints}, {"max clients", c.MaxClients},
+		{"max series", c.MaxSeries}, {"rate", c.Rate}, {"requests", c.Requests},
+	} {
+		if n.n < 1 {
+			errs = append(errs, fmt.Errorf("otlp: %s is %d, the least is 1", n.name, n.n))
+		}
+	}
+	if c.Wait < 0 || c.Idle < time.Second {
+		errs = append(errs, fmt.Errorf("otlp: wait is %v and idle %v; the least are 0 and 1s", c.Wait, c.Idle))
+	}
+	return errors.Join(errs...)
+}
