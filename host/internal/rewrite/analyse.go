@@ -63,7 +63,19 @@ func (a *analyser) run(code []byte) (function, error) {
 	if len(a.stack) != 0 {
 		return function{}, errNesting
 	}
+	if a.fn.brief() {
+		a.fn.points[0].check = false
+	}
 	return a.fn, nil
+}
+
+// brief reports whether a call of the function is so short that its caller's checks are enough.
+func (f *function) brief() bool {
+	total := int64(0)
+	for i := range f.points {
+		total += f.points[i].cost
+	}
+	return !f.loops && !f.indirect && len(f.callees) == 0 && total <= briefCost
 }
 
 // open begins a new point at offset and makes it the current one.

@@ -11,11 +11,13 @@ const (
 	costBulk         = 8 // before what is charged by length
 	costGrow         = 64
 
-	bulkBytesPerUnit    = 8 // memory.fill, memory.copy, memory.init
-	unitsPerTableEntry  = 1
-	unitsPerGrownPage   = 4096 // clearing 64 KiB
-	unitsPerCopiedPage  = 1024 // a memory that grows may have to move
-	maxLengthBeforeTrap = 1 << 32
+	// briefCost is the most that a function may cost that does not ask for fuel itself. It has no loops and no calls.
+	briefCost = 32
+
+	bulkBytesPerUnit   = 8 // memory.fill, memory.copy, memory.init
+	unitsPerTableEntry = 1
+	unitsPerGrownPage  = 4096 // clearing 64 KiB
+	unitsPerCopiedPage = 1024 // a memory that grows may have to move
 )
 
 // costs has the costs of the one-byte instructions.

@@ -15,7 +15,6 @@ type helper struct {
 
 var (
 	typeNothing = wasm.FuncType{}
-	typeI64     = wasm.FuncType{Params: []wasm.ValueType{wasm.I64}, Results: []wasm.ValueType{wasm.I64}}
 	typeI32     = wasm.FuncType{Params: []wasm.ValueType{wasm.I32}, Results: []wasm.ValueType{wasm.I32}}
 )
 
@@ -24,11 +23,9 @@ func helpers(o Options, hasMemory bool) []helper {
 	memory := min(uint64(o.MemoryMaxPages)<<16, math.MaxUint32)
 	return []helper{
 		{"refill", typeNothing, (*emitter).refillCode},
-		{"refill.local", typeI64, (*emitter).refillLocalCode},
-		{"charge.bytes", typeI32, func(e *emitter) { e.bulkCode(memory, wasm.OpI64ShrU, 3, false) }},
-		{"charge.entries", typeI32, func(e *emitter) { e.bulkCode(uint64(o.TableMaxEntries), wasm.OpI64Mul, unitsPerTableEntry, false) }},
-		{"charge.memory", typeI32, func(e *emitter) { e.bulkCode(uint64(o.MemoryMaxPages), wasm.OpI64Mul, unitsPerGrownPage, hasMemory) }},
-		{"charge.table", typeI32, func(e *emitter) { e.bulkCode(uint64(o.TableMaxEntries), wasm.OpI64Mul, unitsPerTableEntry, false) }},
+		{"charge.bytes", typeI32, func(e *emitter) { e.lengthCode(memory, wasm.OpI64DivU, bulkBytesPerUnit, false) }},
+		{"charge.entries", typeI32, func(e *emitter) { e.lengthCode(uint64(o.TableMaxEntries), wasm.OpI64Mul, unitsPerTableEntry, false) }},
+		{"charge.memory", typeI32, func(e *emitter) { e.lengthCode(uint64(o.MemoryMaxPages), wasm.OpI64Mul, unitsPerGrownPage, hasMemory) }},
 	}
 }
 
@@ -44,17 +41,9 @@ func (e *emitter) refillCode() {
 	e.op(wasm.OpEnd)
 }
 
-// refillLocalCode is refillCode for functions that keep the fuel in a local.
-func (e *emitter) refillLocalCode() {
-	e.index(wasm.OpLocalGet, 0)
-	e.index(wasm.OpGlobalSet, e.fuel)
-	e.refillCode()
-	e.index(wasm.OpGlobalGet, e.fuel)
-}
-
-// bulkCode charges for the length in local 0 and returns it: no more than most count, as longer ones fail at once;
+// lengthCode charges for the length in local 0 and returns it: no more than most count, as longer ones fail at once;
 // each costs what scale by factor makes of it, and copied adds the pages that the memory has already.
-func (e *emitter) bulkCode(most uint64, scale wasm.Op, factor int64, copied bool) {
+func (e *emitter) lengthCode(most uint64, scale wasm.Op, factor int64, copied bool) {
 	e.index(wasm.OpGlobalGet, e.fuel)
 	e.index(wasm.OpLocalGet, 0)
 	e.op(wasm.OpI64ExtendI32)
@@ -76,6 +65,6 @@ func (e *emitter) bulkCode(most uint64, scale wasm.Op, factor int64, copied bool
 	e.op(wasm.OpI64Sub)
 	e.index(wasm.OpGlobalSet, e.fuel)
 	e.index(wasm.OpGlobalGet, e.fuel)
-	e.check(&job{})
+	e.check()
 	e.index(wasm.OpLocalGet, 0)
 }

@@ -90,8 +90,8 @@ func (r *rewriter) place() {
 	first := imported + 1 + uint32(len(r.m.Functions))
 	globals := uint32(r.m.Imported(wasm.KindGlobal) + len(r.m.Globals))
 	r.e.layout = layout{
-		yield: imported, refill: first, refillLocal: first + 1, bulkBytes: first + 2, bulkEntries: first + 3,
-		growMemory: first + 4, growTable: first + 5, fuel: globals, depth: globals + 1,
+		yield: imported, refill: first, chargeBytes: first + 1, chargeEntries: first + 2, chargeMemory: first + 3,
+		fuel: globals, depth: globals + 1,
 	}
 }
 
@@ -135,25 +135,8 @@ func (r *rewriter) bodies(fns []function) {
 
 func (r *rewriter) body(i int, fn *function, frame int64) {
 	b := &r.m.Bodies[i]
-	t := r.m.Types[r.m.Functions[i]]
-	j := job{code: b.Code, fn: fn, frame: frame, inLocal: keepLocal(fn), results: r.blockType(t.Results)}
-	if j.inLocal {
-		j.fuelLocal = countLocals(t, b)
-		b.Locals = append(b.Locals[:len(b.Locals):len(b.Locals)], wasm.Locals{Count: 1, Type: wasm.I64})
-	}
-	b.Code = r.e.function(&j)
-}
-
-// keepLocal says whether a function is faster with its fuel in a local: if it loops, and little of the loops are calls,
-// around which the global has to be made true.
-func keepLocal(fn *function) bool { return fn.loops && len(fn.callees) == 0 && !fn.indirect }
-
-func countLocals(t wasm.FuncType, b *wasm.Body) uint32 {
-	n := uint32(len(t.Params))
-	for _, l := range b.Locals {
-		n += l.Count
-	}
-	return n
+	results := r.m.Types[r.m.Functions[i]].Results
+	b.Code = r.e.function(&job{code: b.Code, fn: fn, frame: frame, results: r.blockType(results)})
 }
 
 // blockType returns the type of a block with these results.
