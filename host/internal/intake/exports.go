@@ -1,0 +1,81 @@
+package intake
+
+import (
+	"fmt"
+
+	"github.com/edgehold/edgehold/host/internal/wasm"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// abiExports are the functions that a guest exports. _initialize is optional.
+var abiExports = []struct {
+	name     string
+	typ      wasm.FuncType
+	optional bool
+}{
+	{wasmabi.ExportMarker, signature("", ""), false},
+	{wasmabi.ExportWindow, signature("", "i"), false},
+	{wasmabi.ExportCall, signature("ii", "I"), false},
+	{wasmabi.ExportInitialize, signature("", ""), true},
+}
+
+func checkExports(m *wasm.Module) error {
+	for _, e := range m.Exports {
+		if reserved(e.Name) {
+			return &Refusal{
+				Code: CodeReserved,
+				What: fmt.Sprintf("it exports %q", shorten(e.Name)),
+				Why:  "names of that form are what the host adds to a module",
+				Hint: "rename the export; names of the ABI are written with an underscore",
+			}
+		}
+	}
+	if err := checkMemory(m); err != nil {
+		return err
+	}
+	for _, want := range abiExports {
+		e, ok := m.Export(want.name)
+		if !ok && want.optional {
+			continue
+		}
+		if !ok {
+			return missing("function " + want.name)
+		}
+		if e.Kind != wasm.KindFunction {
+			return wrongExport(want.name, e.Kind.String(), "function "+want.typ.String())
+		}
+		if got, ok := m.Signature(e.Index); !ok || !got.Equal(want.typ) {
+			return wrongExport(want.name, "function "+got.String(), "function "+want.typ.String())
+		}
+	}
+	return nil
+}
+
+func checkMemory(m *wasm.Module) error {
+	e, ok := m.Export(wasmabi.ExportMemory)
+	if !ok || len(m.Memories) == 0 {
+		return missing("memory " + wasmabi.ExportMemory)
+	}
+	if e.Kind != wasm.KindMemory || e.Index != 0 {
+		return wrongExport(wasmabi.ExportMemory, e.Kind.String(), "the module's one memory")
+	}
+	return nil
+}
+
+func missing(what string) *Refusal {
+	return &Refusal{
+		Code: CodeExport,
+		What: "it does not export the " + what,
+		Why:  "the host talks to a guest through the exports of its ABI alone",
+		Hint: hintABI,
+	}
+}
+
+func wrongExport(name, got, want string) *Refusal {
+	return &Refusal{
+		Code: CodeExportType,
+		What: fmt.Sprintf("it exports %s as %s, the ABI has %s", name, got, want),
+		Why:  "an export has to have exactly the type that the ABI gives it",
+		Hint: hintABI,
+	}
+}
