@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -166,4 +168,21 @@ func shorten(expr string) string {
 		return expr[:200] + "..."
 	}
 	return expr
+}
+
+// MetricNames returns the metric names that a PromQL expression reads by name, each once.
+func MetricNames(expr string) ([]string, error) {
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	if err != nil {
+		return nil, badQuery(expr, err.Error(), err)
+	}
+	var names []string
+	for _, matchers := range parser.ExtractSelectors(parsed) {
+		for _, m := range matchers {
+			if m.Name == labels.MetricName && m.Type == labels.MatchEqual && !slices.Contains(names, m.Value) {
+				names = append(names, m.Value)
+			}
+		}
+	}
+	return names, nil
 }
