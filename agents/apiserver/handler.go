@@ -108,7 +108,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, pattern string
 	controller := http.NewResponseController(w)
 	controller.SetReadDeadline(time.Now().Add(s.config.BodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	controller.SetReadDeadline(time.Time{})
+	if err != nil {
+		w.Header().Set("Connection", "close") // else net/http waits for the rest of the body
+	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -117,6 +119,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, pattern string
 		return newProblem(http.StatusRequestTimeout, "api.slow-body", attempted,
 			"the body did not arrive within "+s.config.BodyTimeout.String(), "send it faster, or check the network")
 	}
+	controller.SetReadDeadline(time.Time{})
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
 }
