@@ -91,8 +91,9 @@ func (in *decisionListInput) filter() (f api.DecisionFilter, err error) {
 
 // firstDecisions are what a watch begins with, oldest first.
 func (s *Server) firstDecisions(ctx context.Context, r *http.Request) ([]api.DecisionSummary, error) {
-	in := decisionListInput{Policy: r.URL.Query().Get("policy"), Outcome: outcomesOf(r)}
-	in.Limit, _ = strconv.Atoi(r.URL.Query().Get("limit"))
+	query := r.URL.Query()
+	in := decisionListInput{Policy: query.Get("policy"), Outcome: outcomesOf(r), Since: query.Get("since"), Until: query.Get("until")}
+	in.Limit, _ = strconv.Atoi(query.Get("limit"))
 	in.Limit = max(0, min(in.Limit, maxPage))
 	filter, err := in.filter()
 	if err != nil {
