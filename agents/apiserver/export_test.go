@@ -1,6 +1,11 @@
 package apiserver
 
-import "github.com/edgehold/edgehold/agents/api"
+import (
+	"context"
+	"net/http"
+
+	"github.com/edgehold/edgehold/agents/api"
+)
 
 // StatusOf is the status that a backend's error becomes.
 func StatusOf(err error) int { return problemOf(err).Status }
@@ -21,4 +26,13 @@ func Subscribe(e *Events) (*Reader, func()) {
 		return nil, nil
 	}
 	return &Reader{s}, cancel
+}
+
+// Handler serves without a listener, as an operator on the socket would be served.
+func Handler(c Config) http.Handler {
+	inner := build(c).handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peer := api.Actor{Via: "unix", Role: api.RoleOperator}
+		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey, peer)))
+	})
 }

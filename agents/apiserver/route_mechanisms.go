@@ -30,7 +30,7 @@ func (s *Server) routeMechanisms() {
 	list.Middlewares = huma.Middlewares{watchable(s, watched[api.Mechanism]{
 		resource: api.ResourceMechanism,
 		list:     func(ctx context.Context, _ *http.Request) ([]api.Mechanism, error) { return mechanisms.List(ctx) },
-		get:      mechanisms.Get,
+		get:      func(ctx context.Context, name string) (api.Mechanism, error) { return mechanisms.Get(ctx, name) },
 		name:     func(m api.Mechanism) string { return m.Name },
 	})}
 	handle(s, list, func(ctx context.Context, _ *listInput) (api.MechanismList, error) {

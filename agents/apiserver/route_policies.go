@@ -47,7 +47,7 @@ func (s *Server) routePolicies() {
 	list.Middlewares = huma.Middlewares{watchable(s, watched[api.Policy]{
 		resource: api.ResourcePolicy,
 		list:     func(ctx context.Context, _ *http.Request) ([]api.Policy, error) { return policies.List(ctx) },
-		get:      policies.Get,
+		get:      func(ctx context.Context, name string) (api.Policy, error) { return policies.Get(ctx, name) },
 		name:     func(p api.Policy) string { return p.Name },
 	})}
 	handle(s, list, func(ctx context.Context, _ *listInput) (api.PolicyList, error) {
