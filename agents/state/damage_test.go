@@ -109,9 +109,9 @@ func TestFlippedBytes(t *testing.T) {
 	records, err := filepath.Glob(filepath.Join(dir, modulesDir, "*"))
 	must(t, err)
 	r := rand.New(rand.NewPCG(3, 4))
-	rounds := 40
+	rounds := 15
 	if testing.Short() {
-		rounds = 5
+		rounds = 3
 	}
 	for range rounds {
 		b := append([]byte(nil), whole...)

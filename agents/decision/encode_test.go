@@ -1,0 +1,61 @@
+package decision
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/edgehold/edgehold/agents"
+)
+
+func FuzzDecode(f *testing.F) {
+	l := &Log{o: Options{}.withDefaults()}
+	for _, o := range []agents.Outcome{agents.Landed, agents.NoPlan} {
+		r, err := l.encode(example(1, o))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(r.body)
+	}
+	f.Add([]byte{0xa0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := decode(body)
+		if err != nil {
+			return
+		}
+		_ = Explain(d).String()
+		r, err := l.encode(d)
+		if err != nil {
+			return // a time that has no text, say
+		}
+		again, err := decode(r.body)
+		must(t, err)
+		r2, err := l.encode(again)
+		must(t, err)
+		if !bytes.Equal(r.body, r2.body) {
+			t.Error("decoding and encoding is not stable")
+		}
+	})
+}
+
+func TestOneDamagedRowHidesNoOther(t *testing.T) {
+	l := open(t, Options{})
+	ctx := t.Context()
+	must(t, l.Begin(ctx, example(1, agents.Open), example(2, agents.Open), example(3, agents.Open)))
+	must(t, l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE decisions SET body = x'ff' WHERE id = 'd0002'`)
+		return err
+	}))
+	p, err := l.List(ctx, Filter{})
+	must(t, err)
+	if len(p.Decisions) != 2 {
+		t.Errorf("listed %v", ids(p))
+	}
+	if ds, err := l.Unfinished(ctx); err != nil || len(ds) != 2 {
+		t.Errorf("%d unfinished, %v", len(ds), err)
+	}
+	if _, err := l.Get(ctx, "d0002"); err == nil {
+		t.Error("the damaged one was read")
+	}
+}
