@@ -10,3 +10,9 @@ func (s *Supervisor) Abandon() {
 	s.closed = true
 	s.lock.Close()
 }
+
+// SetCrashChild and CrashEnv tell TestMain what the re-executed test does.
+func SetCrashChild(fn func()) { crashChild = fn }
+
+// CrashEnv is the environment variable that makes the test executable the child.
+const CrashEnv = crashEnv

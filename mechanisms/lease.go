@@ -70,10 +70,13 @@ func (ls *leases) clone() leases {
 }
 
 // top returns the lease that decides about a knob, nil when none holds it.
-func (ls *leases) top(mechanism, knob string) *Lease {
+func (ls *leases) top(mechanism, knob string) *Lease { return ls.topBut("", mechanism, knob) }
+
+// topBut is top without one owner's leases: what that owner would have to outdo.
+func (ls *leases) topBut(owner, mechanism, knob string) *Lease {
 	var best *Lease
 	for _, l := range ls.List {
-		if l.Mechanism != mechanism || l.hold(knob) == nil {
+		if l.Mechanism != mechanism || l.Owner == owner || l.hold(knob) == nil {
 			continue
 		}
 		if best == nil || l.Priority > best.Priority || (l.Priority == best.Priority && l.Order < best.Order) {

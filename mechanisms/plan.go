@@ -151,8 +151,8 @@ func skip(ch Change, why string) Change {
 
 // checkHolder refuses a knob that someone else holds with the same or a higher priority.
 func (s *Supervisor) checkHolder(c Command, knob string) error {
-	l := s.leases.top(c.Mechanism, knob)
-	if l == nil || l.Owner == c.Owner || l.Priority < c.Priority {
+	l := s.leases.topBut(c.Owner, c.Mechanism, knob)
+	if l == nil || l.Priority < c.Priority {
 		return nil
 	}
 	return &Error{Code: CodeHeld, Op: "set " + knob,

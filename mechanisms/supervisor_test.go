@@ -145,6 +145,14 @@ func TestPrioritiesAndExpiry(t *testing.T) {
 	}
 }
 
+func TestOwnerCannotSinkBelowAnother(t *testing.T) {
+	b := newBench(t, Config{})
+	b.must(t, turnTo("q", 0, "a", Number(20)), Applied)
+	b.must(t, turnTo("p", 1, "a", Number(30)), Applied)
+	b.refused(t, turnTo("p", 0, "a", Number(40)), CodeHeld)
+	b.want(t, "a", Number(30))
+}
+
 func TestResetIsTheOwnersOwn(t *testing.T) {
 	b := newBench(t, Config{})
 	b.must(t, turnTo("p", 0, "a", Number(50)), Applied)
