@@ -91,7 +91,7 @@ func newWorld(t *testing.T, rt *rapid.T) *world {
 }
 
 // memoryDir is a folder in memory where there is one: the model is about logic, and thousands of fsyncs are not.
-func memoryDir(t *testing.T) string {
+func memoryDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "edgehold-model")
 	if err != nil {
 		return t.TempDir()

@@ -9,6 +9,16 @@ import (
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
 )
 
+const ghz = 1e9
+
+func window(knob string, hz float64) mechanisms.Setting {
+	return mechanisms.Setting{Knob: knob, Value: mechanisms.Number(hz)}
+}
+
+func set(settings ...mechanisms.Setting) mechanisms.Command {
+	return mechanisms.Command{Mechanism: cpufreq.Name, Verb: mechanisms.Set, Owner: "test", Settings: settings}
+}
+
 // supervised lays a tree down and puts a supervisor before it.
 func supervised(t *testing.T, tree string, c mechanisms.Config) (*mechanisms.Supervisor, string) {
 	t.Helper()
@@ -19,7 +29,7 @@ func supervised(t *testing.T, tree string, c mechanisms.Config) (*mechanisms.Sup
 	return supervise(t, root, c), root
 }
 
-func supervise(t *testing.T, root string, c mechanisms.Config) *mechanisms.Supervisor {
+func supervise(t testing.TB, root string, c mechanisms.Config) *mechanisms.Supervisor {
 	t.Helper()
 	d, err := cpufreq.Open(root)
 	if err != nil {

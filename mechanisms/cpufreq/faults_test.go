@@ -10,22 +10,11 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/mechanisms"
-	"github.com/edgehold/edgehold/mechanisms/cpufreq"
 	"github.com/edgehold/edgehold/mechanisms/internal/fakesysfs"
 )
 
 // table is acpi-cpufreq's on the machine that the fake stands for, in kHz.
 var table = []int{1200000, 1800000, 2400000, 3000000}
-
-const ghz = 1e9
-
-func window(knob string, hz float64) mechanisms.Setting {
-	return mechanisms.Setting{Knob: knob, Value: mechanisms.Number(hz)}
-}
-
-func set(settings ...mechanisms.Setting) mechanisms.Command {
-	return mechanisms.Command{Mechanism: cpufreq.Name, Verb: mechanisms.Set, Owner: "test", Settings: settings}
-}
 
 // refuse makes an attribute answer writes with an errno.
 func refuse(errno syscall.Errno) func(*fakesysfs.Attr) {

@@ -1,0 +1,122 @@
+package cpufreq_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+)
+
+const policy0 = "sys/devices/system/cpu/cpufreq/policy0"
+
+func attributes(t *testing.T, root string, names ...string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(root, policy0, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = strings.TrimSpace(string(b))
+	}
+	return out
+}
+
+func overwrite(t *testing.T, root, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(root, policy0, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOptions lists what each kernel driver offers for its first policy.
+func TestOptions(t *testing.T) {
+	window := []string{"policy0/current_frequency", "policy0/governor", "policy0/max_frequency", "policy0/min_frequency"}
+	with := func(more ...string) []string { return append(append([]string{}, window...), more...) }
+	for tree, want := range map[string][]string{
+		"acpi-cpufreq":         with("policy0/setspeed", "turbo"),
+		"intel_pstate":         {"policy0/current_frequency", "policy0/energy_performance_preference", "policy0/governor", "policy0/max_frequency", "policy0/min_frequency", "turbo"},
+		"intel_pstate-passive": {"policy0/current_frequency", "policy0/energy_performance_preference", "policy0/governor", "policy0/max_frequency", "policy0/min_frequency", "policy0/setspeed", "turbo"},
+		"amd-pstate-epp":       {"policy0/current_frequency", "policy0/energy_performance_preference", "policy0/governor", "policy0/max_frequency", "policy0/min_frequency", "turbo"},
+		"amd-pstate-passive":   with("policy0/setspeed", "turbo"),
+		"amd-pstate-guided":    with("policy0/setspeed", "turbo"),
+		"zcu102":               with("policy0/setspeed"),
+		"raspberrypi":          with("policy0/setspeed"),
+	} {
+		t.Run(tree, func(t *testing.T) {
+			s, _ := supervised(t, tree, mechanisms.Config{})
+			opts, err := s.Options(t.Context(), cpufreq.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, k := range opts {
+				if strings.HasPrefix(k.Name, "policy0/") || k.Name == "turbo" {
+					got = append(got, k.Name)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTurboIsUpsideDownWithIntel(t *testing.T) {
+	for tree, file := range map[string]string{"intel_pstate": "intel_pstate/no_turbo", "acpi-cpufreq": "cpufreq/boost"} {
+		s, root := supervised(t, tree, mechanisms.Config{})
+		off := mechanisms.Command{Mechanism: cpufreq.Name, Verb: mechanisms.Set, Owner: "test", Settings: []mechanisms.Setting{{Knob: "turbo", Value: mechanisms.Choice("off")}}}
+		if r, err := s.Apply(t.Context(), off); err != nil || r.Outcome != mechanisms.Applied {
+			t.Fatalf("%s: %+v, %v", tree, r, err)
+		}
+		want := "0\n"
+		if tree == "intel_pstate" {
+			want = "1\n"
+		}
+		if b, _ := os.ReadFile(filepath.Join(root, "sys/devices/system/cpu", file)); string(b) != want {
+			t.Errorf("%s: %s holds %q", tree, file, b)
+		}
+	}
+}
+
+func TestFacts(t *testing.T) {
+	root := t.TempDir()
+	if err := trees.Write(root, "intel_pstate-passive"); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, root, "bios_limit", "2000000\n")
+	d, err := cpufreq.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	got := d.Facts(t.Context())
+	for key, want := range map[string]string{"intel_pstate/status": "passive", "policy0/driver": "intel_cpufreq", "policy3/cpus": "3", "policy0/bios_limit": "2000000000 Hz"} {
+		if got[key] != want {
+			t.Errorf("%s is %q, want %q", key, got[key], want)
+		}
+	}
+}
+
+// BenchmarkApply is a whole command on plain files: checked, leased, written, read back, audited.
+func BenchmarkApply(b *testing.B) {
+	root := b.TempDir()
+	if err := trees.Write(root, "acpi-cpufreq"); err != nil {
+		b.Fatal(err)
+	}
+	s := supervise(b, root, mechanisms.Config{Envelope: mechanisms.Envelope{Rules: []mechanisms.Rule{{Every: 1, Burst: 1000}}}})
+	c := set(mechanisms.Setting{Knob: "all/max_frequency", Value: mechanisms.Number(1.2e9)})
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.Settings[0].Value.Number = []float64{1.2e9, 1.8e9}[i%2]
+		if _, err := s.Apply(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
