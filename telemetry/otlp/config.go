@@ -27,6 +27,8 @@ type Config struct {
 	Rate int
 	// Requests bounds the requests that are worked on at a time. Default 4.
 	Requests int
+	// Connections bounds the connections of each address that are open at a time. Default 256.
+	Connections int
 	// Wait is how long a request waits for its turn. Default 1 s.
 	Wait time.Duration
 	// Idle is after how long without a sample a series no longer counts, and how long its deltas
@@ -49,6 +51,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSeries, 2000)
 	setDefault(&c.Rate, 50_000)
 	setDefault(&c.Requests, 4)
+	setDefault(&c.Connections, 256)
 	setDefault(&c.Wait, time.Second)
 	setDefault(&c.Idle, 15*time.Minute)
 	if c.Promote == nil {
@@ -88,6 +91,7 @@ func (c Config) Validate() error {
 	}{
 		{"max message bytes", c.MaxMessageBytes}, {"max points", c.MaxPoints}, {"max clients", c.MaxClients},
 		{"max series", c.MaxSeries}, {"rate", c.Rate}, {"requests", c.Requests},
+		{"connections", c.Connections},
 	} {
 		if n.n < 1 {
 			errs = append(errs, fmt.Errorf("otlp: %s is %d, the least is 1", n.name, n.n))

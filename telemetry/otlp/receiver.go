@@ -66,17 +66,25 @@ func (r *Receiver) Stats() Stats {
 // answered once [Receiver.Run] runs.
 func (r *Receiver) Open(ctx context.Context) (err error) {
 	if r.config.GRPC != "" && r.grpc == nil {
-		if r.grpc, err = listen.Open(ctx, r.config.GRPC); err != nil {
+		if r.grpc, err = r.open(ctx, r.config.GRPC); err != nil {
 			return fmt.Errorf("receive OTLP over gRPC: %w", err)
 		}
 	}
 	if r.config.HTTP != "" && r.http == nil {
-		if r.http, err = listen.Open(ctx, r.config.HTTP); err != nil {
+		if r.http, err = r.open(ctx, r.config.HTTP); err != nil {
 			r.Close()
 			return fmt.Errorf("receive OTLP over HTTP: %w", err)
 		}
 	}
 	return nil
+}
+
+func (r *Receiver) open(ctx context.Context, address string) (net.Listener, error) {
+	l, err := listen.Open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return listen.Limit(l, r.config.Connections), nil
 }
 
 // Close gives up what Open opened, if Run was not called.

@@ -33,6 +33,9 @@ type Result struct {
 	Warnings []string
 }
 
+// maxQueryBytes bounds an expression, and with it what parsing costs.
+const maxQueryBytes = 16 << 10
+
 // maxSteps bounds the points of one series of a range query, as Prometheus does.
 const maxSteps = 11_000
 
@@ -71,6 +74,9 @@ func (s *Store) QueryRange(ctx context.Context, expr string, from, to time.Time,
 }
 
 func (s *Store) run(ctx context.Context, expr string, prepare func(context.Context) (promql.Query, error)) (Result, error) {
+	if len(expr) > maxQueryBytes {
+		return Result{}, badQuery(expr, fmt.Sprintf("it has %d bytes, the most is %d", len(expr), maxQueryBytes), nil)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.QueryTimeout)
 	defer cancel()
 	select {
@@ -134,14 +140,25 @@ func plainSeries(s promql.Series) ResultSeries {
 
 // checkExpression says whether expr makes a vector or a number, as selections need.
 func checkExpression(expr string) error {
-	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	parsed, err := parse(expr)
 	if err != nil {
-		return badQuery(expr, err.Error(), err)
+		return err
 	}
 	if t := parsed.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 		return badSelection(fmt.Sprintf("expression %q makes a %s; a selection needs one value for each series", shorten(expr), t))
 	}
 	return nil
+}
+
+func parse(expr string) (parser.Expr, error) {
+	if len(expr) > maxQueryBytes {
+		return nil, badQuery(expr, fmt.Sprintf("it has %d bytes, the most is %d", len(expr), maxQueryBytes), nil)
+	}
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	if err != nil {
+		return nil, badQuery(expr, err.Error(), err)
+	}
+	return parsed, nil
 }
 
 func badQuery(expr, why string, cause error) error {
@@ -172,9 +189,9 @@ func shorten(expr string) string {
 
 // MetricNames returns the metric names that a PromQL expression reads by name, each once.
 func MetricNames(expr string) ([]string, error) {
-	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	parsed, err := parse(expr)
 	if err != nil {
-		return nil, badQuery(expr, err.Error(), err)
+		return nil, err
 	}
 	var names []string
 	for _, matchers := range parser.ExtractSelectors(parsed) {

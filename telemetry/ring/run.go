@@ -53,26 +53,26 @@ func (s *Store) evaluateDue(ctx context.Context, now time.Time) time.Duration {
 	return next
 }
 
+// evaluate evaluates the expression if it is time, and returns how long the next time can wait. An
+// expression that takes long is evaluated less often: it may use a twentieth of a processor.
 func (sel *Selection) evaluate(ctx context.Context, now time.Time) time.Duration {
 	sel.mu.Lock()
-	wait := time.Duration(sel.dueMS-now.UnixMilli()) * time.Millisecond
-	if 0 < wait && wait <= sel.request.Every { // a longer wait: the clock was set back
-		sel.mu.Unlock()
+	wait := sel.due.Sub(now)
+	sel.mu.Unlock()
+	if 0 < wait && wait <= longestWait { // a longer wait: the clock was set back
 		return wait
 	}
-	sel.dueMS = now.Add(sel.request.Every).UnixMilli()
-	sel.mu.Unlock()
-
+	begin := time.Now()
 	res, err := sel.store.Query(ctx, sel.request.Query, now)
-	if err != nil && ctx.Err() == nil {
-		sel.store.config.Logger.Warn("expression failed", "query", sel.request.Query, "error", err)
-	}
-	sel.take(res, now)
-	return sel.request.Every
+	wait = min(max(sel.request.Every, 20*time.Since(begin)), longestWait)
+	sel.take(res, err, now.Add(wait))
+	return wait
 }
 
+const longestWait = time.Minute
+
 // take reduces the result of an expression and reports crossings.
-func (sel *Selection) take(res Result, now time.Time) {
+func (sel *Selection) take(res Result, err error, due time.Time) {
 	a := accumulator{how: sel.request.Reduce}
 	for _, series := range res.Series {
 		for _, p := range series.Points {
@@ -80,7 +80,13 @@ func (sel *Selection) take(res Result, now time.Time) {
 		}
 	}
 	sel.mu.Lock()
+	sel.due = due
 	sel.set(a.reading(), a.expiresMS(sel.store.config.Lookback.Milliseconds()))
+	news := (err != nil) != sel.failing
+	sel.failing = err != nil
 	sel.mu.Unlock()
+	if news && err != nil {
+		sel.store.config.Logger.Warn("an expression that a policy asked for failed", "query", sel.request.Query, "error", err)
+	}
 	sel.settle()
 }

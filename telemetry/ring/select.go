@@ -55,9 +55,10 @@ type Selection struct {
 
 	mu        sync.Mutex
 	members   []*Series
-	now       Reading // without Age
-	expiresMS int64   // when the first member of now becomes too old
-	dueMS     int64   // expressions: when to evaluate again
+	now       Reading   // without Age
+	expiresMS int64     // when the first member of now becomes too old
+	due       time.Time // expressions: when to evaluate again
+	failing   bool      // expressions: the last evaluation failed
 	watches   []*Watch
 	closed    bool
 }
@@ -164,10 +165,10 @@ func (sel *Selection) offer(r *Series) {
 	r.selections.Store(&readers)
 }
 
-// forget lets an evicted series go; the store's lock is held.
-func (sel *Selection) forget(r *Series) {
+// prune lets evicted series go; the store's lock is held.
+func (sel *Selection) prune() {
 	sel.mu.Lock()
-	sel.members = slices.DeleteFunc(sel.members, func(o *Series) bool { return o == r })
+	sel.members = slices.DeleteFunc(sel.members, (*Series).isDead)
 	sel.mu.Unlock()
 	sel.dirty.Store(true)
 }

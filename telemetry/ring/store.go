@@ -3,7 +3,6 @@ package ring
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -156,18 +155,4 @@ func (s *Store) revive(r *Series) (*Series, error) {
 	r.mu.Unlock()
 	s.enlist(r)
 	return r, nil
-}
-
-// delist removes r from all tables; s.mu is held.
-func (s *Store) delist(r *Series) {
-	delete(s.series, r.key)
-	f := r.family
-	f.series = slices.DeleteFunc(f.series, func(o *Series) bool { return o == r })
-	for _, sel := range r.readers() {
-		sel.forget(r)
-	}
-	r.selections.Store(nil)
-	if len(f.series) == 0 && len(f.selections) == 0 {
-		delete(s.families, f.name)
-	}
 }

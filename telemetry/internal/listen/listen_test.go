@@ -47,3 +47,43 @@ func TestSocketsAreReplacedOnlyWhenAbandoned(t *testing.T) {
 		t.Error("a file was taken for an abandoned socket")
 	}
 }
+
+func TestLimit(t *testing.T) {
+	open, err := Open(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Limit(open, 1)
+	accepted := make(chan net.Conn)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	for range 2 {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+	}
+	first := <-accepted
+	select {
+	case <-accepted:
+		t.Error("a second connection was accepted beside the first")
+	default:
+	}
+	_ = first.Close()
+	second := <-accepted
+	defer second.Close()
+	_ = l.Close()
+	if err := <-ended; err == nil {
+		t.Error("accepting did not end")
+	}
+}
