@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq"
+	"github.com/edgehold/edgehold/mechanisms/guard"
+)
+
+// driver is a mechanism that this program knows.
+type driver struct {
+	name    string
+	aliases []string
+	open    func(root string) (mechanisms.Driver, error)
+	absent  error // what open returns where the machine lacks it
+	lacking api.Mechanism
+}
+
+var drivers = []driver{{
+	name: cpufreq.Name, aliases: []string{"CPUFrequencyConfigurator"}, open: openCPUFreq, absent: cpufreq.ErrNotSupported,
+	lacking: api.Mechanism{
+		Name: cpufreq.Name, Layer: "node", Summary: "CPU frequency through Linux' cpufreq subsystem", Verbs: []string{"set", "reset"},
+		Unavailable: cpufreq.ErrNotSupported.Error() + "; a virtual machine has none, or the kernel's driver is not loaded", Knobs: []api.Knob{},
+	},
+}}
+
+func openCPUFreq(root string) (mechanisms.Driver, error) {
+	d, err := cpufreq.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// GuardMain is the guard process: main hands the subcommand [GuardCommand] to it.
+func GuardMain(args []string) int {
+	openers := guard.Openers{}
+	for _, d := range drivers {
+		openers[d.name] = d.open
+	}
+	return guard.Main(args, openers)
+}
+
+// GuardCommand is the hidden subcommand that makes this program a guard.
+const GuardCommand = "guard"
+
+func (n *Node) openMechanisms(ctx context.Context, publish func(api.Resource, string, string, string)) error {
+	c := n.config.MechanismPlugins
+	envelope, err := c.envelope()
+	if err != nil {
+		return err
+	}
+	n.supervisor, err = mechanisms.NewSupervisor(mechanisms.Config{
+		Dir: n.folder("mechanisms"), Envelope: envelope, Logger: n.log.With("part", "mechanisms"),
+		DefaultLease: time.Duration(c.Lease), Exit: mechanisms.ExitPolicy(c.Exit), Observe: observe(publish),
+	})
+	if err != nil {
+		return err
+	}
+	n.closes(n.leaveGuard) // after the supervisor has closed, or the guard would revert what Close keeps
+	n.closes(n.supervisor.Close)
+	n.Mechanisms = &knobs{supervisor: n.supervisor, publish: publish}
+	for _, d := range drivers {
+		if err := n.openDriver(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) openDriver(ctx context.Context, d driver) error {
+	enabled := n.config.MechanismPlugins.Enabled
+	if len(enabled) > 0 && !slices.ContainsFunc(append(d.aliases, d.name), func(name string) bool { return slices.Contains(enabled, name) }) {
+		lacking := d.lacking
+		lacking.Unavailable = "the configuration does not enable it"
+		n.Mechanisms.lacking = append(n.Mechanisms.lacking, lacking)
+		return nil
+	}
+	opened, err := d.open(n.config.MechanismPlugins.Root)
+	if errors.Is(err, d.absent) {
+		n.log.Info("this machine lacks a mechanism", "mechanism", d.name, "reason", err)
+		n.Mechanisms.lacking = append(n.Mechanisms.lacking, d.lacking)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open mechanism %s: %w", d.name, err)
+	}
+	return n.supervisor.Register(ctx, opened)
+}
+
+// keepGuard keeps the guard process alive until [Node.Close]. Without a mechanism there is nothing to guard.
+func (n *Node) keepGuard() {
+	roots := map[string]string{}
+	for _, d := range n.supervisor.Describe() {
+		roots[d.Name] = n.config.MechanismPlugins.Root
+	}
+	if len(roots) == 0 {
+		return
+	}
+	c := n.config.MechanismPlugins
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	n.endGuard = func() error { cancel(); return <-done }
+	go func() {
+		done <- guard.Keep(ctx, guard.Config{
+			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Grace: time.Duration(c.GuardGrace),
+			Exit: mechanisms.ExitPolicy(c.Exit), Logger: n.log.With("part", "guard"), Stderr: os.Stderr,
+		})
+	}()
+}
+
+func (n *Node) leaveGuard(context.Context) error {
+	if n.endGuard == nil {
+		return nil
+	}
+	return n.endGuard()
+}
+
+// observe turns what happens to knobs without a command into events.
+func observe(publish func(api.Resource, string, string, string)) func(mechanisms.Event) {
+	kinds := map[string]string{
+		mechanisms.EventExpired: api.EventKnobReverted, mechanisms.EventReverted: api.EventKnobReverted,
+		mechanisms.EventDrift: api.EventKnobDrifted, mechanisms.EventCommand: api.EventKnobChanged,
+	}
+	return func(e mechanisms.Event) {
+		if kind, ok := kinds[e.Kind]; ok && len(e.Changes) > 0 {
+			publish(api.ResourceMechanism, e.Mechanism, kind, summary(e.Changes))
+		}
+	}
+}
+
+// envelope turns the configuration's bounds into the safety core's rules.
+func (c *MechanismPlugins) envelope() (mechanisms.Envelope, error) {
+	var out mechanisms.Envelope
+	var p problems
+	for mechanism, knobs := range c.Envelope {
+		for pattern, b := range knobs {
+			key := "mechanism_plugins.envelope." + mechanism + "." + pattern
+			r := mechanisms.Rule{Mechanism: mechanism, Knob: pattern, Forbid: b.Forbidden, Every: time.Duration(b.MinPeriod)}
+			r.Min, r.Max = p.quantity(key+".min", b.Min), p.quantity(key+".max", b.Max)
+			if step := p.quantity(key+".step", b.Step); step != nil {
+				r.MaxStep = *step
+			}
+			out.Rules = append(out.Rules, r)
+		}
+	}
+	if err := p.err(); err != nil {
+		return out, err
+	}
+	return out, out.Validate()
+}
+
+// quantity reads "2.4 GHz" into the base unit; an empty text is no bound.
+func (p *problems) quantity(key, text string) *float64 {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	hz, err := cpufreq.ParseFrequency(text)
+	p.require(err == nil, key, fmt.Sprintf("is %q", text), "write a number with its unit, like 2.4 GHz")
+	return &hz
+}

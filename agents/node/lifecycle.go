@@ -1,0 +1,312 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// start prepares and binds the active version of every policy. A version that can't be prepared any more gives way to
+// its standby; a policy without either is left standing still and says why. Nothing is forgotten.
+func (p *policies) start(ctx context.Context) error {
+	known, err := p.db.Policies(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, record := range known {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p.startPolicy(ctx, record)
+	}
+	return nil
+}
+
+func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
+	if !record.Enabled || record.Active == "" {
+		return
+	}
+	failed := p.resume(ctx, record, record.Active)
+	if failed == nil {
+		return
+	}
+	p.log.Error("active version does not start", "policy", record.Name, "digest", record.Active, "error", failed)
+	p.publish(api.ResourcePolicy, record.Name, api.EventPolicyFailed, failed.Error())
+	if record.Standby != "" {
+		failed = p.resume(ctx, record, record.Standby)
+		p.audit(ctx, api.DaemonActor, "policy.rollback", record.Name+" at start", failed)
+	}
+	if failed != nil {
+		p.running.Store(record.Name, &running{name: record.Name, digest: record.Active, waits: failed.Error()})
+	}
+}
+
+// resume prepares a stored version and puts it in charge.
+func (p *policies) resume(ctx context.Context, record state.Policy, digest string) error {
+	next, err := p.prepareStored(ctx, record, digest)
+	if err != nil {
+		return err
+	}
+	if err := p.activate(ctx, next); err != nil {
+		next.module.Close()
+		return err
+	}
+	return nil
+}
+
+func (p *policies) prepareStored(ctx context.Context, record state.Policy, digest string) (*running, error) {
+	raw, err := p.db.Module(digest)
+	if err != nil {
+		return nil, err
+	}
+	module, err := p.runtime.Prepare(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	m := module.Manifest()
+	dict := newDictionary(ctx, m, agents.Node, record.Parameters, p.allowed(ctx, record.Name), p.supervisor)
+	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict}, nil
+}
+
+// Enable implements apiserver.PolicySwitch.
+func (p *policies) Enable(ctx context.Context, name string, by api.Actor) (api.Policy, error) {
+	return p.change(ctx, "policy.enable", name, by, func(record state.Policy) error {
+		if err := p.db.SetEnabled(ctx, name, true); err != nil {
+			return err
+		}
+		if r := p.find(name); r != nil && r.bound() || record.Active == "" {
+			return nil
+		}
+		if err := p.resume(ctx, record, record.Active); err != nil {
+			return err
+		}
+		p.publish(api.ResourcePolicy, name, api.EventPolicyEnabled, "")
+		return nil
+	})
+}
+
+// Disable implements apiserver.PolicySwitch.
+func (p *policies) Disable(ctx context.Context, name string, by api.Actor) (api.Policy, error) {
+	return p.change(ctx, "policy.disable", name, by, func(record state.Policy) error {
+		if err := p.db.SetEnabled(ctx, name, false); err != nil {
+			return err
+		}
+		if err := p.stop(ctx, name); err != nil {
+			return err
+		}
+		if record.Enabled {
+			p.publish(api.ResourcePolicy, name, api.EventPolicyDisabled, "")
+		}
+		return nil
+	})
+}
+
+// Rollback implements apiserver.PolicySwitch.
+func (p *policies) Rollback(ctx context.Context, name, version string, by api.Actor) (api.Policy, error) {
+	return p.change(ctx, "policy.rollback", name, by, func(record state.Policy) error {
+		digest, err := p.rollbackTarget(ctx, record, version)
+		if err != nil {
+			return err
+		}
+		if digest == record.Active {
+			return nil
+		}
+		if !record.Enabled {
+			return p.db.Activate(ctx, name, digest)
+		}
+		if err := p.resume(ctx, record, digest); err != nil {
+			return err
+		}
+		p.publish(api.ResourcePolicy, name, api.EventPolicyRolledBack, "to version "+p.find(name).version)
+		return nil
+	})
+}
+
+func (p *policies) rollbackTarget(ctx context.Context, record state.Policy, version string) (digest string, err error) {
+	what := "roll back policy " + record.Name
+	if version == "" {
+		if record.Standby == "" {
+			return "", &Error{Code: "policy.no-standby", What: what, Why: "there is no earlier version to go back to", Hint: "name one of `edgehold policy versions " + record.Name + "`"}
+		}
+		return record.Standby, nil
+	}
+	versions, err := p.db.Versions(ctx, record.Name)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(versions, func(v state.Version) bool { return v.Version == version })
+	if i < 0 {
+		return "", &Error{Code: "policy.no-such-version", What: what, Why: fmt.Sprintf("version %s is not stored", version), Hint: "see `edgehold policy versions " + record.Name + "`"}
+	}
+	return versions[i].Digest, nil
+}
+
+// Delete implements apiserver.PolicySwitch.
+func (p *policies) Delete(ctx context.Context, name string, by api.Actor) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.delete(ctx, name)
+	p.audit(ctx, by, "policy.delete", name, err)
+	return err
+}
+
+func (p *policies) delete(ctx context.Context, name string) error {
+	if _, err := p.record(ctx, name); err != nil {
+		return err
+	}
+	if err := p.stop(ctx, name); err != nil {
+		return err
+	}
+	if err := p.db.Remove(ctx, name); err != nil {
+		return err
+	}
+	if _, err := p.db.Collect(ctx, keptVersions); err != nil {
+		p.log.Warn("modules that nobody needs stay on disk", "error", err)
+	}
+	p.publish(api.ResourcePolicy, name, api.EventPolicyDeleted, "")
+	return nil
+}
+
+// keptVersions is how many versions of a policy are kept besides the active one and the standby.
+const keptVersions = 10
+
+// stop takes a policy out of the engine, which gives its knobs back.
+func (p *policies) stop(ctx context.Context, name string) error {
+	r := p.find(name)
+	if r == nil {
+		return nil
+	}
+	if r.bound() {
+		if err := p.engine.Unbind(ctx, key(name)); err != nil {
+			return err
+		}
+		p.sensor.show(key(name), nil)
+	}
+	p.running.Delete(name)
+	r.retire()
+	return nil
+}
+
+func (p *policies) change(ctx context.Context, action, name string, by api.Actor, f func(state.Policy) error) (api.Policy, error) {
+	p.mu.Lock()
+	record, err := p.record(ctx, name)
+	if err == nil {
+		err = f(record)
+	}
+	p.mu.Unlock()
+	p.audit(ctx, by, action, name, err)
+	if err != nil {
+		return api.Policy{}, err
+	}
+	return p.Get(ctx, name)
+}
+
+func (p *policies) record(ctx context.Context, name string) (state.Policy, error) {
+	record, err := p.db.Policy(ctx, name)
+	if errors.Is(err, state.ErrNotFound) {
+		return record, &Error{
+			Code: "policy.not-found", What: "find policy " + name, Why: "there is none of that name", Hint: "see `edgehold policy list`", Err: err,
+		}
+	}
+	return record, err
+}
+
+// unhealthy is the engine's report of a policy that keeps failing. Its version is quarantined; the standby takes over,
+// or, without one, the policy stands still and its knobs go back.
+func (p *policies) unhealthy(ctx context.Context, u agents.Unhealthy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := u.Key.Policy
+	r := p.find(name)
+	if r == nil || r.version != u.Version || !r.bound() {
+		return
+	}
+	reason := fmt.Sprintf("%d failures in a row", u.Failures)
+	if u.Last != nil {
+		reason += ": " + u.Last.Message
+	}
+	p.publish(api.ResourcePolicy, name, api.EventPolicyQuarantined, "version "+r.version+": "+reason)
+	err := p.db.Quarantine(ctx, name, r.digest, reason)
+	p.audit(ctx, api.DaemonActor, "policy.quarantine", subject(name, r.version, r.digest), err)
+	if err != nil {
+		p.log.Error("quarantine is not recorded", "policy", name, "error", err)
+	}
+	p.fallBack(ctx, r, reason)
+}
+
+func (p *policies) fallBack(ctx context.Context, r *running, reason string) {
+	record, err := p.db.Policy(ctx, r.name)
+	if err == nil && record.Standby != "" {
+		err = p.resume(ctx, record, record.Standby)
+		p.audit(ctx, api.DaemonActor, "policy.rollback", r.name+": "+reason, err)
+		if err == nil {
+			p.publish(api.ResourcePolicy, r.name, api.EventPolicyRolledBack, "to version "+p.find(r.name).version)
+			return
+		}
+	}
+	if err != nil {
+		p.log.Error("no version to fall back on", "policy", r.name, "error", err)
+	}
+	if err := p.stop(ctx, r.name); err != nil {
+		p.log.Error("failing policy can't be stopped", "policy", r.name, "error", err)
+		return
+	}
+	p.running.Store(r.name, &running{name: r.name, version: r.version, digest: r.digest, waits: reason})
+}
+
+// reviewEvery is how often waiting policies and changed hardware are looked at.
+const reviewEvery = time.Second
+
+// review binds policies whose needs are met by now, and swaps in a new dictionary where the knobs have changed.
+func (p *policies) review(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running.Range(func(_, v any) bool {
+		if r := v.(*running); r.module != nil && ctx.Err() == nil {
+			p.reviewOne(ctx, r)
+		}
+		return true
+	})
+}
+
+func (p *policies) reviewOne(ctx context.Context, r *running) {
+	record, err := p.db.Policy(ctx, r.name)
+	if err != nil {
+		return
+	}
+	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, p.allowed(ctx, r.name), p.supervisor)
+	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
+		return
+	}
+	next := *r
+	next.dict, next.view, next.waits = &dict, nil, ""
+	if err := p.bind(ctx, &next, r); err != nil {
+		p.log.Warn("policy is not bound", "policy", r.name, "error", err)
+		return
+	}
+	p.running.Store(r.name, &next)
+	if r.view != nil {
+		r.view.close()
+	}
+	if next.bound() && !r.bound() {
+		p.publish(api.ResourcePolicy, r.name, api.EventPolicyActivated, "version "+r.version)
+	}
+}
+
+func sameKnobs(a, b []wasmabi.KnobInfo) bool {
+	return slices.EqualFunc(a, b, func(x, y wasmabi.KnobInfo) bool {
+		return x.Name == y.Name && x.Mechanism == y.Mechanism && sameNumber(x.Min, y.Min) && sameNumber(x.Max, y.Max) &&
+			slices.Equal(x.Table, y.Table) && slices.Equal(x.Choices, y.Choices)
+	})
+}
+
+func sameNumber(a, b float64) bool { return a == b || a != a && b != b }

@@ -1,0 +1,247 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/decision"
+	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/telemetry/exposition"
+	"github.com/edgehold/edgehold/telemetry/ring"
+	"github.com/edgehold/edgehold/telemetry/sources"
+	"github.com/edgehold/edgehold/telemetry/trace"
+)
+
+// Node is the agent of one machine.
+//
+// Its life: [Open] takes the state folder, settles what an earlier process left of the knobs, and starts nothing;
+// [Node.Run] runs everything until its context ends; [Node.Close] gives all of it back, the knobs by the exit policy.
+type Node struct {
+	Policies   *policies
+	Mechanisms *knobs
+	Decisions  *decisions
+	Metrics    metrics
+	Mode       *mode
+	Audit      audit
+
+	config     Config
+	log        *slog.Logger
+	db         *state.DB
+	supervisor *mechanisms.Supervisor
+	store      *ring.Store
+	sources    *sources.Runner
+	tracer     *trace.Tracer
+	runtime    *host.Runtime
+	engine     *agents.Engine
+	ready      atomic.Bool
+	endGuard   func() error
+	closers    []func(context.Context) error // in the order of opening
+}
+
+// Options are what a configuration file can't hold.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+	Publish func(api.Event) // events for whoever listens; must not block
+}
+
+// Open makes a node agent of a valid configuration.
+func Open(ctx context.Context, c Config, o Options) (_ *Node, err error) {
+	n := &Node{config: c, log: o.Logger}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	publish := publisher(o.Publish)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	for _, open := range []func(context.Context) error{
+		n.openState, func(ctx context.Context) error { return n.openMechanisms(ctx, publish) }, n.openTelemetry(o.Version), n.openRuntime,
+	} {
+		if err := open(ctx); err != nil {
+			return n, err
+		}
+	}
+	return n, n.openEngine(ctx, publish)
+}
+
+func publisher(to func(api.Event)) func(api.Resource, string, string, string) {
+	return func(resource api.Resource, name, kind, message string) {
+		if to != nil {
+			to(api.Event{At: time.Now(), Resource: resource, Name: name, Kind: kind, Message: message})
+		}
+	}
+}
+
+func (n *Node) closes(f func(context.Context) error) { n.closers = append(n.closers, f) }
+
+func (n *Node) folder(name string) string { return filepath.Join(n.config.StateDirectory, name) }
+
+func (n *Node) openState(ctx context.Context) error {
+	db, err := state.Open(ctx, n.config.StateDirectory, state.Options{Logger: n.log.With("part", "state")})
+	if err != nil {
+		return err
+	}
+	n.db = db
+	n.closes(func(context.Context) error { return db.Close() })
+	for _, w := range db.Report().Warnings {
+		n.log.Warn("state", "lost", w)
+	}
+	n.Audit = audit{db}
+	return nil
+}
+
+func (n *Node) openRuntime(ctx context.Context) error {
+	g := n.config.Guests
+	runtime, err := host.New(ctx, host.Config{
+		CacheDir: n.folder("cache"), Engine: engines[g.Engine], MaxInstances: g.Instances, Logger: n.log.With("part", "guest"),
+		Limits: host.Limits{Fuel: g.Fuel, Deadline: time.Duration(g.Deadline), Memory: g.MemoryBytes},
+	})
+	if err != nil {
+		return err
+	}
+	n.runtime = runtime
+	n.closes(runtime.Close)
+	return nil
+}
+
+var engines = map[string]host.Engine{"auto": host.Auto, "compiler": host.Compiler, "interpreter": host.Interpreter}
+
+func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string, string, string)) error {
+	log, err := decision.Open(ctx, n.db, decision.Options{Logger: n.log.With("part", "decision")})
+	if err != nil {
+		return err
+	}
+	start, err := storedMode(ctx, n.db, n.config.ManagementMode)
+	if err != nil {
+		return err
+	}
+	n.Policies = &policies{
+		db: n.db, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.store, n.supervisor, n.sources),
+		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
+	}
+	n.engine, err = agents.New(agents.Config{
+		Sensor: n.Policies.sensor, Actuator: actuator{n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
+		Tracer: tracer{n.tracer}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
+		Lease: time.Duration(n.config.MechanismPlugins.Lease), OnUnhealthy: n.Policies.unhealthy,
+	})
+	if err != nil {
+		return err
+	}
+	n.Policies.engine = n.engine
+	n.Decisions = &decisions{log: log, policies: n.Policies}
+	n.Mode = &mode{db: n.db, engine: n.engine, policies: n.Policies, now: time.Now}
+	n.Metrics = metrics{store: n.store, now: time.Now}
+	n.Mechanisms.audit = n.Policies.audit
+	return nil
+}
+
+var rules = map[string]agents.Rule{"knob": agents.PerKnob, "mechanism": agents.PerMechanism}
+
+// Run runs the agent until ctx ends or a part of it fails. ready is called once the stored policies are bound.
+func (n *Node) Run(ctx context.Context, ready func()) error {
+	n.keepGuard()
+	g, ctx := errgroup.WithContext(ctx)
+	run := func(what string, f func(context.Context) error) {
+		g.Go(func() error {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			return nil
+		})
+	}
+	run("keep state", n.db.Run)
+	run("keep leases", n.supervisor.Run)
+	run("keep metrics", n.store.Run)
+	run("read the host", n.sources.Run)
+	run("run policies", n.engine.Run)
+	run("start policies", func(ctx context.Context) error {
+		n.sources.Collect()
+		if err := n.Policies.start(ctx); err != nil {
+			return err
+		}
+		n.Policies.uploadFolder(ctx, n.config.PolicyPlugins.Directory)
+		n.ready.Store(true)
+		ready()
+		return n.reviewPolicies(ctx)
+	})
+	return g.Wait()
+}
+
+func (n *Node) reviewPolicies(ctx context.Context) error {
+	tick := time.NewTicker(reviewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			n.Policies.review(ctx)
+		}
+	}
+}
+
+// Ready reports whether the stored policies are bound.
+func (n *Node) Ready() bool { return n.ready.Load() }
+
+// Engine says how guests are executed.
+func (n *Node) Engine() string { return n.runtime.Engine().String() }
+
+// Exposition answers Prometheus' scrapes.
+func (n *Node) Exposition() http.Handler { return exposition.Handler(n.store) }
+
+// Close gives everything back, the last opened first.
+func (n *Node) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i](ctx))
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+// announcer is a decision log that tells listeners of what it records.
+type announcer struct {
+	*decision.Log
+	publish func(resource api.Resource, name, kind, message string)
+}
+
+// Finish records a decision and announces it.
+func (a announcer) Finish(ctx context.Context, d agents.Decision) error {
+	err := a.Log.Finish(ctx, d)
+	a.announce(&d)
+	return err
+}
+
+// Note records a decision that nobody acted on, and announces it unless it was dull.
+func (a announcer) Note(d agents.Decision) {
+	a.Log.Note(d)
+	if d.Outcome != agents.NoPlan {
+		a.announce(&d)
+	}
+}
+
+func (a announcer) announce(d *agents.Decision) {
+	a.publish(api.ResourceDecision, d.ID, api.EventDecisionRecorded, string(outcome(d))+": "+why(d))
+}
+
+// tracer gives the engine's spans to the telemetry.
+type tracer struct{ *trace.Tracer }
+
+func (t tracer) Start(ctx context.Context, name string, attrs ...slog.Attr) (context.Context, agents.Span) {
+	return t.Tracer.Start(ctx, name, attrs...)
+}

@@ -1,0 +1,194 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// List implements apiserver.PolicyReader.
+func (p *policies) List(ctx context.Context) ([]api.Policy, error) {
+	records, err := p.db.Policies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	statuses := p.statuses()
+	out := make([]api.Policy, 0, len(records))
+	for _, record := range records {
+		one, err := p.show(ctx, record, statuses)
+		if err != nil {
+			return nil, err
+		}
+		one.Versions = nil
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// Get implements apiserver.PolicyReader.
+func (p *policies) Get(ctx context.Context, name string) (api.Policy, error) {
+	record, err := p.record(ctx, name)
+	if err != nil {
+		return api.Policy{}, err
+	}
+	return p.show(ctx, record, p.statuses())
+}
+
+// Versions implements apiserver.PolicyReader.
+func (p *policies) Versions(ctx context.Context, name string) ([]api.PolicyVersion, error) {
+	if _, err := p.record(ctx, name); err != nil {
+		return nil, err
+	}
+	stored, err := p.db.Versions(ctx, name)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, err
+	}
+	out := make([]api.PolicyVersion, 0, len(stored))
+	for _, v := range stored {
+		out = append(out, api.PolicyVersion{
+			Version: v.Version, Digest: v.Digest, State: versionState(v.State), SizeBytes: v.Size,
+			UploadedAt: v.Accepted, UploadedBy: v.By, Reason: v.Reason,
+		})
+	}
+	return out, nil
+}
+
+func versionState(s state.VersionState) api.VersionState {
+	if s == state.Prepared {
+		return api.VersionRetired
+	}
+	return api.VersionState(s)
+}
+
+func (p *policies) statuses() map[string]agents.Status {
+	out := map[string]agents.Status{}
+	for _, s := range p.engine.Status() {
+		out[s.Key.Policy] = s
+	}
+	return out
+}
+
+func (p *policies) show(ctx context.Context, record state.Policy, statuses map[string]agents.Status) (api.Policy, error) {
+	versions, err := p.Versions(ctx, record.Name)
+	if err != nil {
+		return api.Policy{}, err
+	}
+	out := api.Policy{
+		Name: record.Name, Enabled: record.Enabled, Digest: record.Active, Versions: versions,
+		ActiveVersion: versionOf(versions, record.Active), StandbyVersion: versionOf(versions, record.Standby),
+	}
+	r, status := p.find(record.Name), statuses[record.Name]
+	out.State, out.StateReason = condition(record, r, status)
+	if r == nil || r.module == nil {
+		p.describeStored(record.Active, &out)
+		return out, nil
+	}
+	out.ActivatedAt = r.activated
+	out.Manifest, out.Grants = manifestSummary(r.module.Manifest()), r.dict.grants
+	for i, name := range r.dict.init.ParameterNames {
+		out.Manifest.Parameters[i].Default = r.dict.init.Parameters[i]
+		_ = name
+	}
+	out.Health = health(r.module.Stats(), status)
+	return out, nil
+}
+
+// describeStored fills in what a module that does not run says of itself.
+func (p *policies) describeStored(digest string, out *api.Policy) {
+	raw, err := p.db.Module(digest)
+	if err != nil {
+		return
+	}
+	if m, err := wasmabi.ReadManifest(raw); err == nil {
+		out.Manifest = manifestSummary(m)
+	}
+}
+
+func versionOf(versions []api.PolicyVersion, digest string) string {
+	i := slices.IndexFunc(versions, func(v api.PolicyVersion) bool { return v.Digest == digest })
+	if i < 0 {
+		return ""
+	}
+	return versions[i].Version
+}
+
+func condition(record state.Policy, r *running, s agents.Status) (api.PolicyState, string) {
+	switch {
+	case !record.Enabled:
+		return api.PolicyDisabled, ""
+	case r == nil:
+		return api.PolicyWaiting, "no version of it is active"
+	case r.module == nil:
+		return api.PolicyQuarantined, r.waits
+	case !r.bound():
+		return api.PolicyWaiting, r.waits
+	case s.Condition == agents.Off:
+		return api.PolicyWaiting, "it uses machine learning, and the management mode is heuristic"
+	case s.Last != nil:
+		return api.PolicyActive, "its last run failed: " + s.Last.Message
+	}
+	return api.PolicyActive, ""
+}
+
+func health(s host.Stats, status agents.Status) api.PolicyHealth {
+	h := api.PolicyHealth{
+		Calls: s.Calls, FuelMax: s.Fuel.Quantile(1), LatencyP50US: s.Latency.Quantile(0.5) / 1000,
+		LatencyP99US: s.Latency.Quantile(0.99) / 1000, LastDecisionID: status.Decision,
+	}
+	for _, n := range s.Errors {
+		h.Failures += n
+	}
+	if n := s.Fuel.Count(); n > 0 {
+		h.FuelMean = s.Fuel.Sum / n
+	}
+	if status.Last != nil {
+		h.LastError, h.LastErrorCode, h.LastErrorAt = status.Last.Message, status.Last.Code, status.At
+	}
+	return h
+}
+
+func manifestSummary(m *wasmabi.Manifest) api.ManifestSummary {
+	out := api.ManifestSummary{
+		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Description: m.Description,
+		AnalyzeIntervalMS: uint32(interval(m).Milliseconds()), UsesML: m.UsesML, StateSchema: m.StateSchema, Vectors: len(m.Vectors),
+		Limits:  api.Limits{Fuel: m.Limits.Fuel, DeadlineMS: m.Limits.DeadlineMS, MemoryBytes: m.Limits.MemoryBytes},
+		Metrics: []api.ManifestMetric{}, Mechanisms: []api.ManifestMechanism{},
+	}
+	for _, r := range m.Metrics {
+		one := api.ManifestMetric{Name: r.Name, Reduce: r.Reduce, Query: r.Query, Unit: r.Unit, Required: r.Required}
+		for _, l := range r.Labels {
+			if one.Labels == nil {
+				one.Labels = map[string]string{}
+			}
+			one.Labels[l.Name] = l.Value
+		}
+		out.Metrics = append(out.Metrics, one)
+	}
+	for _, r := range m.Mechanisms {
+		out.Mechanisms = append(out.Mechanisms, api.ManifestMechanism{Name: r.Name, Verbs: r.Verbs, Knobs: r.Knobs, Reason: r.Reason})
+	}
+	for _, w := range m.Wake {
+		out.Wake = append(out.Wake, api.ManifestWake{Metric: m.Metrics[w.Metric].Name, Above: number(w.Above), Below: number(w.Below)})
+	}
+	for _, q := range m.Parameters {
+		out.Parameters = append(out.Parameters, api.ManifestParameter{
+			Name: q.Name, Unit: q.Unit, Default: q.Default, Min: number(q.Min), Max: number(q.Max), Description: q.Description,
+		})
+	}
+	return out
+}
+
+// number is nil for NaN, which stands for no bound.
+func number(x float64) *float64 {
+	if math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/telemetry/ring"
+	"github.com/edgehold/edgehold/telemetry/sources"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// sensor shows policies the ring's metrics and the mechanisms' knobs. It keeps a view for each loop.
+type sensor struct {
+	store *ring.Store
+	knobs knobReader
+	ask   func(metric string, every time.Duration) *sources.Ask // makes sure that a host metric is read often enough
+
+	mu    sync.Mutex
+	views map[agents.Key]*view
+}
+
+// knobReader reads the knobs of a mechanism. *mechanisms.Supervisor is one.
+type knobReader interface {
+	State(ctx context.Context, mechanism string) (mechanisms.State, error)
+}
+
+var _ agents.Sensor = (*sensor)(nil)
+
+func newSensor(store *ring.Store, knobs knobReader, host *sources.Runner) *sensor {
+	return &sensor{store: store, knobs: knobs, ask: host.Ask, views: map[agents.Key]*view{}}
+}
+
+// view is what one loop looks at: a selection for each metric, in the order of the dictionary.
+type view struct {
+	dict       *dictionary
+	selections []*ring.Selection
+	asks       []*sources.Ask
+	labels     []string // name and labels, for people
+	before     *view    // of the version that is being replaced, until it is
+}
+
+// open makes a view of a manifest's metrics. Queries are evaluated as often as the policy looks.
+func (s *sensor) open(m *wasmabi.Manifest, dict *dictionary, interval time.Duration) (*view, error) {
+	v := &view{dict: dict}
+	for i := range m.Metrics {
+		r := &m.Metrics[i]
+		selection, err := s.store.Select(request(r, interval))
+		if err != nil {
+			v.close()
+			return nil, fmt.Errorf("observe metric %s: %w", r.Name, err)
+		}
+		v.selections = append(v.selections, selection)
+		v.asks = append(v.asks, s.ask(r.Name, interval))
+		v.labels = append(v.labels, metricLabel(r.Name, r.Labels))
+	}
+	return v, nil
+}
+
+func request(r *wasmabi.MetricRequest, interval time.Duration) ring.Request {
+	if r.Query != "" {
+		return ring.Request{Query: r.Query, Reduce: ring.Reduce(r.Reduce), Every: interval}
+	}
+	req := ring.Request{Name: r.Name, Reduce: ring.Reduce(r.Reduce)}
+	for _, l := range r.Labels {
+		req.Matchers = append(req.Matchers, ring.Matcher{Name: l.Name, Value: l.Value})
+	}
+	return req
+}
+
+// alone returns the view without the one before.
+func (v *view) alone() *view {
+	w := *v
+	w.before = nil
+	return &w
+}
+
+func (v *view) close() {
+	for _, s := range v.selections {
+		s.Close()
+	}
+	for _, a := range v.asks {
+		a.Close()
+	}
+}
+
+// show makes a view the one that a loop sees, and returns the one before, which the caller closes when nobody can be
+// looking through it any more.
+func (s *sensor) show(k agents.Key, v *view) (before *view) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before = s.views[k]
+	if v == nil {
+		delete(s.views, k)
+	} else {
+		s.views[k] = v
+	}
+	return before
+}
+
+func (s *sensor) view(k agents.Key) (*view, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.views[k]; v != nil {
+		return v, nil
+	}
+	return nil, fmt.Errorf("observe for %s: it is not bound", k)
+}
+
+// Observe reads every metric and every granted knob of a loop.
+func (s *sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation, error) {
+	v, err := s.view(k)
+	if err != nil {
+		return agents.Observation{}, err
+	}
+	var o agents.Observation
+	for ; v != nil; v = v.before {
+		if err := s.look(ctx, v, &o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (s *sensor) look(ctx context.Context, v *view, o *agents.Observation) error {
+	for i, selection := range v.selections {
+		r := selection.Read()
+		o.Readings = append(o.Readings, agents.Reading{
+			Name: v.labels[i], Unit: v.dict.init.Metrics[i].Unit, Value: r.Value, Age: r.Age,
+		})
+	}
+	for _, mechanism := range v.dict.init.Mechanisms {
+		state, err := s.knobs.State(ctx, mechanism)
+		if err != nil {
+			return fmt.Errorf("observe the knobs of %s: %w", mechanism, err)
+		}
+		o.Knobs = v.appendKnobs(o.Knobs, &state)
+	}
+	return nil
+}
+
+// appendKnobs adds the knobs of one mechanism that can be read now and that the dictionary grants. Both are sorted by
+// name.
+func (v *view) appendKnobs(dst []agents.KnobReading, state *mechanisms.State) []agents.KnobReading {
+	next := 0
+	for id, info := range v.dict.init.Knobs {
+		if v.dict.init.Mechanisms[info.Mechanism] != state.Mechanism {
+			continue
+		}
+		for next < len(state.Knobs) && state.Knobs[next].Knob < info.Name {
+			next++
+		}
+		if next == len(state.Knobs) {
+			break
+		}
+		if now := state.Knobs[next]; now.Knob == info.Name && now.Problem == "" {
+			dst = append(dst, agents.KnobReading{
+				Mechanism: state.Mechanism, Knob: info.Name, Unit: v.dict.knobs[id].Unit, Value: agents.Value(now.Value),
+			})
+		}
+	}
+	return dst
+}
+
+// Watch calls wake as soon as a sample takes a metric past its bound.
+func (s *sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Crossing)) (stop func(), err error) {
+	v, err := s.view(k)
+	if err != nil {
+		return nil, err
+	}
+	var watches []*ring.Watch
+	stop = func() {
+		for _, w := range watches {
+			w.Close()
+		}
+	}
+	for _, b := range bounds {
+		selection, err := v.find(b)
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("watch for %s: %w", k, err)
+		}
+		watches = append(watches, selection.Watch(ring.Bounds{Above: b.Above, Below: b.Below}, func(c ring.Crossing) {
+			wake(agents.Crossing{Bound: b, Value: c.Value})
+		}))
+	}
+	return stop, nil
+}
+
+// find returns the selection that a bound is on, in the view of the version that set it.
+func (v *view) find(b agents.Bound) (*ring.Selection, error) {
+	for ; v != nil; v = v.before {
+		if int(b.ID) < len(v.selections) && v.dict.init.Metrics[b.ID].Name == b.Metric {
+			return v.selections[b.ID], nil
+		}
+	}
+	return nil, fmt.Errorf("no metric %d named %s", b.ID, b.Metric)
+}
+
+// missing names the required metrics that nobody has sent yet.
+func (v *view) missing(m *wasmabi.Manifest) []string {
+	var names []string
+	for i, r := range m.Metrics {
+		if r.Required && math.IsNaN(v.selections[i].Read().Value) {
+			names = append(names, v.labels[i])
+		}
+	}
+	return names
+}

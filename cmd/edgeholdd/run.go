@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/apiserver"
+	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// version is set at build time.
+var version = "dev"
+
+// closeTimeout bounds the way out: putting knobs back and writing down what waits.
+const closeTimeout = 10 * time.Second
+
+func runCommand() *cobra.Command {
+	var f configFlags
+	var level slog.Level
+	c := &cobra.Command{
+		Use: "run", Short: "Run the agent until it is told to stop", Args: cobra.NoArgs,
+		Example: "  edgeholdd run --config /etc/edgehold/agent.yaml\n  edgeholdd run --set state_directory=/tmp/edgehold --set api.socket=/tmp/edgehold/api.sock",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := f.load()
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+			return run(cmd.Context(), config, log)
+		},
+	}
+	f.add(c)
+	c.Flags().TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	return c
+}
+
+// run opens the agent and its interface, serves, and gives everything back.
+func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) {
+	limitMemory()
+	events := apiserver.NewEvents(0)
+	agent, err := node.Open(ctx, config, node.Options{Version: version, Logger: log, Publish: events.Publish})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		err = errors.Join(err, agent.Close(ctx))
+	}()
+	server, err := apiserver.New(serverConfig(agent, config, events, log))
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error {
+		return agent.Run(ctx, func() { log.Info("ready", "node", config.Name, "socket", config.API.Socket) })
+	})
+	return g.Wait()
+}
+
+// softMemory makes the collector work harder above this size: a node agent shares a small machine.
+const softMemory = 28 << 20
+
+func limitMemory() {
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(softMemory)
+}
+
+func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events, log *slog.Logger) apiserver.Config {
+	c := apiserver.Config{
+		Socket: config.API.Socket, Events: events, Logger: log.With("part", "api"), Version: versionInfo(agent, config.Name),
+		MetricsHandler: agent.Exposition(), HealthHandler: health(agent),
+		Backend: apiserver.Backend{
+			Policies: agent.Policies, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
+			Mode: agent.Mode, Doctor: node.TmpDoctor{}, Audit: agent.Audit,
+		},
+	}
+	if config.API.Listen != "" {
+		c.TCP = &apiserver.TCP{
+			Address: config.API.Listen, CertFile: config.API.TLS.Certificate, KeyFile: config.API.TLS.Key, TokenFile: config.API.Tokens,
+		}
+	}
+	return c
+}
+
+// health answers 200 once the stored policies are bound, 503 before.
+func health(agent *node.Node) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !agent.Ready() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, "starting")
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+}
+
+func versionInfo(agent *node.Node, name string) api.Version {
+	v := api.Version{
+		Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, ABI: wasmabi.Version,
+		Engine: agent.Engine(), Node: name, StartedAt: time.Now().UTC(),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	return v
+}
