@@ -1,0 +1,175 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/cmd/internal/scaffold"
+	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/telemetry/ring"
+)
+
+func TestMain(m *testing.M) {
+	host.RunChild()
+	if len(os.Args) > 1 && os.Args[1] == GuardCommand {
+		os.Exit(GuardMain(os.Args[2:]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var modules sync.Map // example -> func() ([]byte, error)
+
+// module builds one of the examples, once for all tests.
+func module(t *testing.T, example string) []byte {
+	t.Helper()
+	build, _ := modules.LoadOrStore(example, sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "edgehold-node-test-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		out := filepath.Join(dir, "policy.wasm")
+		if _, err := scaffold.Build(context.Background(), "../../examples/"+example, out, scaffold.BuildOptions{}); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(out)
+	}))
+	raw, err := build.(func() ([]byte, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// rig is a node on a recorded tree, without a host to measure: its metrics are what the test says.
+type rig struct {
+	*Node
+	t      *testing.T
+	config Config
+	tree   string
+	events chan api.Event
+	stop   func()
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	r := &rig{t: t, tree: filepath.Join(dir, "tree"), events: make(chan api.Event, 1024)}
+	if err := trees.Write(r.tree, "acpi-cpufreq"); err != nil {
+		t.Fatal(err)
+	}
+	r.config = Config{Name: "test", StateDirectory: filepath.Join(dir, "state")}
+	r.config.MechanismPlugins.Root = r.tree
+	r.config.MechanismPlugins.GuardGrace = Duration(200 * time.Millisecond)
+	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
+	r.config.API.Socket = filepath.Join(dir, "api.sock")
+	r.config.SetDefaults()
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+// start opens and runs the node; r.stop ends it.
+func (r *rig) start() {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	n, err := Open(ctx, r.config, Options{
+		Version: "test", Logger: slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Publish: func(e api.Event) { r.events <- e },
+	})
+	if err != nil {
+		cancel()
+		r.t.Fatal(err)
+	}
+	r.Node = n
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- n.Run(ctx, func() { close(ready) }) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Errorf("run: %v", err)
+		}
+		if err := n.Close(context.Background()); err != nil {
+			r.t.Errorf("close: %v", err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		r.t.Fatalf("run: %v", err)
+	}
+}
+
+// upload uploads an example, which has to be accepted.
+func (r *rig) upload(example string) api.UploadResult {
+	r.t.Helper()
+	result, err := r.Policies.Upload(r.t.Context(), module(r.t, example), api.UploadOptions{}, api.Actor{Via: "unix", Role: api.RoleOperator})
+	if err != nil {
+		r.t.Fatalf("upload %s: %v", example, err)
+	}
+	return result
+}
+
+// busy says how busy the node's CPUs are.
+func (r *rig) busy(ratio float64) {
+	r.t.Helper()
+	if err := r.store.Append("node_cpu_utilisation_ratio", []ring.Label(nil), time.Now().UnixMilli(), ratio); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// limit returns scaling_max_freq of the first CPU, in kHz.
+func (r *rig) limit() int {
+	r.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(r.tree, "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	kHz, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return kHz
+}
+
+// await waits until something holds.
+func (r *rig) await(what string, holds func() bool) {
+	r.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			r.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// awaitEvent waits for an event of a kind.
+func (r *rig) awaitEvent(kind string) api.Event {
+	r.t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		select {
+		case e := <-r.events:
+			if e.Kind == kind {
+				return e
+			}
+		case <-timeout:
+			r.t.Fatalf("waited in vain for %s", kind)
+		}
+	}
+}
