@@ -20,13 +20,15 @@ type Origin struct {
 	Image  string // digest of the frozen state, likewise
 	Time   time.Time
 	Seed   uint64
+	// Handles is how many were granted.
+	Handles int
 }
 
 // HostCall is one call that the guest made through a handle.
 type HostCall struct {
 	Handle, Op uint32
 	Request    []byte
-	Response   []byte // what reached the guest
+	Response   []byte // the whole result, of which the guest may have collected less
 	Status     wasmabi.Status
 }
 

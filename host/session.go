@@ -41,7 +41,7 @@ func newSession(m *Module, i *guest.Instance, c SessionConfig) *Session {
 	i.Enter(w)
 	m.counters.sessions.Add(1)
 	if c.Recorder != nil {
-		c.Recorder.Begin(Origin{Module: m.digest, Image: m.image, Time: c.Time, Seed: c.Seed})
+		c.Recorder.Begin(Origin{Module: m.digest, Image: m.image, Time: c.Time, Seed: c.Seed, Handles: len(c.Handles)})
 	}
 	return s
 }
@@ -52,11 +52,10 @@ func (s *Session) Call(ctx context.Context, op wasmabi.Op, request []byte) ([]by
 	if s.failed || s.instance == nil {
 		return nil, ErrSessionOver
 	}
-	begun := time.Now()
 	status, response, fault := s.instance.Call(ctx, op, request)
 	s.fuel = s.instance.Fuel()
 	s.response = append(s.response[:0], response...)
-	s.count(len(request), time.Since(begun))
+	s.count(len(request))
 	var failure *CallError
 	if fault != nil || status != wasmabi.StatusOK {
 		failure = s.fail(op, status, fault)
@@ -83,9 +82,9 @@ func (s *Session) Close() {
 	s.instance = nil
 }
 
-func (s *Session) count(request int, took time.Duration) {
+func (s *Session) count(request int) {
 	c := &s.module.counters
-	c.latency.add(uint64(took))
+	c.latency.add(uint64(s.instance.Took()))
 	c.fuel.add(s.fuel)
 	c.requestBytes.Add(uint64(request))
 	c.responseBytes.Add(uint64(len(s.response)))

@@ -52,26 +52,18 @@ func hostCall(s *scope, stack []uint64) {
 	i.enter(uint64(len(in)))
 	handle, op := uint32(stack[0]), uint32(stack[1])
 	status, n := i.answer(s, handle, op, in, out)
-	if i.observer != nil {
-		i.observer.HostCall(handle, op, in, out[:min(n, len(out))], status)
-	}
 	i.meter.charge(int64(min(n, len(out))))
 	stack[0] = wasmabi.Pack(status, uint32(n))
 }
 
 // answer performs a host call and returns the length of the whole result, which may be longer than out.
 func (i *Instance) answer(s *scope, handle, op uint32, in, out []byte) (wasmabi.Status, int) {
-	if int64(handle) >= int64(len(i.handles)) {
-		return wasmabi.StatusDenied, 0
-	}
 	if !i.kept.matches(handle, op, in) {
 		i.kept.drop()
-		status := i.perform(s, handle, op, in)
-		if len(i.kept.result) > int(i.program.Limits.ResponseBytes) {
-			i.kept.drop()
-			return wasmabi.StatusTooLarge, 0
+		i.kept.status = i.perform(s, handle, op, in)
+		if i.observer != nil {
+			i.observer.HostCall(handle, op, in, i.kept.result, i.kept.status)
 		}
-		i.kept.status = status
 	}
 	n := len(i.kept.result)
 	if n > len(out) {
@@ -85,11 +77,22 @@ func (i *Instance) answer(s *scope, handle, op uint32, in, out []byte) (wasmabi.
 
 // perform asks the handle and leaves its result in kept.
 func (i *Instance) perform(s *scope, handle, op uint32, in []byte) wasmabi.Status {
-	result, err := i.handles[handle].Call(s.callerContext(), op, in, i.kept.result[:0])
-	if err == nil {
-		i.kept.result = result
-		return wasmabi.StatusOK
+	if int64(handle) >= int64(len(i.handles)) {
+		return wasmabi.StatusDenied
 	}
+	result, err := i.handles[handle].Call(s.callerContext(), op, in, i.kept.result[:0])
+	switch {
+	case err != nil:
+		return i.failed(err)
+	case len(result) > int(i.program.Limits.ResponseBytes):
+		return wasmabi.StatusTooLarge
+	}
+	i.kept.result = result
+	return wasmabi.StatusOK
+}
+
+// failed leaves an Error message in kept and returns the status that goes with it.
+func (i *Instance) failed(err error) wasmabi.Status {
 	message := wasmabi.Error{Message: err.Error()}
 	if coded, ok := errors.AsType[interface {
 		error

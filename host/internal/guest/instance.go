@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -51,6 +52,8 @@ type Instance struct {
 	log       logbook
 	hostCalls uint32
 	dirty     bool
+	begun     int64
+	took      int64
 	kept      kept
 }
 
@@ -150,7 +153,7 @@ func (i *Instance) Enter(w World) {
 func (i *Instance) Call(ctx context.Context, op wasmabi.Op, request []byte) (wasmabi.Status, []byte, *Fault) {
 	w := &i.program.Window
 	if uint64(len(request)) > uint64(w.RequestCap) {
-		i.meter.granted = int64(i.meter.fuel.Get()) // nothing is spent
+		i.meter.granted, i.took = int64(i.meter.fuel.Get()), 0 // nothing is spent
 		return 0, nil, &Fault{Kind: KindRequest,
 			Cause: fmt.Sprintf("the request of %d bytes does not fit the guest's window of %d", len(request), w.RequestCap)}
 	}
@@ -167,13 +170,15 @@ func (i *Instance) Call(ctx context.Context, op wasmabi.Op, request []byte) (was
 
 func (i *Instance) start(ctx context.Context) {
 	l := &i.program.Limits
-	i.meter.start(ctx, l, now())
+	i.begun = now()
+	i.meter.start(ctx, l, i.begun)
 	i.log.start(l.LogBytes)
 	i.hostCalls = 0
 	i.dirty = true
 }
 
 func (i *Instance) finish() {
+	i.took = now() - i.begun
 	i.scope.finish()
 	i.meter.caller = nil
 }
@@ -191,6 +196,9 @@ func (i *Instance) response() (wasmabi.Status, []byte, *Fault) {
 
 // Fuel returns what the last call spent.
 func (i *Instance) Fuel() uint64 { return uint64(max(i.meter.spent(), 0)) }
+
+// Took returns how long the last call ran.
+func (i *Instance) Took() time.Duration { return time.Duration(i.took) }
 
 // HostCalls returns how many host functions the last call used.
 func (i *Instance) HostCalls() uint32 { return i.hostCalls }
