@@ -129,6 +129,9 @@ type Guests struct {
 	MemoryBytes uint64   `json:"memory_bytes,omitempty"`
 	Engine      string   `json:"engine,omitempty"` // auto, compiler, interpreter
 	Instances   int      `json:"instances,omitempty"`
+	// CacheDirectory keeps machine code between starts; by default a folder of the state directory. It is executed, so
+	// nobody else may write to it.
+	CacheDirectory string `json:"cache_directory,omitempty"`
 }
 
 // Paths and values of a fresh installation.
@@ -161,6 +164,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
 	setDefault(&c.API.Socket, DefaultSocket)
 	setDefault(&c.Guests.Engine, "auto")
+	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
 }
 
 func setDefault[T comparable](v *T, fallback T) {
@@ -180,6 +184,7 @@ func (c *Config) Validate() error {
 	p.oneOf("mechanism_plugins.exit", c.MechanismPlugins.Exit, "revert", "keep")
 	p.oneOf("guests.engine", c.Guests.Engine, "auto", "compiler", "interpreter")
 	p.folder("state_directory", c.StateDirectory)
+	p.folder("guests.cache_directory", c.Guests.CacheDirectory)
 	if c.SystemDescription != "" {
 		_, err := os.Stat(c.SystemDescription)
 		p.require(err == nil, "system_description", fmt.Sprintf("can't be read: %v", err), "correct the path or remove the key")

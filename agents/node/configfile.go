@@ -93,7 +93,7 @@ func LoadConfig(path string, overrides []string) (Config, error) {
 func (c *Config) resolve(dir string) {
 	for _, p := range []*string{
 		&c.StateDirectory, &c.SystemDescription, &c.PolicyPlugins.Directory, &c.API.Socket, &c.API.TLS.Certificate,
-		&c.API.TLS.Key, &c.API.Tokens, &c.Telemetry.Root, &c.MechanismPlugins.Root,
+		&c.API.TLS.Key, &c.API.Tokens, &c.Guests.CacheDirectory, &c.Telemetry.Root, &c.MechanismPlugins.Root,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			if abs, err := filepath.Abs(filepath.Join(dir, *p)); err == nil {
@@ -209,7 +209,7 @@ func exampleConfig() Config {
 	c.MechanismPlugins.Envelope = map[string]map[string]Bound{
 		"CPUFrequency": {"*/max_frequency": {Min: "800 MHz", MinPeriod: Duration(time.Second)}},
 	}
-	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4}
+	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4, CacheDirectory: c.Guests.CacheDirectory}
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
 	c.API.TLS = TLS{Certificate: "/etc/edgehold/tls.crt", Key: "/etc/edgehold/tls.key"}
 	return c

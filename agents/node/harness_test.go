@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,9 +16,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/cmd/internal/scaffold"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
@@ -34,22 +36,40 @@ var modules sync.Map // example -> func() ([]byte, error)
 func module(t *testing.T, example string) []byte {
 	t.Helper()
 	build, _ := modules.LoadOrStore(example, sync.OnceValues(func() ([]byte, error) {
-		dir, err := os.MkdirTemp("", "edgehold-node-test-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		out := filepath.Join(dir, "policy.wasm")
-		if _, err := scaffold.Build(context.Background(), "../../examples/"+example, out, scaffold.BuildOptions{}); err != nil {
-			return nil, err
-		}
-		return os.ReadFile(out)
+		return compile(filepath.Join("../../examples", example))
 	}))
 	raw, err := build.(func() ([]byte, error))()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+func compile(dir string) ([]byte, error) {
+	out, err := os.CreateTemp("", "edgehold-node-test-*.wasm")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(out.Name())
+	defer out.Close()
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out.Name(), ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s: %w\n%s", dir, err, text)
+	}
+	raw, err := os.ReadFile(out.Name())
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := plugins.ParseManifest(text)
+	if err != nil {
+		return nil, err
+	}
+	return plugins.Pack(raw, manifest)
 }
 
 // rig is a node on a recorded tree, without a host to measure: its metrics are what the test says.
@@ -73,6 +93,9 @@ func newRig(t *testing.T) *rig {
 	r.config.MechanismPlugins.Root = r.tree
 	r.config.MechanismPlugins.GuardGrace = Duration(200 * time.Millisecond)
 	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
+	if cache, err := os.UserCacheDir(); err == nil {
+		r.config.Guests.CacheDirectory = filepath.Join(cache, "edgehold", "test-code") // a second run compiles nothing
+	}
 	r.config.API.Socket = filepath.Join(dir, "api.sock")
 	r.config.SetDefaults()
 	r.start()
