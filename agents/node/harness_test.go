@@ -147,7 +147,7 @@ func (r *rig) upload(example string) api.UploadResult {
 // busy says how busy the node's CPUs are.
 func (r *rig) busy(ratio float64) {
 	r.t.Helper()
-	if err := r.store.Append("node_cpu_utilisation_ratio", []ring.Label(nil), time.Now().UnixMilli(), ratio); err != nil {
+	if err := r.telemetry.Store().Append("node_cpu_utilisation_ratio", []ring.Label(nil), time.Now().UnixMilli(), ratio); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -18,9 +18,7 @@ import (
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms"
-	"github.com/edgehold/edgehold/telemetry/exposition"
-	"github.com/edgehold/edgehold/telemetry/ring"
-	"github.com/edgehold/edgehold/telemetry/sources"
+	"github.com/edgehold/edgehold/telemetry"
 	"github.com/edgehold/edgehold/telemetry/trace"
 )
 
@@ -35,14 +33,13 @@ type Node struct {
 	Metrics    metrics
 	Mode       *mode
 	Audit      audit
+	Doctor     examiner
 
 	config     Config
 	log        *slog.Logger
 	db         *state.DB
 	supervisor *mechanisms.Supervisor
-	store      *ring.Store
-	sources    *sources.Runner
-	tracer     *trace.Tracer
+	telemetry  *telemetry.Pipeline
 	runtime    *host.Runtime
 	engine     *agents.Engine
 	ready      atomic.Bool
@@ -70,7 +67,7 @@ func Open(ctx context.Context, c Config, o Options) (_ *Node, err error) {
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		n.openState, func(ctx context.Context) error { return n.openMechanisms(ctx, publish) }, n.openTelemetry(o.Version), n.openRuntime,
+		n.openState, func(ctx context.Context) error { return n.openMechanisms(ctx, publish) }, func(ctx context.Context) error { return n.openTelemetry(ctx, o.Version) }, n.openRuntime,
 	} {
 		if err := open(ctx); err != nil {
 			return n, err
@@ -131,12 +128,12 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 		return err
 	}
 	n.Policies = &policies{
-		db: n.db, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.store, n.supervisor, n.sources),
+		db: n.db, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
 	}
 	n.engine, err = agents.New(agents.Config{
 		Sensor: n.Policies.sensor, Actuator: actuator{n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
-		Tracer: tracer{n.tracer}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
+		Tracer: tracer{n.telemetry.Tracer()}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
 		Lease: time.Duration(n.config.MechanismPlugins.Lease), OnUnhealthy: n.Policies.unhealthy,
 	})
 	if err != nil {
@@ -145,8 +142,9 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Policies.engine = n.engine
 	n.Decisions = &decisions{log: log, policies: n.Policies}
 	n.Mode = &mode{db: n.db, engine: n.engine, policies: n.Policies, now: time.Now}
-	n.Metrics = metrics{store: n.store, now: time.Now}
+	n.Metrics = metrics{store: n.telemetry.Store(), now: time.Now}
 	n.Mechanisms.audit = n.Policies.audit
+	n.Doctor = examiner{n}
 	return nil
 }
 
@@ -166,11 +164,10 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	}
 	run("keep state", n.db.Run)
 	run("keep leases", n.supervisor.Run)
-	run("keep metrics", n.store.Run)
-	run("read the host", n.sources.Run)
+	run("measure", n.telemetry.Run)
 	run("run policies", n.engine.Run)
 	run("start policies", func(ctx context.Context) error {
-		n.sources.Collect()
+		n.telemetry.Sources().Collect()
 		if err := n.Policies.start(ctx); err != nil {
 			return err
 		}
@@ -202,7 +199,7 @@ func (n *Node) Ready() bool { return n.ready.Load() }
 func (n *Node) Engine() string { return n.runtime.Engine().String() }
 
 // Exposition answers Prometheus' scrapes.
-func (n *Node) Exposition() http.Handler { return exposition.Handler(n.store) }
+func (n *Node) Exposition() http.Handler { return n.telemetry.Metrics() }
 
 // Close gives everything back, the last opened first.
 func (n *Node) Close(ctx context.Context) error {

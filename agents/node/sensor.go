@@ -9,16 +9,15 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/telemetry"
 	"github.com/edgehold/edgehold/telemetry/ring"
-	"github.com/edgehold/edgehold/telemetry/sources"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // sensor shows policies the ring's metrics and the mechanisms' knobs. It keeps a view for each loop.
 type sensor struct {
-	store *ring.Store
+	feeds *telemetry.Pipeline
 	knobs knobReader
-	ask   func(metric string, every time.Duration) *sources.Ask // makes sure that a host metric is read often enough
 
 	mu    sync.Mutex
 	views map[agents.Key]*view
@@ -31,17 +30,16 @@ type knobReader interface {
 
 var _ agents.Sensor = (*sensor)(nil)
 
-func newSensor(store *ring.Store, knobs knobReader, host *sources.Runner) *sensor {
-	return &sensor{store: store, knobs: knobs, ask: host.Ask, views: map[agents.Key]*view{}}
+func newSensor(feeds *telemetry.Pipeline, knobs knobReader) *sensor {
+	return &sensor{feeds: feeds, knobs: knobs, views: map[agents.Key]*view{}}
 }
 
-// view is what one loop looks at: a selection for each metric, in the order of the dictionary.
+// view is what one loop looks at: a feed for each metric, in the order of the dictionary.
 type view struct {
-	dict       *dictionary
-	selections []*ring.Selection
-	asks       []*sources.Ask
-	labels     []string // name and labels, for people
-	before     *view    // of the version that is being replaced, until it is
+	dict   *dictionary
+	feeds  []*telemetry.Feed
+	labels []string // name and labels, for people
+	before *view    // of the version that is being replaced, until it is
 }
 
 // open makes a view of a manifest's metrics. Queries are evaluated as often as the policy looks.
@@ -49,21 +47,20 @@ func (s *sensor) open(m *wasmabi.Manifest, dict *dictionary, interval time.Durat
 	v := &view{dict: dict}
 	for i := range m.Metrics {
 		r := &m.Metrics[i]
-		selection, err := s.store.Select(request(r, interval))
+		feed, err := s.feeds.Feed(request(r), interval)
 		if err != nil {
 			v.close()
 			return nil, fmt.Errorf("observe metric %s: %w", r.Name, err)
 		}
-		v.selections = append(v.selections, selection)
-		v.asks = append(v.asks, s.ask(r.Name, interval))
+		v.feeds = append(v.feeds, feed)
 		v.labels = append(v.labels, metricLabel(r.Name, r.Labels))
 	}
 	return v, nil
 }
 
-func request(r *wasmabi.MetricRequest, interval time.Duration) ring.Request {
+func request(r *wasmabi.MetricRequest) ring.Request {
 	if r.Query != "" {
-		return ring.Request{Query: r.Query, Reduce: ring.Reduce(r.Reduce), Every: interval}
+		return ring.Request{Query: r.Query, Reduce: ring.Reduce(r.Reduce)}
 	}
 	req := ring.Request{Name: r.Name, Reduce: ring.Reduce(r.Reduce)}
 	for _, l := range r.Labels {
@@ -80,11 +77,8 @@ func (v *view) alone() *view {
 }
 
 func (v *view) close() {
-	for _, s := range v.selections {
-		s.Close()
-	}
-	for _, a := range v.asks {
-		a.Close()
+	for _, f := range v.feeds {
+		f.Close()
 	}
 }
 
@@ -127,8 +121,8 @@ func (s *sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation,
 }
 
 func (s *sensor) look(ctx context.Context, v *view, o *agents.Observation) error {
-	for i, selection := range v.selections {
-		r := selection.Read()
+	for i, feed := range v.feeds {
+		r := feed.Read()
 		o.Readings = append(o.Readings, agents.Reading{
 			Name: v.labels[i], Unit: v.dict.init.Metrics[i].Unit, Value: r.Value, Age: r.Age,
 		})
@@ -179,23 +173,23 @@ func (s *sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Cro
 		}
 	}
 	for _, b := range bounds {
-		selection, err := v.find(b)
+		feed, err := v.find(b)
 		if err != nil {
 			stop()
 			return nil, fmt.Errorf("watch for %s: %w", k, err)
 		}
-		watches = append(watches, selection.Watch(ring.Bounds{Above: b.Above, Below: b.Below}, func(c ring.Crossing) {
+		watches = append(watches, feed.Watch(ring.Bounds{Above: b.Above, Below: b.Below}, func(c ring.Crossing) {
 			wake(agents.Crossing{Bound: b, Value: c.Value})
 		}))
 	}
 	return stop, nil
 }
 
-// find returns the selection that a bound is on, in the view of the version that set it.
-func (v *view) find(b agents.Bound) (*ring.Selection, error) {
+// find returns the feed that a bound is on, in the view of the version that set it.
+func (v *view) find(b agents.Bound) (*telemetry.Feed, error) {
 	for ; v != nil; v = v.before {
-		if int(b.ID) < len(v.selections) && v.dict.init.Metrics[b.ID].Name == b.Metric {
-			return v.selections[b.ID], nil
+		if int(b.ID) < len(v.feeds) && v.dict.init.Metrics[b.ID].Name == b.Metric {
+			return v.feeds[b.ID], nil
 		}
 	}
 	return nil, fmt.Errorf("no metric %d named %s", b.ID, b.Metric)
@@ -205,7 +199,7 @@ func (v *view) find(b agents.Bound) (*ring.Selection, error) {
 func (v *view) missing(m *wasmabi.Manifest) []string {
 	var names []string
 	for i, r := range m.Metrics {
-		if r.Required && math.IsNaN(v.selections[i].Read().Value) {
+		if r.Required && math.IsNaN(v.feeds[i].Read().Value) {
 			names = append(names, v.labels[i])
 		}
 	}

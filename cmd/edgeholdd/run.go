@@ -85,7 +85,7 @@ func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events
 		MetricsHandler: agent.Exposition(), HealthHandler: health(agent),
 		Backend: apiserver.Backend{
 			Policies: agent.Policies, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
-			Mode: agent.Mode, Doctor: node.TmpDoctor{}, Audit: agent.Audit,
+			Mode: agent.Mode, Doctor: agent.Doctor, Audit: agent.Audit,
 		},
 	}
 	if config.API.Listen != "" {

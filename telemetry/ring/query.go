@@ -47,7 +47,6 @@ func newEngine(c Config) *promql.Engine {
 		LookbackDelta:        c.Lookback,
 		EnableAtModifier:     true,
 		EnableNegativeOffset: true,
-		Parser:               parser.NewParser(parser.Options{}),
 	})
 }
 
@@ -154,7 +153,7 @@ func parse(expr string) (parser.Expr, error) {
 	if len(expr) > maxQueryBytes {
 		return nil, badQuery(expr, fmt.Sprintf("it has %d bytes, the most is %d", len(expr), maxQueryBytes), nil)
 	}
-	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	parsed, err := parser.ParseExpr(expr)
 	if err != nil {
 		return nil, badQuery(expr, err.Error(), err)
 	}
