@@ -60,7 +60,7 @@ func or[T comparable](v, otherwise T) T {
 
 // What the limits may be at most: sums of fuel stay far from overflowing, and memory fits 32-bit addresses.
 const (
-	maxFuel     = 1 << 60
+	maxFuel     = 1 << 56
 	maxDeadline = time.Hour
 	maxMemory   = 4 << 30
 	maxStack    = 64 << 20
@@ -116,14 +116,14 @@ func (l Limits) perCall() guest.Limits {
 // initialise bounds what a module does while it is frozen: in the interpreter, once, off the path of any call.
 func (l Limits) initialise() guest.Limits {
 	g := l.perCall()
-	g.Fuel = initialiseFuel
-	g.Slice = min(g.Slice, initialiseFuel/100)
+	g.Fuel = l.Fuel * initialiseCalls
+	g.Slice = max(g.Slice/interpreterFactor, 1)
 	g.Deadline = initialiseDeadline
 	g.HostCalls = math.MaxUint32
 	return g
 }
 
 const (
-	initialiseFuel     = 50_000_000
+	initialiseCalls    = 4 // worth of fuel
 	initialiseDeadline = 8 * time.Second
 )

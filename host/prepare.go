@@ -22,6 +22,9 @@ import (
 // acceptable gives a *Refusal; other errors are this machine's. The second Prepare of the same module, in this process or
 // a later one, takes what the first left in the cache directory.
 func (r *Runtime) Prepare(ctx context.Context, module []byte) (*Module, error) {
+	if r.modules.isClosed() {
+		return nil, fmt.Errorf("prepare module: %w", ErrClosed)
+	}
 	if _, err := intake.Check(module, r.config.Caps); err != nil {
 		return nil, refusal(err)
 	}

@@ -96,6 +96,12 @@ func (s *modules) add(m *Module) error {
 	return nil
 }
 
+func (s *modules) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 func (s *modules) remove(m *Module) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -102,7 +102,11 @@ func splitTrace(message string) (cause string, trace []string) {
 	cause = strings.TrimSuffix(strings.TrimPrefix(cause, trapPrefix), recoveredBit)
 	rest, _, _ = strings.Cut(rest, engineTrace)
 	for line := range strings.Lines(rest) {
-		if line = strings.TrimSpace(line); line != "" && !injected(line) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "..") { // an anonymous module's functions have an empty first name
+			line = strings.TrimPrefix(line, ".")
+		}
+		if line != "" && !injected(line) {
 			trace = append(trace, line)
 		}
 	}

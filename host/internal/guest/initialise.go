@@ -32,6 +32,9 @@ func (p *Program) Initialise(ctx context.Context, w World) (*State, error) {
 }
 
 func (p *Program) initialised(ctx context.Context, w World) (*Instance, error) {
+	if err := p.checkMemory(); err != nil {
+		return nil, err
+	}
 	i, err := p.open(ctx)
 	if err != nil {
 		return nil, err
@@ -41,6 +44,17 @@ func (p *Program) initialised(ctx context.Context, w World) (*Instance, error) {
 		return i, nil
 	}
 	return nil, errors.Join(err, i.Close(ctx))
+}
+
+// checkMemory refuses what the engine would not take no for: a memory larger than its limit from the start.
+func (p *Program) checkMemory() error {
+	const pageBytes = 65536
+	for _, m := range p.Compiled.ExportedMemories() {
+		if bytes := uint64(m.Min()) * pageBytes; bytes > p.MemoryLimit {
+			return &Fault{Kind: KindMemory, Cause: fmt.Sprintf("it starts with %d bytes of memory, more than its %d", bytes, p.MemoryLimit)}
+		}
+	}
+	return nil
 }
 
 func (i *Instance) initialise(ctx context.Context, w World) error {

@@ -90,11 +90,7 @@ func (p *Program) open(ctx context.Context) (*Instance, error) {
 	allocate := experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return memory })
 	scope := experimental.WithMemoryAllocator(&i.scope, allocate)
 	if i.module, err = p.Linker.runtime.InstantiateModule(scope, p.Compiled, anonymous); err != nil {
-		refused := memory.Refused()
 		memory.Free()
-		if refused {
-			return nil, &Fault{Kind: KindMemory, Cause: fmt.Sprintf("it starts with more than its %d bytes of memory", p.MemoryLimit)}
-		}
 		return nil, fmt.Errorf("instantiate: %w", err)
 	}
 	return i, nil
