@@ -81,6 +81,7 @@ type Config struct {
 	WakeSpacing  time.Duration // between two episodes of a loop that were woken; default 50 ms
 	Lease        time.Duration // of an action that names none; default 30 s
 	ApplyTimeout time.Duration // for one command; default 5 s
+	PlanAge      time.Duration // a plan that waited longer for its cycle is discarded; default 10 s
 	BackoffBase  time.Duration // after the first failure; default 1 s, doubled each time
 	BackoffMax   time.Duration // default 5 min
 	MaxFailures  int           // consecutive, until OnUnhealthy; default 3
@@ -111,7 +112,7 @@ func (c Config) Validate() error {
 		d    time.Duration
 	}{
 		{"MinInterval", c.MinInterval}, {"WakeSpacing", c.WakeSpacing}, {"Lease", c.Lease},
-		{"ApplyTimeout", c.ApplyTimeout}, {"BackoffBase", c.BackoffBase}, {"BackoffMax", c.BackoffMax},
+		{"ApplyTimeout", c.ApplyTimeout}, {"PlanAge", c.PlanAge}, {"BackoffBase", c.BackoffBase}, {"BackoffMax", c.BackoffMax},
 	} {
 		need(d.d >= 0, d.name+" is negative")
 	}
@@ -126,6 +127,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.WakeSpacing, 50*time.Millisecond)
 	orDefault(&c.Lease, 30*time.Second)
 	orDefault(&c.ApplyTimeout, 5*time.Second)
+	orDefault(&c.PlanAge, 10*time.Second)
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.MaxFailures, 3)

@@ -40,9 +40,7 @@ func New(c Config) (*Engine, error) {
 // that it started has ended. Settings are left standing: what happens to them
 // when the agent goes is for the mechanisms to say.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.recover(ctx); err != nil {
-		return err
-	}
+	e.recover(ctx)
 	if err := e.start(ctx); err != nil {
 		return err
 	}

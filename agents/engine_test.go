@@ -3,9 +3,12 @@ package agents
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -438,4 +441,137 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A plan that still waits when its policy is taken away must not land after the
+// policy's knobs were released.
+func TestUnbindWhileThePlanWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply = func(c Command) Result {
+			if c.Mechanism == "gpu" {
+				time.Sleep(4 * time.Second)
+			}
+			return Result{Effect: Applied, Lease: "x"}
+		}
+		a := binding("a", always(set("cpu", "max", 1)))
+		a.Interval = 2 * time.Second
+		b := binding("b", always(set("gpu", "max", 1)))
+		b.Interval = 3 * time.Second
+		e, stop := start(t, w.config(), a, b)
+		time.Sleep(5 * time.Second) // b hangs since 4, a has queued at 5
+		synctest.Wait()
+		must(t, e.Unbind(t.Context(), a.Key))
+		released := len(w.events)
+		time.Sleep(time.Minute)
+		stop()
+		for _, ev := range w.events[released:] {
+			if strings.HasPrefix(ev, "apply cpu") {
+				t.Fatal("applied after unbind")
+			}
+		}
+		last := w.released[len(w.released)-1]
+		if last.Owner != a.Key || last.Mechanism != "cpu" {
+			t.Errorf("released %+v", w.released)
+		}
+	})
+}
+
+func TestPlanThatWaitedTooLongIsDiscarded(t *testing.T) {
+	w := newWorld()
+	e, err := New(w.config())
+	must(t, err)
+	p := &pending{proposal: proposal{decision: &Decision{Plan: &Plan{}}}, ctx: t.Context(),
+		queued: time.Now().Add(-time.Minute), done: make(chan struct{})}
+	e.cycle(1, []*pending{p})
+	<-p.done
+	if d := p.decision; d.Outcome != Discarded || !strings.Contains(d.Reason, "out of date") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// tracing is a tracer that remembers its spans.
+type tracing struct {
+	mu    sync.Mutex
+	spans []string
+}
+
+func (x *tracing) Start(ctx context.Context, name string, _ ...slog.Attr) (context.Context, Span) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.spans = append(x.spans, name)
+	return ctx, traced{}
+}
+
+type traced struct{}
+
+func (traced) TraceID() string         { return "0123456789abcdef0123456789abcdef" }
+func (traced) End(error, ...slog.Attr) {}
+
+func TestSpansAndTraceID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, x := newWorld(), &tracing{}
+		c := w.config()
+		c.Tracer = x
+		_, stop := start(t, c, binding("p", always(set("cpu", "max", 1))))
+		synctest.Wait()
+		stop()
+		if d := cmp.Diff(x.spans, []string{"mape", "observe", "begin", "analyze", "plan", "apply"}); d != "" {
+			t.Error(d)
+		}
+		if id := w.finished[0].TraceID; id != (traced{}).TraceID() {
+			t.Errorf("trace %s", id)
+		}
+	})
+}
+
+// The context that an episode left is saved before its decision is begun, so
+// that one durable write may carry both.
+func TestContextIsSavedBeforeTheDecision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		p := always(set("cpu", "max", 1))
+		p.end = func(Input) (Trace, error) { return Trace{Context: []byte("left")}, nil }
+		contexts := newMemoryContexts()
+		var found []byte
+		w.begin = func() error {
+			found, _, _ = contexts.Load(t.Context(), "p", "node", 0)
+			return nil
+		}
+		c := w.config()
+		c.Contexts = contexts
+		_, stop := start(t, c, binding("p", p))
+		synctest.Wait()
+		stop()
+		if string(found) != "left" {
+			t.Errorf("context was %q when the decision was begun", found)
+		}
+	})
+}
+
+func TestSensorFailureIsNotThePolicysFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var blind atomic.Bool
+		w.observe = func(Key) (Observation, error) {
+			if blind.Load() {
+				return Observation{}, errors.New("no metrics")
+			}
+			return Observation{}, nil
+		}
+		c := w.config()
+		c.OnUnhealthy = func(_ context.Context, u Unhealthy) { t.Errorf("blamed the policy: %+v", u) }
+		e, stop := start(t, c, binding("p", always(set("cpu", "max", 1))))
+		time.Sleep(500 * time.Millisecond)
+		blind.Store(true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := e.Status()[0]; s.Condition != Ailing || len(s.Held) != 0 || s.Last.Phase != "observe" {
+			t.Errorf("status %+v", s)
+		}
+		stop()
+		if len(w.released) != 1 {
+			t.Errorf("released %+v", w.released)
+		}
+	})
 }

@@ -25,14 +25,15 @@ type loop struct {
 	crossedAt time.Time
 	status    Status
 
-	b        Binding
-	mode     Mode
-	interval time.Duration
-	bounds   []Bound
-	unwatch  func()
-	state    []byte // the policy's context
-	seq      uint64
-	held     holdings
+	b         Binding
+	mode      Mode
+	interval  time.Duration
+	bounds    []Bound
+	unwatch   func()
+	unwatched string // why the bounds are not watched, if so
+	state     []byte // the policy's context
+	seq       uint64
+	held      holdings
 
 	timer      *time.Timer
 	periodicAt time.Time // zero: never
@@ -192,11 +193,13 @@ func (l *loop) crossed(c Crossing) {
 
 func (l *loop) watch() {
 	l.stopWatching()
+	l.unwatched = ""
 	if len(l.bounds) == 0 {
 		return
 	}
 	stop, err := l.e.c.Sensor.Watch(l.b.Key, l.bounds, l.crossed)
 	if err != nil {
+		l.unwatched = err.Error()
 		l.e.c.Logger.Warn("bounds are not watched", "loop", l.b.Key.String(), "error", err)
 		return
 	}

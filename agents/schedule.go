@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -49,7 +50,7 @@ func (e *Engine) waiting(first *pending) []*pending {
 }
 
 func (e *Engine) cycle(n uint64, batch []*pending) {
-	live := dropStopped(batch)
+	live := e.dropOvertaken(batch)
 	e.rule(n, live)
 	e.begin(live)
 	for _, p := range live {
@@ -60,15 +61,24 @@ func (e *Engine) cycle(n uint64, batch []*pending) {
 	}
 }
 
-// dropStopped answers the plans of loops that have gone.
-func dropStopped(batch []*pending) []*pending {
+// dropOvertaken answers the plans that nobody wants applied any more: those of
+// loops that have gone, and those that waited so long, behind a mechanism that
+// hangs, that what they were made for has passed.
+func (e *Engine) dropOvertaken(batch []*pending) []*pending {
 	var live []*pending
 	for _, p := range batch {
-		if p.ctx.Err() == nil {
+		why := ""
+		switch waited := time.Since(p.queued); {
+		case p.ctx.Err() != nil:
+			why = "the policy was stopped before its plan came to be applied"
+		case waited > e.c.PlanAge:
+			why = fmt.Sprintf("the plan waited %v behind others and is out of date", waited.Round(time.Millisecond))
+		default:
 			live = append(live, p)
 			continue
 		}
-		p.decision.Outcome, p.decision.Reason = Discarded, "the policy was stopped before its plan came to be applied"
+		p.decision.Phases.Queue = time.Since(p.queued)
+		p.decision.Outcome, p.decision.Reason = Discarded, why
 		close(p.done)
 	}
 	return live
@@ -204,25 +214,25 @@ func commandFor(cs *[]Command, d Decision, a Action) *Command {
 }
 
 // recover closes the decisions that were begun and never finished, with what is
-// known of them.
-func (e *Engine) recover(ctx context.Context) error {
+// known of them. An agent whose disk fails must start all the same, so whatever
+// goes wrong here is told, and tried again at the next start.
+func (e *Engine) recover(ctx context.Context) {
 	memory, ok := e.c.Log.(Recovery)
 	if !ok {
-		return nil
+		return
 	}
 	open, err := memory.Unfinished(ctx)
 	if err != nil {
-		return &Error{Code: "decision.recovery", What: "find the decisions that a crash left open", Err: err,
-			Hint: "check the state folder"}
+		e.c.Logger.Error("decisions that a crash left open are not found", "error", err)
 	}
 	for _, d := range open {
 		e.interrupted(ctx, &d)
 		if err := e.c.Log.Finish(ctx, d); err != nil {
-			return &Error{Code: "decision.recovery", What: "close decision " + d.ID, Err: err, Hint: "check the state folder"}
+			e.c.Logger.Error("interrupted decision is not closed", "decision", d.ID, "error", err)
+			continue
 		}
 		e.c.Logger.Warn("decision was interrupted", "decision", d.ID, "loop", d.Key.String())
 	}
-	return nil
 }
 
 func (e *Engine) interrupted(ctx context.Context, d *Decision) {

@@ -28,6 +28,7 @@ type Status struct {
 	Outcome   Outcome
 	At        time.Time // of the newest episode
 	Held      []string  // "mechanism knob"
+	Unwatched string    // why the bounds that should wake it are not watched, if so
 }
 
 func (l *loop) report() Status {
@@ -50,7 +51,7 @@ func (l *loop) publish(d *Decision) {
 	if l.failures == 0 {
 		s.Last = nil
 	}
-	s.Held = l.held.names()
+	s.Held, s.Unwatched = l.held.names(), l.unwatched
 	s.Condition = l.condition()
 }
 

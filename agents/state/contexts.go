@@ -15,8 +15,11 @@ type contextKey struct {
 
 type savedContext struct{ state []byte }
 
-// Contexts keeps what policies leave from one episode to the next. A save waits
-// for the next Flush, so a crash may lose the last second of them.
+// Contexts keeps what policies leave from one episode to the next. A save goes
+// with the next transaction, whosever that is: the one that makes a decision
+// durable before it is acted on has the context that the decision left. A crash
+// loses at most what was saved since the last transaction or Flush, which is
+// what dull episodes of the last second left.
 type Contexts struct{ d *DB }
 
 // Contexts returns the contexts' view of the state.
@@ -49,29 +52,26 @@ func (c Contexts) Save(policy, asset string, schema uint32, state []byte) {
 	c.d.contexts[contextKey{policy, asset, schema}] = &savedContext{bytes.Clone(state)}
 }
 
-// flushContexts writes what was saved. A save leaves the map only when it is
-// durable and was not overtaken by another.
-func (d *DB) flushContexts(ctx context.Context) error {
+// waitingContexts is what was saved and is not yet durable.
+func (d *DB) waitingContexts() map[contextKey]*savedContext {
 	d.ctxMu.Lock()
-	saved := maps.Clone(d.contexts)
-	d.ctxMu.Unlock()
-	if len(saved) == 0 {
-		return nil
-	}
-	err := d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for k, c := range saved {
-			if err := d.writeContext(ctx, tx, k, c.state); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
+	defer d.ctxMu.Unlock()
+	return maps.Clone(d.contexts)
+}
+
+// contextsWritten forgets saves that are durable, unless they were overtaken.
+func (d *DB) contextsWritten(saved map[contextKey]*savedContext) {
 	d.ctxMu.Lock()
 	defer d.ctxMu.Unlock()
 	maps.DeleteFunc(d.contexts, func(k contextKey, c *savedContext) bool { return saved[k] == c })
+}
+
+func (d *DB) writeContexts(ctx context.Context, tx *sql.Tx, saved map[contextKey]*savedContext) error {
+	for k, c := range saved {
+		if err := d.writeContext(ctx, tx, k, c.state); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -31,6 +31,10 @@ func crashChild(dir string) {
 		}
 		fmt.Printf(format+"\n", args...)
 	}
+	count := 0
+	if b, found, err := d.Contexts().Load(ctx, "counter", "node", 1); err == nil && found {
+		_, _ = fmt.Sscanf(string(b), "%d", &count)
+	}
 	for {
 		policy := fmt.Sprintf("p%d", rand.IntN(3))
 		b := make([]byte, 1+rand.IntN(20_000))
@@ -42,8 +46,9 @@ func crashChild(dir string) {
 		fmt.Printf("activating %s %s\n", policy, v.Digest)
 		say(d.Activate(ctx, policy, v.Digest), "active %s %s", policy, v.Digest)
 		say(d.Audit(ctx, Entry{Actor: "child", Action: "activate"}), "audited")
-		d.Contexts().Save(policy, "node", 1, b[:1])
-		say(d.Flush(ctx), "flushed")
+		d.Contexts().Save("counter", "node", 1, fmt.Appendf(nil, "%09d", count))
+		say(d.SetSetting(ctx, "any", "transaction"), "counted %09d", count)
+		count++
 		if rand.IntN(4) == 0 {
 			_, err := d.Collect(ctx, 1_000)
 			say(err, "collected")
@@ -56,6 +61,7 @@ type acknowledged struct {
 	accepted   map[string]string // digest to policy
 	active     map[string]string // policy to digest
 	activating map[string]string // asked for, perhaps done
+	counted    string            // the newest context
 }
 
 func (a *acknowledged) hear(t *testing.T, line string) {
@@ -66,6 +72,8 @@ func (a *acknowledged) hear(t *testing.T, line string) {
 		t.Fatal(line)
 	case f[0] == "accepted" && len(f) == 3:
 		a.accepted[f[2]] = f[1]
+	case f[0] == "counted" && len(f) == 2:
+		a.counted = f[1]
 	case f[0] == "activating" && len(f) == 3:
 		a.activating[f[1]] = f[2]
 	case f[0] == "active" && len(f) == 3:
@@ -134,6 +142,11 @@ func verify(t *testing.T, dir string, a *acknowledged) {
 			t.Errorf("%s: active is %s, acknowledged was %s", policy, p.Active, digest)
 		}
 		a.active[policy] = p.Active
+	}
+	count, _, err := d.Contexts().Load(t.Context(), "counter", "node", 1)
+	must(t, err)
+	if string(count) < a.counted {
+		t.Errorf("context is %s, and was %s in an acknowledged transaction", count, a.counted)
 	}
 	if _, err := d.VerifyAudit(t.Context()); err != nil {
 		t.Error(err)

@@ -100,11 +100,8 @@ func (d *DB) Tend(due func() bool, op Op) {
 
 // Flush makes durable what waits.
 func (d *DB) Flush(ctx context.Context) error {
-	if err := d.flushContexts(ctx); err != nil {
-		return d.explain("save the contexts", err)
-	}
 	d.group.mu.Lock()
-	waiting := len(d.group.later)
+	waiting := len(d.group.later) + len(d.waitingContexts())
 	chores := d.group.chores
 	d.group.mu.Unlock()
 	due := slices.DeleteFunc(slices.Clone(chores), func(c chore) bool { return !c.due() })
@@ -174,6 +171,12 @@ func (d *DB) commit(jobs []*job, later []Op) {
 }
 
 func (d *DB) transact(ctx context.Context, jobs []*job, later []Op) error {
+	saved := d.waitingContexts()
+	if len(saved) > 0 {
+		later = append(later[:len(later):len(later)], func(ctx context.Context, tx *sql.Tx) error {
+			return d.writeContexts(ctx, tx, saved)
+		})
+	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -193,7 +196,11 @@ func (d *DB) transact(ctx context.Context, jobs []*job, later []Op) error {
 			return j.err
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	d.contextsWritten(saved)
+	return nil
 }
 
 // errTransaction marks an error after which the whole transaction is void.
