@@ -462,7 +462,9 @@ func TestUnbindWhileThePlanWaits(t *testing.T) {
 		time.Sleep(5 * time.Second) // b hangs since 4, a has queued at 5
 		synctest.Wait()
 		must(t, e.Unbind(t.Context(), a.Key))
+		w.mu.Lock()
 		released := len(w.events)
+		w.mu.Unlock()
 		time.Sleep(time.Minute)
 		stop()
 		for _, ev := range w.events[released:] {
