@@ -141,6 +141,22 @@ func TestExamplesUnderTheHost(t *testing.T) {
 	}
 }
 
+// An instance that can't be reset has to be made anew, which costs more than the episode.
+func TestEpisodesReuseTheInstance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	m := prepare(t, "01-cpu-boost")
+	for range 20 {
+		if _, err := pass(t, m, initFor(m.Manifest(), nil), observe(0.95)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := m.Stats(); s.Discards > 0 {
+		t.Errorf("%d of %d sessions lost their instance: its memory grew after the image was made", s.Discards, s.Sessions)
+	}
+}
+
 func wantKind(t *testing.T, err error, kinds []host.Kind) {
 	t.Helper()
 	var e *host.CallError

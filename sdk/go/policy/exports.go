@@ -15,6 +15,8 @@ var (
 	windowRecord   [wasmabi.WindowSize / 4]uint32
 )
 
+func init() { rehearse() }
+
 //go:wasmexport edgehold_abi_v1
 func exportMarker() {}
 

@@ -1,0 +1,5 @@
+package policy
+
+import "testing"
+
+func TestRehearse(t *testing.T) { rehearse() }
