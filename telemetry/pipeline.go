@@ -118,10 +118,12 @@ func (p *Pipeline) build(ctx context.Context) (err error) {
 	return p.receiver.Open(ctx)
 }
 
-// Close gives up what New took, if Run is not called after all.
+// Close gives up what New took, if Run is not called after all. After Run it does nothing.
 func (p *Pipeline) Close() (err error) {
 	if p.page != nil {
-		err = p.page.Close()
+		if err = p.page.Close(); errors.Is(err, net.ErrClosed) {
+			err = nil
+		}
 	}
 	if p.receiver != nil {
 		p.receiver.Close()

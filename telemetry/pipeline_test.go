@@ -48,6 +48,7 @@ func run(t testing.TB, c Config) (*Pipeline, func()) {
 	return p, func() {
 		cancel()
 		must(t, <-done)
+		must(t, p.Close())
 	}
 }
 

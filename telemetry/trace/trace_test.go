@@ -129,6 +129,7 @@ func TestExport(t *testing.T) {
 	_, span := tr.Start(t.Context(), "apply")
 	span.End(nil)
 	must(t, tr.Shutdown(t.Context())) // sends what waits
+	must(t, tr.Shutdown(t.Context()))
 
 	resource := (<-s.got).GetResourceSpans()[0]
 	attrs := map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -88,6 +89,7 @@ type Tracer struct {
 	tracer   api.Tracer
 	recent   *recent
 	sender   *sender // nil if spans stay here
+	ended    sync.Once
 }
 
 // New returns a tracer. If there is an endpoint, it sends from a goroutine of the SDK until
@@ -142,8 +144,13 @@ func describe(c Config) *resource.Resource {
 }
 
 // Shutdown sends what waits, as far as ctx allows, and ends the tracer. Spans that end later are
-// not recorded.
-func (t *Tracer) Shutdown(ctx context.Context) error {
+// not recorded. A second call does nothing.
+func (t *Tracer) Shutdown(ctx context.Context) (err error) {
+	t.ended.Do(func() { err = t.shutdown(ctx) })
+	return err
+}
+
+func (t *Tracer) shutdown(ctx context.Context) error {
 	err := t.provider.Shutdown(ctx)
 	if t.sender != nil {
 		err = errors.Join(err, t.sender.close(err))
