@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -115,6 +116,10 @@ func TestWorseVersionIsRolledBack(t *testing.T) {
 	if p.Versions[0].State != api.VersionQuarantined {
 		t.Errorf("the worse version: got %s, want it quarantined", p.Versions[0].State)
 	}
+	_, err = r.Policies.Upload(t.Context(), module(t, "03-worse"), api.UploadOptions{}, api.DaemonActor)
+	if nodeError := new(Error); !errors.As(err, &nodeError) || nodeError.Code != "policy.quarantined" {
+		t.Errorf("the same module again: got %v, want it refused", err)
+	}
 	r.await("the version before acts", func() bool { return r.limit() == fast })
 }
 
@@ -153,6 +158,26 @@ func TestRestartResumesPoliciesAndDecisions(t *testing.T) {
 	}
 	r.busy(0.05)
 	r.await("the policy acts again", func() bool { return r.limit() == slow })
+}
+
+func TestUploadMendsADamagedModule(t *testing.T) {
+	r := newRig(t)
+	calm(t, r)
+	r.stop()
+	stored, err := filepath.Glob(filepath.Join(r.config.StateDirectory, "modules", "*.wasm"))
+	if err != nil || len(stored) != 1 {
+		t.Fatalf("stored modules: got %v, %v", stored, err)
+	}
+	if err := os.WriteFile(stored[0], []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	if p, err := r.Policies.Get(t.Context(), "cpu-boost"); err != nil || p.State == api.PolicyActive {
+		t.Fatalf("with a damaged module: got %v, %v", p.State, err)
+	}
+	if result := r.upload("01-cpu-boost"); !result.Activated || result.Unchanged {
+		t.Errorf("upload: got %+v, want it activated", result)
+	}
 }
 
 func TestTwoAgentsCantShareAStateFolder(t *testing.T) {

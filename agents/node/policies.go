@@ -109,7 +109,7 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	}
 	result.Accepted, result.Grants = true, next.dict.grants
 	result.Warnings = warnings(next.dict)
-	if record.Active == next.digest && o.Parameters == nil && o.Allow == nil {
+	if p.runs(&record, next) && o.Parameters == nil && o.Allow == nil {
 		result.Unchanged, result.Activated = true, record.Enabled
 		return false, nil
 	}
@@ -133,6 +133,19 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	return true, nil
 }
 
+// runs reports whether this very module is the active version, and alive if it should be.
+func (p *policies) runs(record *state.Policy, next *running) bool {
+	if record.Active != next.digest {
+		return false
+	}
+	if !record.Enabled {
+		_, err := p.db.Module(next.digest)
+		return err == nil
+	}
+	r := p.find(next.name)
+	return r != nil && r.digest == next.digest && r.module != nil
+}
+
 // examine refuses a version that could not run here, however well it is made.
 func (p *policies) examine(ctx context.Context, next *running, record *state.Policy, o api.UploadOptions) error {
 	m := next.module.Manifest()
@@ -148,6 +161,12 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 		return err
 	}
 	for _, v := range versions {
+		if v.Digest == next.digest && v.State == state.Quarantined {
+			return &Error{
+				Code: "policy.quarantined", What: what, Why: "this module misbehaved here: " + v.Reason,
+				Hint: "mend it and raise its version, or insist with `edgehold policy rollback " + next.name + "` to this version",
+			}
+		}
 		if v.Version == next.version && v.Digest != next.digest {
 			return &Error{
 				Code: "policy.version-taken", What: what, Why: "another module was accepted under this version: " + v.Digest,
