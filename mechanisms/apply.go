@@ -205,6 +205,7 @@ func (s *Supervisor) undo(ctx context.Context, cs *changeSet, before leases, got
 		scope = append(scope, knob)
 	}
 	settled := s.settle(context.WithoutCancel(ctx), cs.drive, scope)
+	s.tellPending(cs.drive, settled)
 	err := &Error{Code: CodeWrite, Op: "set " + cs.cmd.Mechanism, Why: "a write failed, so the command was undone", Hint: "the changes say which knob refused and why", Err: cause}
 	r := Result{Outcome: Undone, Code: err.Code, Changes: cs.changes}
 	if len(settled.pending) > 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 func newAudit(t *testing.T, maxBytes int64) *audit {
-	return &audit{dir: memoryDir(t), maxBytes: maxBytes, now: func() time.Time { return time.Unix(1, 0).UTC() }}
+	return &audit{dir: t.TempDir(), maxBytes: maxBytes, now: func() time.Time { return time.Unix(1, 0).UTC() }}
 }
 
 func (a *audit) fill(t testing.TB, n int) {

@@ -20,6 +20,7 @@ type rack struct {
 	ceiling map[string]float64 // silently kept below
 	driver  string
 	writes  int
+	tied    bool // the switch moves dial a: on to 90, off to 0
 }
 
 var dials = []string{"a", "b", "c", "d"}
@@ -47,7 +48,11 @@ func (r *rack) Knobs(context.Context) ([]Knob, error) {
 	for _, name := range dials {
 		out = append(out, r.knob(Knob{Name: name, Kind: KindNumber, Unit: "W", Max: 100, Step: 10}))
 	}
-	return append(out, r.knob(Knob{Name: "switch", Kind: KindChoice, Choices: []string{"off", "on", "auto"}})), nil
+	sw := Knob{Name: "switch", Kind: KindChoice, Choices: []string{"off", "on", "auto"}}
+	if r.tied {
+		sw.Affects = []string{"a"}
+	}
+	return append(out, r.knob(sw)), nil
 }
 
 func (r *rack) knob(k Knob) Knob {
@@ -85,6 +90,9 @@ func (r *rack) Write(_ context.Context, knob string, v Value) error {
 		v = Number(c)
 	}
 	r.at[knob] = v
+	if r.tied && knob == "switch" {
+		r.at["a"] = map[string]Value{"on": Number(90), "off": Number(0)}[v.Choice]
+	}
 	return nil
 }
 

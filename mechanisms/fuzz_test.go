@@ -43,7 +43,7 @@ func FuzzStateFolder(f *testing.F) {
 	f.Add(j, l, []byte("{}\n"))
 	f.Add(j, []byte(`{"format":1,"boot_id":"boot-1","leases":{"list":[null]}}`), []byte(""))
 	f.Fuzz(func(t *testing.T, journal, leases, audit []byte) {
-		dir := memoryDir(t)
+		dir := t.TempDir()
 		for name, body := range map[string][]byte{journalFile: journal, leaseFile: leases} {
 			sealed := body
 			if json.Valid(body) {

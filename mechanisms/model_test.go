@@ -3,9 +3,7 @@ package mechanisms
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -84,20 +82,10 @@ type world struct {
 
 func newWorld(t *testing.T, rt *rapid.T) *world {
 	b := &bench{rack: newRack(), clock: &hand{up: time.Hour}}
-	b.cfg = Config{Dir: memoryDir(t), BootID: "boot-1", Clock: b.clock, LockPatience: time.Millisecond, AuditBytes: 8 << 10,
+	b.cfg = Config{Dir: t.TempDir(), BootID: "boot-1", Clock: b.clock, LockPatience: time.Millisecond, AuditBytes: 8 << 10,
 		Envelope: Envelope{Rules: []Rule{{Knob: "*", Min: ptr(10), Max: ptr(90)}}}}
 	b.start(rt)
 	return &world{bench: b, model: model{baseline: b.rack.snapshot(), holds: map[string][]held{}}}
-}
-
-// memoryDir is a folder in memory where there is one: the model is about logic, and thousands of fsyncs are not.
-func memoryDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "edgehold-model")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 func drawCommand(rt *rapid.T) Command {
@@ -239,26 +227,4 @@ func (w *world) guardLooksIn(rt *rapid.T) {
 		rt.Fatalf("overdue: %v", err)
 	}
 	w.Expire(context.Background())
-}
-
-func ExampleSupervisor_Apply() {
-	dir := mustTempDir()
-	s, err := NewSupervisor(Config{Dir: dir, BootID: "this", Envelope: Envelope{Rules: []Rule{{Knob: "a", Max: ptr(60), Reason: "the fuse is small"}}}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	ctx := context.Background()
-	defer s.Close(ctx)
-	if err := s.Register(ctx, newRack()); err != nil {
-		fmt.Println(err)
-		return
-	}
-	r, err := s.Apply(ctx, Command{Mechanism: "Rack", Verb: Set, Owner: "me", Settings: []Setting{{"a", Number(80)}}})
-	fmt.Println(r.Outcome, r.Changes[0].Effective, r.Changes[0].Reason, err)
-	r, err = s.Apply(ctx, Command{Mechanism: "Rack", Verb: Set, Owner: "you", Settings: []Setting{{"a", Number(20)}}})
-	fmt.Println(r.Outcome, r.Code)
-	// Output:
-	// clamped 60 the fuse is small <nil>
-	// refused mechanism.held
 }

@@ -19,11 +19,11 @@ const (
 type Change struct {
 	Knob      string `json:"knob"`
 	Unit      string `json:"unit,omitempty"`
-	Old       Value  `json:"old,omitzero"`
-	Requested Value  `json:"requested,omitzero"`
-	Effective Value  `json:"effective,omitzero"` // read back; in a simulation, foretold
-	Skipped   bool   `json:"skipped,omitempty"`  // not touched, see Reason
-	Reason    string `json:"reason,omitempty"`   // why Effective is not Requested
+	Old       Value  `json:"old"`
+	Requested Value  `json:"requested"`
+	Effective Value  `json:"effective"`         // read back; in a simulation, foretold
+	Skipped   bool   `json:"skipped,omitempty"` // not touched, see Reason
+	Reason    string `json:"reason,omitempty"`  // why Effective is not Requested
 }
 
 // Result is the answer to a command. For Refused, Undone and PartlyUndone an error with the same words comes along.
@@ -49,7 +49,7 @@ type State struct {
 type KnobState struct {
 	Knob     string    `json:"knob"`
 	Unit     string    `json:"unit,omitempty"`
-	Value    Value     `json:"value,omitzero"` // read now
+	Value    Value     `json:"value"` // read now
 	Baseline *Value    `json:"baseline,omitempty"`
 	Wanted   *Value    `json:"wanted,omitempty"` // by the lease that holds it
 	Owner    string    `json:"owner,omitempty"`

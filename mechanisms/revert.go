@@ -116,16 +116,25 @@ func (s *Supervisor) recordEnd(kind, reason string, gone []*Lease, sum Result) {
 	}
 }
 
-// tellPending says once which knobs wait to be put back.
+// Pauses between attempts to put a knob back.
+const (
+	firstPause = time.Second
+	lastPause  = 10 * time.Second
+)
+
+// tellPending says once which knobs wait to be put back, and sets the time of the next attempt.
 func (s *Supervisor) tellPending(d *drive, t settled) {
-	if slices.Equal(t.pending, d.pending) {
-		return
-	}
+	told := slices.Equal(t.pending, d.pending)
 	d.pending = t.pending
 	if len(t.pending) == 0 {
+		d.pause = 0
 		return
 	}
-	s.record(Event{Kind: EventPending, Mechanism: d.desc.Name, Changes: t.changes, Reason: fmt.Sprintf("%v can't be put back yet", t.pending)})
+	d.pause = min(max(2*d.pause, firstPause), lastPause)
+	d.retryAt = s.cfg.Clock.Uptime() + d.pause
+	if !told {
+		s.record(Event{Kind: EventPending, Mechanism: d.desc.Name, Changes: t.changes, Reason: fmt.Sprintf("%v can't be put back yet", t.pending)})
+	}
 }
 
 // reset lets go of an owner's knobs.

@@ -57,9 +57,13 @@ func (s *Supervisor) Expire(ctx context.Context) {
 	}
 }
 
-// anythingLoose tells whether the journal holds a knob that nobody holds and nothing needs.
+// anythingLoose tells whether it is time to put something back: the journal has a knob that nobody holds and nothing needs.
 func (s *Supervisor) anythingLoose() bool {
+	now := s.cfg.Clock.Uptime()
 	for _, d := range s.drives {
+		if len(d.pending) > 0 && now < d.retryAt {
+			continue
+		}
 		needed := s.needed(d)
 		for _, e := range s.journal.entries {
 			if e.Mechanism == d.desc.Name && !needed[e.Knob] && s.leases.top(e.Mechanism, e.Knob) == nil {

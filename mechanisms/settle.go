@@ -121,21 +121,44 @@ func (s *Supervisor) settle(ctx context.Context, d *drive, scope []string) settl
 		s.cfg.Logger.Error("settle", "mechanism", d.desc.Name, "error", err)
 	}
 	targets := s.targets(d, scope)
-	out := settled{}
-	var writes []Setting
-	for _, t := range targets {
-		now, err := d.Read(ctx, t.knob)
-		ch := Change{Knob: t.knob, Unit: d.knobs[t.knob].Unit, Old: now, Requested: t.value, Effective: now}
-		if err != nil {
-			ch.Reason = err.Error()
-		} else if now != t.value {
-			writes = append(writes, Setting{Knob: t.knob, Value: t.value})
+	out := settled{changes: d.survey(ctx, targets)}
+	for range settleRounds {
+		writes := out.writes()
+		if len(writes) == 0 {
+			break
 		}
-		out.changes = append(out.changes, ch)
+		out.take(s.turn(ctx, d, writes, false))
+		out.lookAgain(ctx, d)
 	}
-	out.take(s.turn(ctx, d, writes, false))
 	s.forget(d, targets, &out)
 	out.changes = slices.DeleteFunc(out.changes, func(ch Change) bool { return ch.Old == ch.Effective && ch.Effective == ch.Requested })
+	return out
+}
+
+// settleRounds is how often settle writes: once, and once more for what moved along when another knob was put back.
+const settleRounds = 2
+
+// survey compares where knobs are with where they belong.
+func (d *drive) survey(ctx context.Context, targets []target) []Change {
+	out := make([]Change, len(targets))
+	for i, t := range targets {
+		now, err := d.Read(ctx, t.knob)
+		out[i] = Change{Knob: t.knob, Unit: d.knobs[t.knob].Unit, Old: now, Requested: t.value, Effective: now}
+		if err != nil {
+			out[i].Reason = err.Error()
+		}
+	}
+	return out
+}
+
+// writes are the settings that are still needed.
+func (t *settled) writes() []Setting {
+	var out []Setting
+	for _, ch := range t.changes {
+		if ch.Reason == "" && ch.Effective != ch.Requested {
+			out = append(out, Setting{Knob: ch.Knob, Value: ch.Requested})
+		}
+	}
 	return out
 }
 
@@ -152,6 +175,19 @@ func (t *settled) take(got map[string]turned) {
 			continue
 		}
 		ch.Effective = g.value
+	}
+}
+
+// lookAgain finds knobs that moved along with those written.
+func (t *settled) lookAgain(ctx context.Context, d *drive) {
+	for i := range t.changes {
+		ch := &t.changes[i]
+		if ch.Reason != "" {
+			continue
+		}
+		if v, err := d.Read(ctx, ch.Knob); err == nil {
+			ch.Effective = v
+		}
 	}
 }
 

@@ -118,7 +118,9 @@ type drive struct {
 	listed time.Duration // uptime when knobs was read
 	stale  bool
 
-	pending []string // what tellPending has told
+	pending []string      // knobs that wait to be put back
+	retryAt time.Duration // uptime of the next attempt
+	pause   time.Duration // before it
 }
 
 // knobsFresh is how long a list of knobs is believed. What changes in between is found by reading back.

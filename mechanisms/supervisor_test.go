@@ -195,7 +195,27 @@ func TestFailureThatCannotBeUndone(t *testing.T) {
 	b.OnProbe(func(string) {})
 	clear(b.rack.broken)
 	b.Expire(t.Context())
+	b.want(t, "a", Number(50)) // not before the pause is over
+	b.clock.move(time.Second)
+	b.Expire(t.Context())
 	b.want(t, "a", Number(10))
+}
+
+func TestKnobsThatMoveAlongComeBackToo(t *testing.T) {
+	r := newRack()
+	r.tied = true
+	b := newBenchOn(t, r, Config{})
+	b.must(t, turnTo("p", 0, "switch", Choice("on")), Applied)
+	b.want(t, "a", Number(90))
+	b.must(t, turnTo("q", 0, "a", Number(50)), Applied)
+	b.must(t, Command{Mechanism: "Rack", Verb: Reset, Owner: "q"}, Applied)
+	b.want(t, "a", Number(10)) // its own old value, though the switch is still held
+	b.must(t, Command{Mechanism: "Rack", Verb: Reset, Owner: "p"}, Applied)
+	b.want(t, "switch", Choice("off"))
+	b.want(t, "a", Number(10)) // putting the switch back moved it once more
+	if b.Outstanding() != 0 {
+		t.Errorf("%d outstanding", b.Outstanding())
+	}
 }
 
 func TestPace(t *testing.T) {

@@ -39,6 +39,7 @@ const cpuDir = "sys/devices/system/cpu"
 // Driver is the mechanism driver. It is not safe for use by several goroutines.
 type Driver struct {
 	dir  *sysfs.Dir
+	tree string         // tells a recorded tree from the machine in Knob.Driver; empty = the machine
 	seen map[int]policy // the last that was read of each policy, for the time when its CPUs are offline
 }
 
@@ -58,13 +59,24 @@ func Open(root string) (*Driver, error) {
 	if err != nil {
 		return nil, notSupported(root, err)
 	}
-	d := &Driver{dir: dir, seen: map[int]policy{}}
+	d := &Driver{dir: dir, tree: treeName(root), seen: map[int]policy{}}
 	nums, err := d.policies()
 	if err == nil && len(nums) > 0 {
 		return d, nil
 	}
 	dir.Close()
 	return nil, notSupported(root, err)
+}
+
+// treeName marks what is not the machine: an old value from a recorded tree must never be written to real hardware.
+func treeName(root string) string {
+	if abs, err := filepath.Abs(root); err == nil {
+		root = abs
+	}
+	if root == "/" {
+		return ""
+	}
+	return "@" + root
 }
 
 func notSupported(root string, cause error) error {
@@ -127,6 +139,9 @@ func (d *Driver) Knobs(context.Context) ([]mechanisms.Knob, error) {
 	}
 	if t, ok := d.turbo(); ok {
 		knobs = append(knobs, t.knob(nums))
+	}
+	for i := range knobs {
+		knobs[i].Driver += d.tree
 	}
 	return knobs, nil
 }

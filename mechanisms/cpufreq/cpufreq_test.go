@@ -7,6 +7,7 @@ import (
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/mechanisms/drivertest"
 )
 
 const ghz = 1e9
@@ -79,6 +80,23 @@ func TestEveryTreeSetAndRevert(t *testing.T) {
 			if n := s.Outstanding(); n != 0 {
 				t.Errorf("%d knobs outstanding", n)
 			}
+		})
+	}
+}
+
+func TestDriverContract(t *testing.T) {
+	for _, tree := range trees.Names() {
+		t.Run(tree, func(t *testing.T) {
+			root := t.TempDir()
+			if err := trees.Write(root, tree); err != nil {
+				t.Fatal(err)
+			}
+			d, err := cpufreq.Open(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			drivertest.Run(t, d)
 		})
 	}
 }

@@ -153,7 +153,7 @@ func TestHotplug(t *testing.T) {
 		t.Fatalf("revert: %+v", r)
 	}
 	f.Set(cpus, "1")
-	s.Expire(t.Context())
+	s.RevertAll(t.Context(), "again")
 	if got := f.Get(fakesysfs.Policy(1, "scaling_max_freq")); got != "3000000" || s.Outstanding() != 0 {
 		t.Errorf("after coming back %s, %d outstanding", got, s.Outstanding())
 	}

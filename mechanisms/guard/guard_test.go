@@ -182,6 +182,27 @@ func TestKilledDaemon(t *testing.T) {
 	}
 }
 
+func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
+	m := newMachine(t)
+	d := startDaemon(t, m.args()...)
+	policy := filepath.Join(m.root, "sys/devices/system/cpu/cpufreq/policy1")
+	if err := os.Rename(policy, m.root+"/away"); err != nil {
+		t.Fatal(err)
+	}
+	d.kill(t)
+	within(t, 10*time.Second, "the other policy back", func() bool {
+		b, err := os.ReadFile(filepath.Join(filepath.Dir(policy), "policy0/scaling_max_freq"))
+		return err == nil && strings.TrimSpace(string(b)) == high
+	})
+	if !alive(d.guard) {
+		t.Error("the guard gave up a policy that is offline")
+	}
+	if err := os.Rename(m.root+"/away", policy); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 15*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+}
+
 func TestRestartWithinGraceAdopts(t *testing.T) {
 	m := newMachine(t)
 	first := startDaemon(t, m.args("--grace=3s")...)

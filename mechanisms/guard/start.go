@@ -135,6 +135,19 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // the guard ends at once, otherwise it goes on alone. Leave waits for neither.
 func (p *Process) Leave() error { return p.pipe.Close() }
 
+// leaveAndWait gives a guard that has nothing left to do the time to end.
+func (p *Process) leaveAndWait() error {
+	err := p.Leave()
+	select {
+	case <-p.done:
+	case <-time.After(leavePatience):
+	}
+	return err
+}
+
+// leavePatience is how long the end of the daemon may be held up by its guard; one that has work left goes on alone.
+const leavePatience = time.Second
+
 // Kill ends the guard and waits until it has gone.
 func (p *Process) Kill() error {
 	err := p.cmd.Process.Kill()
@@ -163,7 +176,7 @@ func Keep(ctx context.Context, c Config) error {
 			pause = firstPause
 			select {
 			case <-ctx.Done():
-				return p.Leave()
+				return p.leaveAndWait()
 			case <-p.Done():
 				log.Warn("guard ended, starting another", "cause", p.err)
 				p.Leave()

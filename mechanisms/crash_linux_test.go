@@ -16,6 +16,7 @@ import (
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/mechanisms/internal/fakesysfs"
 )
 
 func init() { mechanisms.SetCrashChild(crashMain) }
@@ -88,33 +89,57 @@ func contents(t *testing.T, root string) map[string]string {
 	return out
 }
 
+// stage is a machine that the scene plays on.
+type stage struct {
+	root     string
+	contents func() map[string]string
+}
+
 // TestKillAtEveryWrite kills a process at each point of the scene in turn, by SIGKILL. The next process must put back
-// every knob, whether it adopts the leases first or not.
+// every knob, whatever had been done and written down by then.
 func TestKillAtEveryWrite(t *testing.T) {
+	t.Run("plain files", func(t *testing.T) {
+		killEverywhere(t, func() stage {
+			root := t.TempDir()
+			if err := trees.Write(root, "acpi-cpufreq"); err != nil {
+				t.Fatal(err)
+			}
+			return stage{root, func() map[string]string { return contents(t, root) }}
+		})
+	})
+	t.Run("kernel rules", func(t *testing.T) {
+		attrs := fakesysfs.CPUFreq(2, 1200000, 1800000, 2400000, 3000000)
+		const boost = "sys/devices/system/cpu/cpufreq/boost"
+		attrs[boost] = &fakesysfs.Attr{Value: "1"}
+		f := fakesysfs.Mount(t, attrs)
+		killEverywhere(t, func() stage {
+			return stage{f.Root, func() map[string]string {
+				out := map[string]string{}
+				for name := range attrs {
+					out[name] = f.Get(name)
+				}
+				return out
+			}}
+		})
+	})
+}
+
+func killEverywhere(t *testing.T, set func() stage) {
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
 	killed := 0
 	for n := 1; ; n += step {
-		root, dir := t.TempDir(), t.TempDir()
-		if err := trees.Write(root, "acpi-cpufreq"); err != nil {
-			t.Fatal(err)
-		}
-		before := contents(t, root)
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", mechanisms.CrashEnv, root, dir, n))
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			break // the scene came to its end
-		}
-		if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGKILL {
-			t.Fatalf("point %d: %v: %s", n, err, out)
+		st, dir := set(), t.TempDir()
+		before := st.contents()
+		if !playUntil(t, st.root, dir, n) {
+			break
 		}
 		killed++
-		recoverTree(t, root, dir, n)
-		if after := contents(t, root); !maps.Equal(after, before) {
-			t.Errorf("point %d: the tree is not as it was: %v", n, differences(before, after))
+		recoverTree(t, st.root, dir, n)
+		if after := st.contents(); !maps.Equal(after, before) {
+			t.Fatalf("point %d: the tree is not as it was: %v", n, differences(before, after))
 		}
 		if _, err := mechanisms.VerifyAudit(dir, nil); err != nil {
 			t.Errorf("point %d: audit: %v", n, err)
@@ -124,6 +149,21 @@ func TestKillAtEveryWrite(t *testing.T) {
 	if killed < 5 {
 		t.Errorf("only %d points: the probe is not called", killed)
 	}
+}
+
+// playUntil plays the scene in a process that kills itself at point n; false = the scene came to its end first.
+func playUntil(t *testing.T, root, dir string, n int) bool {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", mechanisms.CrashEnv, root, dir, n))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return false
+	}
+	if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGKILL {
+		t.Fatalf("point %d: %v: %s", n, err, out)
+	}
+	return true
 }
 
 func recoverTree(t *testing.T, root, dir string, n int) {
