@@ -80,7 +80,18 @@ func (e *Engine) launch(l *loop) {
 	e.wg.Go(func() {
 		defer cancel(nil)
 		l.run(ctx)
+		if errors.Is(context.Cause(ctx), errUnbound) {
+			e.forget(l)
+		}
+		close(l.done)
 	})
+}
+
+// forget frees the key of a loop that has ended.
+func (e *Engine) forget(l *loop) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.loops, l.b.Key)
 }
 
 // Bind puts a policy in charge of an asset. Its first episode runs at once.
@@ -118,16 +129,14 @@ func (e *Engine) load(ctx context.Context, b Binding) ([]byte, error) {
 }
 
 // Unbind ends the loop, waits for a plan of it that is being applied, and
-// releases what it holds.
+// releases what it holds. Until it has, also if ctx ends first, the key stays
+// taken: a successor must not find its knobs released by its predecessor.
 func (e *Engine) Unbind(ctx context.Context, k Key) error {
-	e.mu.Lock()
-	l, ok := e.loops[k]
-	delete(e.loops, k)
-	e.mu.Unlock()
-	if !ok {
-		return notBound(k)
+	l, err := e.find(k)
+	if err != nil {
+		return err
 	}
-	if !l.started {
+	if l.discard() {
 		return nil
 	}
 	l.cancel(errUnbound)

@@ -170,7 +170,8 @@ func (l *loop) conclude(ctx context.Context, d *Decision) {
 }
 
 // submit queues a plan and waits for what becomes of it, renewing leases
-// meanwhile. The scheduler answers everything that it was sent.
+// meanwhile, though not behind a mechanism that hangs for good. The scheduler
+// answers everything that it was sent.
 func (l *loop) submit(ctx context.Context, p *pending) {
 	select {
 	case l.e.queue <- p:
@@ -180,7 +181,7 @@ func (l *loop) submit(ctx context.Context, p *pending) {
 	}
 	for {
 		var renew <-chan time.Time
-		if at := l.held.renewAt(); !at.IsZero() {
+		if at := l.held.renewAt(); !at.IsZero() && time.Since(p.queued) < l.e.c.PlanAge {
 			renew = time.After(time.Until(at))
 		}
 		select {

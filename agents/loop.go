@@ -18,7 +18,7 @@ type loop struct {
 	started bool
 	inbox   chan func(context.Context) // unbuffered: taken between episodes
 	woken   chan struct{}              // holds one: that something was crossed
-	done    chan struct{}
+	done    chan struct{}              // closed when the loop has ended
 
 	mu        sync.Mutex // guards the rest of this group
 	crossing  *Crossing
@@ -67,7 +67,6 @@ func (e *Engine) interval(d time.Duration) time.Duration {
 func (l *loop) off() bool { return l.b.UsesML && l.mode == Heuristic }
 
 func (l *loop) run(ctx context.Context) {
-	defer close(l.done)
 	l.timer = time.NewTimer(0)
 	defer l.timer.Stop()
 	defer l.leave(ctx)
@@ -86,6 +85,16 @@ func (l *loop) run(ctx context.Context) {
 		}
 		l.publish(nil)
 	}
+}
+
+// discard forgets a loop that was never started, and reports whether it was so.
+func (l *loop) discard() bool {
+	l.e.mu.Lock()
+	defer l.e.mu.Unlock()
+	if !l.started {
+		delete(l.e.loops, l.b.Key)
+	}
+	return !l.started
 }
 
 // leave gives back what the loop holds if its binding ended, not if the agent is

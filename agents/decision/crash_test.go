@@ -88,8 +88,7 @@ func killOnce(t *testing.T, dir string, heard map[string]string) {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	kill := time.AfterFunc(time.Duration(60+rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
+	var kill *time.Timer // from the first line, however slow the machine
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
@@ -101,6 +100,9 @@ func killOnce(t *testing.T, dir string, heard map[string]string) {
 			t.Fatal(line)
 		} else {
 			heard[id] = what
+		}
+		if kill == nil {
+			kill = time.AfterFunc(time.Duration(rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		}
 	}
 	_ = cmd.Wait()

@@ -105,8 +105,7 @@ func killOnce(t *testing.T, dir string, a *acknowledged) {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	kill := time.AfterFunc(time.Duration(60+rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
+	var kill *time.Timer // from the first line, however slow the machine
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
@@ -115,6 +114,9 @@ func killOnce(t *testing.T, dir string, a *acknowledged) {
 		}
 		must(t, err)
 		a.hear(t, line)
+		if kill == nil {
+			kill = time.AfterFunc(time.Duration(rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		}
 	}
 	_ = cmd.Wait()
 }

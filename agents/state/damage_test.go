@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,6 +37,21 @@ func furnished(t *testing.T) (dir string, digests []string) {
 	return dir, digests
 }
 
+// damagedCopy is the folder with another database, not closed cleanly.
+func damagedCopy(t *testing.T, dir string, db []byte) string {
+	t.Helper()
+	fresh := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(fresh, modulesDir), 0o700))
+	files, err := filepath.Glob(filepath.Join(dir, modulesDir, "*"))
+	must(t, err)
+	for _, path := range files { // they are replaced, never written to
+		must(t, os.Link(path, filepath.Join(fresh, modulesDir, filepath.Base(path))))
+	}
+	must(t, os.WriteFile(filepath.Join(fresh, dbName), db, 0o600))
+	must(t, os.WriteFile(filepath.Join(fresh, lockName), markOpen, 0o600))
+	return fresh
+}
+
 func checkPolicies(t *testing.T, d *DB, digests []string) {
 	t.Helper()
 	for i, p := range []string{"a", "b", "c"} {
@@ -51,6 +67,9 @@ func checkPolicies(t *testing.T, d *DB, digests []string) {
 }
 
 func TestDamage(t *testing.T) {
+	whole, digests := furnished(t)
+	b, err := os.ReadFile(filepath.Join(whole, dbName))
+	must(t, err)
 	for _, tt := range []struct {
 		name   string
 		damage func(file []byte) []byte
@@ -66,11 +85,7 @@ func TestDamage(t *testing.T) {
 		{"a page of noise in the middle", func(b []byte) []byte { noise(b[len(b)/2&^4095:][:4096]); return b }, 1000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, digests := furnished(t)
-			path := filepath.Join(dir, dbName)
-			b, err := os.ReadFile(path)
-			must(t, err)
-			must(t, os.WriteFile(path, tt.damage(b), 0o600))
+			dir := damagedCopy(t, whole, tt.damage(slices.Clone(b)))
 			d := open(t, dir, Options{})
 			defer d.Close()
 			checkPolicies(t, d, digests)
@@ -106,26 +121,17 @@ func TestFlippedBytes(t *testing.T) {
 	path := filepath.Join(dir, dbName)
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	records, err := filepath.Glob(filepath.Join(dir, modulesDir, "*"))
-	must(t, err)
 	r := rand.New(rand.NewPCG(3, 4))
 	rounds := 15
 	if testing.Short() {
 		rounds = 3
 	}
 	for range rounds {
-		b := append([]byte(nil), whole...)
+		b := slices.Clone(whole)
 		for range 1 + r.IntN(20) {
 			b[r.IntN(len(b))] ^= byte(1 + r.IntN(255))
 		}
-		fresh := t.TempDir()
-		must(t, os.Mkdir(filepath.Join(fresh, modulesDir), 0o700))
-		for _, path := range records {
-			must(t, os.Link(path, filepath.Join(fresh, modulesDir, filepath.Base(path))))
-		}
-		must(t, os.WriteFile(filepath.Join(fresh, dbName), b, 0o600))
-		must(t, os.WriteFile(filepath.Join(fresh, lockName), markOpen, 0o600))
-		d := open(t, fresh, Options{})
+		d := open(t, damagedCopy(t, dir, b), Options{})
 		checkPolicies(t, d, digests)
 		must(t, d.SetSetting(t.Context(), "still", "writable"))
 		must(t, d.Close())
