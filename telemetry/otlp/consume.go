@@ -238,7 +238,7 @@ func (f *feed) put(name string, sorted []ring.Label, at moment, v float64) error
 		if at.unixMS == e.lastMS {
 			return ring.ErrDuplicate
 		}
-		if at.unixMS < e.lastMS {
+		if at.unixMS < e.lastMS && e.lastMS <= f.nowMS { // else the clock was set back, and the ring judges
 			return ring.ErrOutOfOrder
 		}
 		v += e.total

@@ -163,17 +163,38 @@ func TestTimesRefused(t *testing.T) {
 }
 
 func TestClockSetBack(t *testing.T) {
-	s, clk := newStore(t, Config{})
-	sel, err := s.Select(Request{Name: "g"})
-	must(t, err)
-	must(t, s.Append("g", nil, clk.Now().UnixMilli(), 1))
-	ms := clk.add(-time.Hour)
-	must(t, s.Append("g", nil, ms, 2))
-	if got := sel.Read(); got.Value != 2 || got.Age != 0 {
-		t.Errorf("after the clock was set back: %+v", got)
+	for _, tt := range []struct {
+		name   string
+		back   time.Duration
+		want   float64
+		resets uint64
+	}{
+		{"an hour", time.Hour, 2, 1},
+		{"ten seconds", 10 * time.Second, 2, 1},
+		{"a little", time.Second, 1, 0}, // bridged by dropping
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, clk := newStore(t, Config{})
+			sel, err := s.Select(Request{Name: "g"})
+			must(t, err)
+			must(t, s.Append("g", nil, clk.Now().UnixMilli(), 1))
+			_ = s.Append("g", nil, clk.add(-tt.back), 2)
+			if got := sel.Read(); got.Value != tt.want || got.Age != 0 {
+				t.Errorf("after the clock was set back: %+v", got)
+			}
+			if n := s.Stats().ClockResets; n != tt.resets {
+				t.Errorf("clock resets: %d", n)
+			}
+		})
 	}
-	if n := s.Stats().ClockResets; n != 1 {
-		t.Errorf("clock resets: %d", n)
+}
+
+func TestClientAheadOfTheClock(t *testing.T) {
+	s, clk := newStore(t, Config{})
+	ms := clk.Now().UnixMilli() + 30_000
+	must(t, s.Append("g", nil, ms, 1))
+	if err := s.Append("g", nil, ms-1, 2); err != ErrOutOfOrder { // late, but ahead as well: no proof
+		t.Errorf("got %v", err)
 	}
 }
 

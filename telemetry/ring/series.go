@@ -89,18 +89,21 @@ func (r *Series) push(nowMS, unixMS int64, v float64) (int64, error) {
 	return grown, nil
 }
 
-// admit checks the time of a sample. If the series' own last sample lies too far ahead, the clock
-// was set back: what is there can't be ordered with what comes, so it makes room.
+// setBackMS is how far a series' last sample may lie ahead of the clock before a sample that does not
+// is taken as proof that the clock was set back.
+const setBackMS = 5000
+
+// admit checks the time of a sample. If the clock was set back, what is there can't be ordered with
+// what comes, so it makes room.
 func (r *Series) admit(nowMS, unixMS int64) (freed int64, err error) {
-	ahead := r.store.config.MaxAhead.Milliseconds()
 	switch {
-	case unixMS > nowMS+ahead:
+	case unixMS > nowMS+r.store.config.MaxAhead.Milliseconds():
 		return 0, ErrTooFar
 	case unixMS < nowMS-r.store.config.Window.Milliseconds():
 		return 0, ErrTooOld
 	case len(r.chunks) == 0 || unixMS > r.lastMS:
 		return 0, nil
-	case r.lastMS > nowMS+ahead:
+	case unixMS <= nowMS && r.lastMS > nowMS+setBackMS:
 		r.store.counts.clockResets.Add(1)
 		return r.clear(), nil
 	case unixMS == r.lastMS:
