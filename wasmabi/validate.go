@@ -1,6 +1,6 @@
 //go:build !wasm && !tinygo.wasm
 
-// A guest never judges a manifest, and what this file imports would be a tenth of its module.
+// A guest never judges a manifest, so what this file imports is kept out of its module.
 
 package wasmabi
 
