@@ -15,6 +15,7 @@ func (s *Supervisor) Apply(ctx context.Context, c Command) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begun := s.cfg.Clock.Uptime()
+	s.obeyHandsOff(ctx)
 	c = s.canonical(c)
 	var r Result
 	var err error
@@ -172,6 +173,7 @@ func (s *Supervisor) conclude(ctx context.Context, cs *changeSet, l *Lease, got 
 		}
 		if errors.Is(t.err, ErrUnavailable) {
 			*ch = skip(*ch, t.err.Error())
+			s.leases.release(l.Mechanism, l.Owner, []string{ch.Knob})
 			continue
 		}
 		if t.value != ch.Effective {

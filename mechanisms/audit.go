@@ -35,7 +35,6 @@ type Event struct {
 // The kinds of event.
 const (
 	EventCommand  = "command"      // a set or reset, whatever its outcome
-	EventRenewed  = "renewed"      // a lease, by its owner
 	EventExpired  = "expired"      // a lease was not renewed
 	EventReverted = "reverted"     // knobs went to the next lease or their old value
 	EventPending  = "pending"      // knobs can't be put back yet

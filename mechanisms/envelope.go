@@ -153,6 +153,9 @@ func (b bounds) admit(k Knob, now, asked Value) (v Value, reason string, err err
 	if k.Kind == KindChoice {
 		return b.admitChoice(k, asked)
 	}
+	if now.IsChoice() {
+		b.maxStep = math.Inf(1) // there is no distance from a word
+	}
 	lo, hi, reason := b.window(k, now.Number, asked.Number)
 	n, ok := k.snap(asked.Number, lo, hi)
 	if !ok && b.within(k, now.Number) && !now.IsChoice() {

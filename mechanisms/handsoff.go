@@ -60,13 +60,9 @@ func (s *Supervisor) mayWrite(c Command) error {
 	if s.closed {
 		return &Error{Code: CodeBusy, Op: string(c.Verb) + " " + c.Mechanism, Why: "the supervisor is closed", Hint: "the daemon is ending; try again after its restart"}
 	}
-	s.obeyHandsOff(context.Background())
-	if s.stopped == "" || (c.Verb == Reset && !s.frozen()) {
+	why := s.readHandsOff()
+	if why == "" || (c.Verb == Reset && why != stoppedFrozen) {
 		return nil
 	}
-	return s.handsOffError(string(c.Verb) + " " + c.Mechanism)
-}
-
-func (s *Supervisor) handsOffError(op string) error {
-	return &Error{Code: CodeHandsOff, Op: op, Why: s.stopped, Hint: fmt.Sprintf("remove %s to go on", s.cfg.HandsOff)}
+	return &Error{Code: CodeHandsOff, Op: string(c.Verb) + " " + c.Mechanism, Why: why, Hint: fmt.Sprintf("remove %s to go on", s.cfg.HandsOff)}
 }

@@ -68,7 +68,7 @@ func (j *journal) add(more []Baseline) error {
 	}
 	old := j.entries
 	j.entries = append(slices.Clip(slices.Clone(old)), more...)
-	if err := j.save(); err != nil {
+	if err := j.save(true); err != nil {
 		j.entries = old
 		return err
 	}
@@ -84,18 +84,20 @@ func (j *journal) remove(mechanism string, knobs []string) error {
 		return nil
 	}
 	j.entries = kept
-	return j.save()
+	return j.save(false)
 }
 
-func (j *journal) save() error {
+// save writes both files. Durable means that the first is on disk before this returns; forgetting needs no such care.
+func (j *journal) save(durable bool) error {
 	if j.look {
 		return nil
 	}
 	body := journalBody{Format: stateFormat, BootID: j.bootID, Entries: j.entries}
-	for _, name := range []string{journalFile, journalCopy} {
-		if err := writeSealed(filepath.Join(j.dir, name), body, true, j.probe); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
+	if err := writeSealed(filepath.Join(j.dir, journalFile), body, durable, j.probe); err != nil {
+		return fmt.Errorf("write %s: %w", journalFile, err)
+	}
+	if err := writeSealed(filepath.Join(j.dir, journalCopy), body, false, j.probe); err != nil {
+		return fmt.Errorf("write %s: %w", journalCopy, err)
 	}
 	return nil
 }

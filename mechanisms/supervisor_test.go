@@ -317,6 +317,31 @@ func TestSecondSupervisorIsRefused(t *testing.T) {
 	}
 }
 
+func TestSimulateDoesNotObeyHandsOff(t *testing.T) {
+	b := newBench(t, Config{})
+	b.must(t, turnTo("p", 0, "a", Number(50)), Applied)
+	touch(t, filepath.Join(b.cfg.Dir, "hands-off"), "")
+	if r, err := b.Simulate(t.Context(), turnTo("p", 0, "a", Number(60))); r.Code != CodeHandsOff || err == nil {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	b.want(t, "a", Number(50))
+}
+
+func TestKnobThatGoesAwayMidwayIsNotHeld(t *testing.T) {
+	b := newBench(t, Config{})
+	b.OnProbe(func(at string) { b.rack.offline["b"] = true })
+	c := Command{Mechanism: "Rack", Verb: Set, Owner: "p", Settings: []Setting{{"a", Number(50)}, {"b", Number(70)}}}
+	r := b.must(t, c, Clamped)
+	if !r.Changes[1].Skipped || len(b.Leases()[0].Holds) != 1 {
+		t.Errorf("result %+v, leases %+v", r, b.Leases())
+	}
+	clear(b.rack.offline)
+	b.Expire(t.Context())
+	if b.Outstanding() != 1 {
+		t.Errorf("%d outstanding", b.Outstanding())
+	}
+}
+
 func TestHandsOff(t *testing.T) {
 	b := newBench(t, Config{})
 	file := filepath.Join(b.cfg.Dir, "hands-off")

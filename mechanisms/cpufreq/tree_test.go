@@ -103,20 +103,3 @@ func TestFacts(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkApply is a whole command on plain files: checked, leased, written, read back, audited.
-func BenchmarkApply(b *testing.B) {
-	root := b.TempDir()
-	if err := trees.Write(root, "acpi-cpufreq"); err != nil {
-		b.Fatal(err)
-	}
-	s := supervise(b, root, mechanisms.Config{Envelope: mechanisms.Envelope{Rules: []mechanisms.Rule{{Every: 1, Burst: 1000}}}})
-	c := set(mechanisms.Setting{Knob: "all/max_frequency", Value: mechanisms.Number(1.2e9)})
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		c.Settings[0].Value.Number = []float64{1.2e9, 1.8e9}[i%2]
-		if _, err := s.Apply(b.Context(), c); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
