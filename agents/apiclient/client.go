@@ -23,7 +23,9 @@ import (
 
 const (
 	maxAnswerBytes = 64 << 20
-	dialTimeout    = 5 * time.Second
+	// askFirstBytes is the size from which on the agent is asked whether it wants a body before it is sent.
+	askFirstBytes = 1 << 20
+	dialTimeout   = 5 * time.Second
 )
 
 // Config says how to reach an agent. Either Socket or Server is set.
@@ -102,11 +104,12 @@ func rootsFrom(path string) (*x509.CertPool, error) {
 
 func newTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSHandshakeTimeout: dialTimeout,
-		MaxIdleConns:        2,
-		IdleConnTimeout:     time.Minute,
-		Proxy:               nil, // an agent is spoken to directly
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSHandshakeTimeout:   dialTimeout,
+		ExpectContinueTimeout: dialTimeout,
+		MaxIdleConns:          2,
+		IdleConnTimeout:       time.Minute,
+		Proxy:                 nil, // an agent is spoken to directly
 	}
 }
 
@@ -156,6 +159,9 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	}
 	if r.mediaType != "" {
 		request.Header.Set("Content-Type", r.mediaType)
+	}
+	if len(r.body) >= askFirstBytes {
+		request.Header.Set("Expect", "100-continue")
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)

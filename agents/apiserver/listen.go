@@ -126,6 +126,9 @@ func inUse(path string, err error) error {
 		"stop the other daemon, or choose another socket", err}
 }
 
+// Addr is where the socket is, not where it was made.
+func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
 // Close stops listening and removes the socket if it is still ours.
 func (s *socket) Close() error {
 	var err error
