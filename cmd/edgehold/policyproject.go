@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/cmd/internal/cli"
+	"github.com/edgehold/edgehold/cmd/internal/scaffold"
+)
+
+// daemon is the program that can check a module as a node would; this one does not link what runs a guest.
+const daemon = "edgeholdd"
+
+func (a *app) policyNew() *cobra.Command {
+	c := &cobra.Command{
+		Use: "new NAME [FOLDER]", Short: "Write the project of a new policy", Args: args(1, 2, "the policy's name"),
+		Long: "Writes a working policy in Go with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
+			"later.",
+		Example: "  edgehold policy new load-follower\n  edgehold policy new load-follower ~/policies/load-follower",
+	}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		name, folder := args[0], args[len(args)-1]
+		if err := scaffold.New(folder, name, scaffold.Options{}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(a.out, "%s is ready in %s. Next:\n  edgehold policy test %s\n  edgehold policy build %s\n",
+			name, folder, folder, folder)
+		return err
+	}
+	return c
+}
+
+func (a *app) policyBuild() *cobra.Command {
+	var o scaffold.BuildOptions
+	c := &cobra.Command{
+		Use: "build [FOLDER]", Short: "Compile a policy and pack its manifest into it", Args: args(0, 1, ""),
+		Example: "  edgehold policy build load-follower\n  edgehold policy build load-follower --to /tmp/load-follower.wasm",
+	}
+	to := c.Flags().String("to", "", "file to write (default: NAME.wasm in the folder)")
+	c.Flags().BoolVar(&o.TinyGo, "tinygo", false, "compile with TinyGo, which has to be installed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		p, err := a.printer()
+		if err != nil {
+			return err
+		}
+		progress := cli.NewProgress(a.err)
+		progress.Step("compiling")
+		built, err := scaffold.Build(c.Context(), folderOf(args), *to, o)
+		progress.Done()
+		if err != nil {
+			return err
+		}
+		shown := map[string]any{"path": built.Path, "size_bytes": built.Bytes, "digest": built.Digest, "manifest": summarize(built.Manifest)}
+		return p.Object(shown, built.Path, func(d *cli.Details) {
+			d.Text("%s: %s %s, %s, %s", built.Path, built.Manifest.Name, built.Manifest.Version, api.FormatBytes(int64(built.Bytes)), built.Digest)
+		})
+	}
+	return c
+}
+
+func (a *app) policyTest() *cobra.Command {
+	var o scaffold.TestOptions
+	c := &cobra.Command{
+		Use: "test [FOLDER]", Short: "Run a policy's tests and check it as a node would", Args: args(0, 1, ""),
+		Long: "Runs the project's own tests, builds the module, and has " + daemon + " check it as a node would when it is uploaded. Without " + daemon +
+			" beside this program or in PATH the last step is left out, and said to be.",
+		Example: "  edgehold policy test load-follower",
+	}
+	c.Flags().BoolVar(&o.Build.TinyGo, "tinygo", false, "compile with TinyGo, which has to be installed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o.Output = a.err
+		checker, found := findDaemon()
+		if found {
+			o.Check = func(ctx context.Context, module []byte) error { return a.check(ctx, checker, module) }
+		}
+		folder := folderOf(args)
+		if err := scaffold.Test(c.Context(), folder, o); err != nil {
+			return err
+		}
+		last := "a node would take it"
+		if !found {
+			last = daemon + " was not found, so it was not checked as a node would"
+		}
+		_, err := fmt.Fprintf(a.out, "%s passes: its tests succeed, it builds, %s.\n", folder, last)
+		return err
+	}
+	return c
+}
+
+func folderOf(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+// findDaemon looks beside this program, then in PATH.
+func findDaemon() (path string, found bool) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), daemon)
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
+			return beside, true
+		}
+	}
+	path, err := exec.LookPath(daemon)
+	return path, err == nil
+}
+
+// check runs the daemon's own intake over a module. What it says goes to the person as it is.
+func (a *app) check(ctx context.Context, checker string, module []byte) error {
+	file, err := os.CreateTemp("", "edgehold-*.wasm")
+	if err != nil {
+		return fmt.Errorf("check the module: %w", err)
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.Write(module); err != nil {
+		return errors.Join(fmt.Errorf("check the module: %w", err), file.Close())
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("check the module: %w", err)
+	}
+	command := exec.CommandContext(ctx, checker, "check", file.Name())
+	command.Stdout, command.Stderr = a.err, a.err
+	if err := command.Run(); err != nil {
+		return &projectError{"check the module with " + checker, "a node would not take it", "see what " + daemon + " printed above"}
+	}
+	return nil
+}
+
+// projectError says why a module fell through.
+type projectError struct{ attempt, why, hint string }
+
+func (e *projectError) Error() string     { return e.attempt + ": " + e.why }
+func (*projectError) ErrorCode() string   { return "policy.check-failed" }
+func (e *projectError) ErrorWhy() string  { return e.why }
+func (e *projectError) ErrorHint() string { return e.hint }
