@@ -149,7 +149,7 @@ func TestFailingPolicy(t *testing.T) {
 		b := binding("p", p)
 		var calls []Unhealthy
 		c := w.config()
-		e, stop := (*Engine)(nil), func() {}
+		var e *Engine
 		good := always(set("cpu", "max", 1))
 		c.OnUnhealthy = func(ctx context.Context, u Unhealthy) {
 			calls = append(calls, u)
@@ -159,7 +159,7 @@ func TestFailingPolicy(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		e, stop = start(t, c, b)
+		e, stop := start(t, c, b)
 		defer stop()
 		synctest.Wait() // one good episode, so that something stands
 		p.mu.Lock()

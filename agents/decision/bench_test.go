@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,4 +115,47 @@ func (benchEpisode) Plan(context.Context) (agents.Plan, error) {
 
 func (benchEpisode) End(context.Context) (agents.Trace, error) {
 	return agents.Trace{Record: make([]byte, 4096)}, nil
+}
+
+// What a decision waits for its durable write while sixteen loops act at once.
+// They share transactions, so it is a few writes and not sixteen.
+func BenchmarkBeginUnderLoad(b *testing.B) {
+	db, err := state.Open(b.Context(), b.TempDir(), state.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	l, err := Open(b.Context(), db, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = db.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	var ids atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
+	b.SetParallelism(8) // times two processors
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			d := example(int(ids.Add(1)), agents.Open)
+			began := time.Now()
+			if err := l.Begin(b.Context(), d); err != nil {
+				b.Error(err)
+			}
+			waited := time.Since(began)
+			mu.Lock()
+			took = append(took, waited)
+			mu.Unlock()
+			d.Outcome = agents.Landed
+			if err := l.Finish(b.Context(), d); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }

@@ -199,6 +199,7 @@ func (d *DB) transact(ctx context.Context, jobs []*job, later []Op) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	d.written.Store(true)
 	d.contextsWritten(saved)
 	return nil
 }

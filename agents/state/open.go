@@ -49,6 +49,7 @@ type DB struct {
 	many  chan struct{} // holds one: that much waits to be flushed
 
 	damaged   atomic.Bool  // damage was met since Open
+	written   atomic.Bool  // something was, since the last checkpoint
 	auditRows atomic.Int64 // in the database
 	salvage   *salvage     // from the database that was set aside; nil if none was
 
@@ -155,7 +156,7 @@ func (d *DB) doubtful() bool {
 // agent reads and writes a few rows at a time.
 var (
 	writing = []string{"busy_timeout(5000)", "journal_mode(wal)", "synchronous(full)", "cache_size(-256)", "mmap_size(0)",
-		"journal_size_limit(4194304)", "foreign_keys(on)"}
+		"journal_size_limit(4194304)", "foreign_keys(on)", "wal_autocheckpoint(8192)"}
 	reading = []string{"busy_timeout(5000)", "cache_size(-256)", "mmap_size(0)", "query_only(on)"}
 )
 
@@ -205,7 +206,8 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	return d.explain("back the state up to "+path, err)
 }
 
-// Run flushes what may wait, every FlushEvery, until ctx ends.
+// Run flushes what may wait, every FlushEvery, and moves the write-ahead log into
+// the database, until ctx ends.
 func (d *DB) Run(ctx context.Context) error {
 	t := time.NewTicker(d.opts.FlushEvery)
 	defer t.Stop()
@@ -219,7 +221,27 @@ func (d *DB) Run(ctx context.Context) error {
 		if err := d.Flush(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("state is not flushed", "error", err)
 		}
+		if err := d.checkpoint(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("write-ahead log is not moved into the database", "error", err)
+		}
 	}
+}
+
+// checkpointBytes is the length of write-ahead log from which it is moved. The
+// pragma wal_autocheckpoint, eight times that, is for when Run does not run: it would
+// have whoever commits wait for it.
+const checkpointBytes = 4 << 20
+
+// checkpoint moves the write-ahead log into the database. It is passive: nobody
+// who writes meanwhile waits.
+func (d *DB) checkpoint(ctx context.Context) error {
+	st, err := os.Stat(d.path(dbName + "-wal"))
+	if err != nil || st.Size() < checkpointBytes || !d.written.Swap(false) {
+		return nil // without a log there is nothing to do
+	}
+	var busy, frames, moved int
+	err = d.read.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &moved)
+	return d.explain("move the write-ahead log into the database", err)
 }
 
 // Close flushes and closes. Run must have returned.
