@@ -33,6 +33,9 @@ func wantCode(t *testing.T, err error, code string) {
 }
 
 func TestNewProjectPassesItsTestsAndBuilds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles modules")
+	}
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "-mod=mod") // must not reach the build
 	dir := newProject(t)
@@ -63,6 +66,9 @@ func TestNewProjectPassesItsTestsAndBuilds(t *testing.T) {
 }
 
 func TestBuildDoesNotDependOnTheFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles modules")
+	}
 	a, err := Build(t.Context(), newProject(t), "", BuildOptions{})
 	if err != nil {
 		t.Fatal(err)

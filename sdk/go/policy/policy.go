@@ -22,8 +22,8 @@ type Stateful interface {
 // Migrator is a [Stateful] policy that understands the state of older versions of itself, those that policy.yaml
 // lists under migrates_from.
 type Migrator interface {
-	// Migrate rewrites a state of schema from into today's. It runs before Initialize, once, when the host replaces
-	// the old version; on an error the old version stays.
+	// Migrate rewrites a state of schema from into today's. It runs after Initialize, once, in an instance of its own,
+	// when the host replaces the old version; on an error the old version stays.
 	Migrate(from uint32, s *State) error
 }
 

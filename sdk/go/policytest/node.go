@@ -135,14 +135,22 @@ func (n *Node) State() []wasmabi.Entry {
 func (n *Node) Replace(newPolicy func() policy.Policy, schema uint32) {
 	n.t.Helper()
 	if schema != n.init.ContextSchema && len(n.context) > 0 {
-		request := wasmabi.AppendMigrate(nil, &wasmabi.Migrate{FromSchema: n.init.ContextSchema, Context: n.context})
-		context, err := call(policy.NewInstance(newPolicy()), wasmabi.OpMigrate, request)
+		context, err := n.migrate(policy.NewInstance(newPolicy()))
 		if err != nil {
 			n.t.Fatalf("replace the policy: %v", err)
 		}
-		n.context = append([]byte(nil), context...)
+		n.context = context
 	}
 	n.make, n.init.ContextSchema = newPolicy, schema
+}
+
+// migrate hands the state to an instance of the new version, which is initialised without it.
+func (n *Node) migrate(i *policy.Instance) ([]byte, error) {
+	if _, err := call(i, wasmabi.OpInit, wasmabi.AppendInit(nil, &n.init)); err != nil {
+		return nil, err
+	}
+	request := wasmabi.AppendMigrate(nil, &wasmabi.Migrate{FromSchema: n.init.ContextSchema, Context: n.context})
+	return call(i, wasmabi.OpMigrate, request)
 }
 
 // observe encodes an observation of values and of the knobs.
