@@ -17,6 +17,7 @@ func (n *Node) openTelemetry(ctx context.Context, version string) (err error) {
 		Ring:    ring.Config{Window: time.Duration(t.Retention), MaxSeries: t.MaxSeries},
 		Sources: sources.Config{Interval: time.Duration(t.Interval), Filter: t.DefaultMetrics},
 		Host:    sources.Host{Root: t.Root, State: n.config.StateDirectory},
+		More:    []sources.Source{n.about()},
 		OTLP:    otlp.Config{GRPC: t.OTLP.GRPC, HTTP: t.OTLP.HTTP},
 		Trace: trace.Config{
 			Endpoint: t.Traces.Endpoint, Insecure: t.Traces.Insecure, Version: version,

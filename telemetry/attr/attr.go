@@ -51,6 +51,19 @@ const (
 	SpansEnded     = "edgehold_spans_total"                // ended
 )
 
+// What policies cost and what becomes of them, by policy.
+const (
+	PolicyCalls      = "edgehold_policy_calls_total"          // calls into the guest
+	PolicyFailures   = "edgehold_policy_failures_total"       // calls that trapped, met a limit or answered with an error
+	PolicyFuel       = "edgehold_policy_fuel_total"           // units used
+	PolicySeconds    = "edgehold_policy_call_seconds_total"   // wall time in the guest
+	PolicyResets     = "edgehold_policy_resets_total"         // instances put back to the image
+	PolicyInstances  = "edgehold_policy_instances"            // now, lent and idle
+	PolicyMemory     = "edgehold_policy_memory_bytes"         // the largest linear memory seen
+	PolicyEpisodes   = "edgehold_policy_episodes_total"       // passes of the loop
+	KnobsOutstanding = "edgehold_mechanism_knobs_outstanding" // knobs away from their old values for our sake
+)
+
 // Names of the spans of the loop.
 const (
 	SpanEpisode = "mape.episode"
