@@ -210,7 +210,7 @@ func (a *API) validate(p *problems) {
 	p.address("api.listen", a.Listen)
 	p.require(a.TLS.Certificate != "" && a.TLS.Key != "", "api.tls", "is needed with api.listen",
 		"give certificate and key: TCP without TLS is not offered")
-	p.require(a.Tokens != "", "api.tokens", "is needed with api.listen", "make one with `edgeholdd token`")
+	p.require(a.Tokens != "", "api.tokens", "is needed with api.listen", "make one with `edgehold token create`")
 }
 
 // problems collects what is wrong with a configuration.

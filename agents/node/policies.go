@@ -164,7 +164,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 		if v.Digest == next.digest && v.State == state.Quarantined {
 			return &Error{
 				Code: "policy.quarantined", What: what, Why: "this module misbehaved here: " + v.Reason,
-				Hint: "mend it and raise its version, or insist with `edgehold policy rollback " + next.name + "` to this version",
+				Hint: "mend it and raise its version, or insist with `edgehold policy rollback " + next.name + " --to " + next.version + "`",
 			}
 		}
 		if v.Version == next.version && v.Digest != next.digest {
