@@ -106,6 +106,11 @@ type Parameter struct {
 	Description string
 }
 
+// Allows reports whether the operator may give the parameter the value.
+func (p *Parameter) Allows(v float64) bool {
+	return v == v && !(v < p.Min) && !(v > p.Max)
+}
+
 // Vector is a golden call: run on a fresh instance at intake, it must give the response, byte for byte.
 type Vector struct {
 	Op       Op

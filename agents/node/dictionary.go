@@ -30,7 +30,7 @@ func newDictionary(ctx context.Context, m *wasmabi.Manifest, asset agents.Asset,
 	d := dictionary{init: *wasmabi.NewInit(m)}
 	d.init.Asset = string(asset)
 	for i, name := range d.init.ParameterNames {
-		if v, ok := parameters[name]; ok {
+		if v, ok := parameters[name]; ok && m.Parameters[i].Allows(v) { // else another version's range: the default holds
 			d.init.Parameters[i] = v
 		}
 	}

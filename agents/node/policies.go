@@ -177,9 +177,9 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	parameters := record.Parameters
 	if o.Parameters != nil {
 		parameters = o.Parameters
-	}
-	if err := checkParameters(what, m, parameters); err != nil {
-		return err
+		if err := checkParameters(what, m, parameters); err != nil {
+			return err
+		}
 	}
 	allow := o.Allow
 	if allow == nil {
@@ -207,7 +207,7 @@ func checkParameters(what string, m *wasmabi.Manifest, values map[string]float64
 		if i < 0 {
 			return &Error{Code: "policy.no-such-parameter", What: what, Why: fmt.Sprintf("it has no parameter %q", name), Hint: "see `edgehold policy inspect`"}
 		}
-		if p := m.Parameters[i]; v < p.Min || v > p.Max {
+		if p := m.Parameters[i]; !p.Allows(v) {
 			return &Error{
 				Code: "policy.parameter-out-of-range", What: what, Why: fmt.Sprintf("%s = %v is outside %v to %v %s", name, v, p.Min, p.Max, p.Unit),
 				Hint: "choose a value within the range",

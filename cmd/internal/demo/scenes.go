@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/edgehold/edgehold/agents/api"
+)
+
+func (s *stage) lookAround() error {
+	title("A daemon runs. It knows one mechanism here: the CPU's frequency.")
+	return s.edgehold("mechanism", "list")
+}
+
+func (s *stage) upload() error {
+	title("A policy is a sandboxed WebAssembly module. We upload one while the daemon runs.")
+	module, err := s.build("01-cpu-boost")
+	if err != nil {
+		return err
+	}
+	if err := s.edgehold("policy", "upload", module, "--set", "calm=1", "--set", "high=0.7"); err != nil {
+		return err
+	}
+	before := s.limit()
+	if err := s.await("a calm node's limit is lowered", func() bool { return s.limit() != before || s.busy() }); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("The node is calm, so the policy saves energy: the limit of CPU 0 went from %s to %s.", before, s.limit()))
+	return nil
+}
+
+// busy reports that the machine has so much else to do that it is never calm.
+func (s *stage) busy() bool {
+	r, err := s.client.Query(s.ctx, "node_cpu_utilisation_ratio > 0.3", time.Time{})
+	return err == nil && len(r.Series) > 0
+}
+
+func (s *stage) load() error {
+	title("Now we make real load on every CPU.")
+	stop := spin()
+	defer stop()
+	began, before := time.Now(), s.limit()
+	if err := s.await("the limit is raised", func() bool { return s.decided("cpu-boost", api.DecisionApplied, began) || s.boosted() }); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("After %.1f s the metric had crossed the policy's bound, which woke it: %s, now %s.",
+		time.Since(began).Seconds(), before, s.limit()))
+	return s.edgehold("metric", "query", "node_cpu_utilisation_ratio")
+}
+
+// boosted reports that the policy holds the limit at the top already.
+func (s *stage) boosted() bool {
+	m, err := s.client.Mechanism(s.ctx, "CPUFrequency")
+	if err != nil {
+		return false
+	}
+	for _, k := range m.Knobs {
+		if strings.HasSuffix(k.Name, "/max_frequency") && k.Lease != nil && k.Current.Number != nil && k.Max != nil {
+			return *k.Current.Number == *k.Max
+		}
+	}
+	return false
+}
+
+// spin keeps every CPU busy until the returned function is called.
+func spin() (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	return func() { close(done); wg.Wait() }
+}
+
+func (s *stage) decided(policy string, outcome api.DecisionOutcome, since time.Time) bool {
+	page, err := s.client.Decisions(s.ctx, api.DecisionFilter{Policy: policy, Outcomes: []api.DecisionOutcome{outcome}, Since: since, Limit: 1})
+	return err == nil && len(page.Items) > 0
+}
+
+func (s *stage) why() error {
+	title("Every decision can be asked why.")
+	return s.edgehold("decision", "explain", "last")
+}
+
+func (s *stage) again() error {
+	title("And replayed, bit for bit: the same bytes and the same fuel, here or on another machine.")
+	return s.edgehold("decision", "replay", "last")
+}
+
+func (s *stage) refuse() error {
+	title("What is no policy is refused, with the reason and what to do. The running version is not touched.")
+	path := filepath.Join(s.dir, "not-a-policy.wasm")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nrm -rf /\n"), 0o600); err != nil {
+		return err
+	}
+	return s.refused("policy", "upload", path)
+}
+
+func (s *stage) endless() error {
+	title("A policy that never returns is cut off by its fuel and its deadline; after three failures it is quarantined.")
+	module, err := s.build("02-bad-loop")
+	if err != nil {
+		return err
+	}
+	stop := spin()
+	defer stop()
+	if err := s.edgehold("policy", "upload", module); err != nil {
+		return err
+	}
+	if err := s.await("the endless policy is quarantined", func() bool { return s.policy("bad-loop").State == api.PolicyQuarantined }); err != nil {
+		return err
+	}
+	return s.edgehold("policy", "list")
+}
+
+func (s *stage) worse() error {
+	title("Version 2 of the first policy crashes when it plans. It is rolled back by itself.")
+	module, err := s.build("03-worse")
+	if err != nil {
+		return err
+	}
+	stop := spin()
+	defer stop()
+	if err := s.edgehold("policy", "upload", module); err != nil {
+		return err
+	}
+	if err := s.await("the worse version is rolled back", func() bool { return s.policy("cpu-boost").ActiveVersion == "1.0.0" }); err != nil {
+		return err
+	}
+	return s.edgehold("policy", "versions", "cpu-boost")
+}
+
+func (s *stage) kill() error {
+	title("Last, we kill the daemon with SIGKILL while it holds the knob.")
+	if err := s.edgehold("mechanism", "get", "CPUFrequency"); err != nil {
+		return err
+	}
+	baseline := s.baseline()
+	if err := s.daemon.Process.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	_ = s.daemon.Wait()
+	began := time.Now()
+	if err := s.await("the guard puts the knob back", func() bool { return s.limit() == baseline }); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("%.1f s later a guard process, which outlives the daemon, had put the limit back to its old value: %s.",
+		time.Since(began).Seconds(), s.limit()))
+	say("That was the main job. README.md has a tour in which you write the policy yourself.")
+	return nil
+}
+
+// baseline is the limit that CPU 0 had before Edgehold, in the words of limit.
+func (s *stage) baseline() string {
+	m, err := s.client.Mechanism(s.ctx, "CPUFrequency")
+	if err != nil {
+		return err.Error()
+	}
+	for _, k := range m.Knobs {
+		if k.Name == "policy0/max_frequency" && k.Baseline.Number != nil {
+			return fmt.Sprintf("%.0f MHz", *k.Baseline.Number/1e6)
+		}
+	}
+	return s.limit()
+}
