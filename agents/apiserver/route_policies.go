@@ -34,8 +34,8 @@ type rollbackInput struct {
 type uploadInput struct {
 	DryRun      bool     `query:"dry_run" doc:"Check everything and store nothing."`
 	Disabled    bool     `query:"disabled" doc:"Leave a new policy switched off."`
-	Allow       []string `query:"allow" maxItems:"64" example:"CPUFrequency" doc:"Mechanisms that the operator allows; the default is the daemon's configuration."`
-	Parameter   []string `query:"parameter" maxItems:"64" example:"target=0.7" doc:"Operator's values as NAME=NUMBER."`
+	Allow       []string `query:"allow,explode" maxItems:"64" example:"CPUFrequency" doc:"Mechanisms that the operator allows; the default is the daemon's configuration."`
+	Parameter   []string `query:"parameter,explode" maxItems:"64" example:"target=0.7" doc:"Operator's values as NAME=NUMBER."`
 	ContentType string   `header:"Content-Type" hidden:"true"`
 	RawBody     []byte   `contentType:"application/wasm"`
 }

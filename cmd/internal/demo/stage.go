@@ -38,10 +38,22 @@ func (s *stage) open() error {
 		if err := trees.Write(s.root, recorded); err != nil {
 			return fmt.Errorf("lay down the recorded tree: %w", err)
 		}
+		if err := s.capRecorded(); err != nil {
+			return err
+		}
 		say("This machine lets us turn no CPU frequency (a virtual machine, or no root), so the knobs are files recorded",
 			"from a machine with the "+recorded+" driver. The load, the metrics and everything else are real.")
 	}
 	return s.start()
+}
+
+// capRecorded starts the recorded machine with its limits in the middle, so that a busy machine's demo moves them too.
+func (s *stage) capRecorded() error {
+	limits, err := filepath.Glob(filepath.Join(s.root, "sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq"))
+	for _, limit := range limits {
+		err = errors.Join(err, os.WriteFile(limit, []byte("1800000\n"), 0o600))
+	}
+	return err
 }
 
 func (s *stage) start() error {
@@ -116,7 +128,7 @@ func (s *stage) refused(args ...string) error {
 // build compiles an example and returns where the module lies.
 func (s *stage) build(example string) (string, error) {
 	out := filepath.Join(s.dir, strings.TrimLeft(example, "0123456789-")+".wasm")
-	cmd := exec.CommandContext(s.ctx, filepath.Join(s.bin, "edgehold"), "policy", "build", filepath.Join(s.examples, example), "--out", out)
+	cmd := exec.CommandContext(s.ctx, filepath.Join(s.bin, "edgehold"), "policy", "build", filepath.Join(s.examples, example), "--to", out)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", example, err, text)
 	}
