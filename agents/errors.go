@@ -3,6 +3,7 @@ package agents
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error is an error that a person may read.
@@ -56,11 +57,12 @@ func failure(phase string, err error) *Failure {
 	return f
 }
 
+// clip bounds what a policy says, and makes it text: guests may say anything.
 func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
+	if len(s) > n {
+		s = s[:n] + "..."
 	}
-	return s[:n] + "..."
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 func notBound(k Key) error {

@@ -26,6 +26,7 @@ var (
 	decMode = mustDec(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 16, MaxArrayElements: 65536, MaxMapPairs: 1024,
 		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		UTF8: cbor.UTF8DecodeInvalid, // a name that is no text must not make a decision unreadable
 	})
 )
 

@@ -59,3 +59,17 @@ func TestOneDamagedRowHidesNoOther(t *testing.T) {
 		t.Error("the damaged one was read")
 	}
 }
+
+func TestWhatIsNoTextStaysReadable(t *testing.T) {
+	l := open(t, Options{MaxRecord: 10})
+	d := example(1, agents.Open)
+	d.Verdict.Why, d.Key.Policy = "caf\xe9", "p\xff"
+	d.Record = make([]byte, 11)
+	must(t, l.Begin(t.Context(), d))
+	clear(l.newest)
+	got, err := l.Get(t.Context(), d.ID)
+	must(t, err)
+	if got.Verdict.Why != d.Verdict.Why || got.Record != nil {
+		t.Errorf("%+v", got)
+	}
+}

@@ -202,8 +202,9 @@ func (d *DB) Damaged() bool { return d.damaged.Load() }
 
 // Backup writes a consistent copy of the database to a file that must not exist.
 func (d *DB) Backup(ctx context.Context, path string) error {
-	_, err := d.read.ExecContext(ctx, "VACUUM INTO ?", path)
-	return d.explain("back the state up to "+path, err)
+	q := d.pool(1, []string{"busy_timeout(5000)", "cache_size(-256)"}) // neither of the others: it takes long, and it writes
+	_, err := q.ExecContext(ctx, "VACUUM INTO ?", path)
+	return d.explain("back the state up to "+path, errors.Join(err, q.Close()))
 }
 
 // Run flushes what may wait, every FlushEvery, and moves the write-ahead log into

@@ -1,0 +1,211 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func codeOf(err error) string {
+	var c interface{ ErrorCode() string }
+	if errors.As(err, &c) {
+		return c.ErrorCode()
+	}
+	return ""
+}
+
+func TestConfigurationIsCheckedAsAWhole(t *testing.T) {
+	_, err := New(Config{Mode: "x", Rule: "y", Lease: -1, Queue: -1})
+	for _, want := range []string{"Sensor", "Actuator", "Log", `"x"`, `"y"`, "Lease", "Queue"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+	err = Binding{Interval: -1, Grants: []Grant{{Knobs: []string{"["}}}}.Validate()
+	for _, want := range []string{"names", "Policy", "interval", "pattern"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+}
+
+func TestLifecycleBeforeRun(t *testing.T) {
+	e, err := New(newWorld().config())
+	must(t, err)
+	ctx := t.Context()
+	b := binding("p", &script{})
+	must(t, e.Bind(ctx, b))
+	if err := e.Bind(ctx, b); codeOf(err) != "policy.already-bound" {
+		t.Errorf("bound twice: %v", err)
+	}
+	b.Version = "2"
+	must(t, e.Replace(ctx, b))
+	must(t, e.SetMode(ctx, ML))
+	if s := e.Status(); len(s) != 1 || s[0].Version != "2" || s[0].Condition != Waiting || e.Mode() != ML {
+		t.Errorf("status %+v", s)
+	}
+	if _, err := e.Trigger(ctx, b.Key, "me"); codeOf(err) != "policy.not-running" {
+		t.Errorf("triggered: %v", err)
+	}
+	must(t, e.Unbind(ctx, b.Key))
+	if err := e.Unbind(ctx, b.Key); codeOf(err) != "policy.not-bound" {
+		t.Errorf("unbound twice: %v", err)
+	}
+	if err := e.SetMode(ctx, "clever"); codeOf(err) != "mode.unknown" {
+		t.Errorf("mode: %v", err)
+	}
+}
+
+func TestAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, stop := start(t, newWorld().config(), binding("p", &script{}))
+		synctest.Wait()
+		stop()
+		if err := e.Bind(t.Context(), binding("q", &script{})); err == nil {
+			t.Error("bound after the end")
+		}
+		if err := e.Replace(t.Context(), binding("p", &script{})); err == nil {
+			t.Error("replaced after the end")
+		}
+		if err := e.Run(t.Context()); err == nil {
+			t.Error("ran twice")
+		}
+	})
+}
+
+func TestBindAgainAfterUnbind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		old := &script{end: func(in Input) (Trace, error) { return Trace{Context: append(in.Context, 'a')}, nil }}
+		b := binding("p", old)
+		e, stop := start(t, w.config(), b)
+		defer stop()
+		time.Sleep(1500 * time.Millisecond)
+		must(t, e.Unbind(t.Context(), b.Key))
+		next := &script{}
+		b.Policy = next
+		must(t, e.Bind(t.Context(), b))
+		synctest.Wait()
+		if in := next.inputs()[0]; string(in.Context) != "aa" {
+			t.Errorf("context %q", in.Context)
+		}
+	})
+}
+
+func TestLostLeaseIsNoLongerHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.renew = func(LeaseID) error { return errors.New("taken over") }
+		b := binding("p", always(set("cpu", "max", 1)))
+		b.Interval = 0
+		e, stop := start(t, w.config(), b)
+		defer stop()
+		synctest.Wait()
+		if held := e.Status()[0].Held; len(held) != 1 {
+			t.Fatalf("held %v", held)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if held := e.Status()[0].Held; len(held) != 0 || len(w.renewed) != 1 {
+			t.Errorf("held %v after %d attempts", held, len(w.renewed))
+		}
+	})
+}
+
+// Plans that arrive while the scheduler is busy are one cycle, and conflicts in
+// it are decided by the order of arrival.
+func TestPlansThatWaitAreOneCycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply = func(c Command) Result {
+			if c.Mechanism == "gpu" {
+				time.Sleep(time.Second)
+			}
+			return Result{Effect: Applied}
+		}
+		once := func(name string, p Policy) Binding {
+			b := binding(name, p)
+			b.Interval = 0
+			return b
+		}
+		e, stop := start(t, w.config(), once("slow", always(set("gpu", "max", 1))))
+		defer stop()
+		synctest.Wait()
+		for _, name := range []string{"first", "second"} {
+			must(t, e.Bind(t.Context(), once(name, always(set("cpu", "max", 1), set("cpu", name, 2)))))
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		byName := make(map[string]Decision)
+		for _, d := range w.finished {
+			byName[d.Key.Policy] = d
+		}
+		first, second := byName["first"], byName["second"]
+		if first.Ruling.Cycle != 2 || second.Ruling.Cycle != 2 || first.Outcome != Landed || second.Outcome != PartlyLanded {
+			t.Fatalf("first %+v\nsecond %+v", first.Ruling, second.Ruling)
+		}
+		if l := second.Ruling.Losses; len(l) != 1 || l[0].Winner != first.ID || l[0].Action.Knob != "max" {
+			t.Errorf("losses %+v", l)
+		}
+		if d := cmp.Diff(e.Status()[1].Held, []string{"cpu second"}); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestCommandsOfAPlan(t *testing.T) {
+	long := set("cpu", "c", 3)
+	long.Lease = time.Hour
+	d := Decision{ID: "d", Priority: 5, Ruling: Ruling{Kept: []Action{
+		set("cpu", "a", 1), set("gpu", "a", 1), set("cpu", "b", 2), long,
+		{Mechanism: "cpu", Knob: "x", Verb: Reset}, {Mechanism: "cpu", Knob: "y", Verb: Reset},
+	}}}
+	var got []string
+	for _, c := range commands(d, time.Minute) {
+		line := []string{c.Mechanism, string(c.Verb), c.Lease.String()}
+		for _, s := range c.Settings {
+			line = append(line, s.Knob+"="+s.Value.String())
+		}
+		got = append(got, strings.Join(line, " "))
+	}
+	want := []string{"cpu set 1m0s a=1 b=2", "gpu set 1m0s a=1", "cpu set 1h0m0s c=3", "cpu reset 0s x=0 y=0"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWordsOfAGuestBecomeText(t *testing.T) {
+	long := strings.Repeat("é", maxWhyBytes)
+	for _, s := range []string{"plain", "\xff\xfe", long, long[1:]} {
+		if got := clip(s, maxWhyBytes); !utf8.ValidString(got) || len(got) > maxWhyBytes+8 {
+			t.Errorf("%d bytes, valid %v", len(got), utf8.ValidString(got))
+		}
+	}
+}
+
+func TestInspectorTellsWhatBecameOfACommand(t *testing.T) {
+	w := newWorld()
+	c := w.config()
+	c.Actuator = inspecting{w}
+	e, err := New(c)
+	must(t, err)
+	w.open = []Decision{{ID: "x", Ruling: Ruling{Kept: []Action{set("cpu", "max", 2)}}}}
+	e.recover(context.Background())
+	if r := w.finished[0].Results; !slices.ContainsFunc(r, func(r Result) bool { return r.Effect == Applied && r.Mechanism == "cpu" }) {
+		t.Errorf("results %+v", r)
+	}
+}
+
+type inspecting struct{ *world }
+
+func (inspecting) Inspect(context.Context, Command) (Result, bool) {
+	return Result{Effect: Applied}, true
+}
