@@ -133,8 +133,13 @@ func turn(b *testing.B, m api.Module, export string, arg uint64, calls int) time
 	return time.Since(begin)
 }
 
-// instance starts a module with everything that it may import.
+// instance starts a module with everything that it may import, and initialises it.
 func instance(t testing.TB, config wazero.RuntimeConfig, module []byte) api.Module {
+	t.Helper()
+	return instantiate(t, config, module, "_initialize")
+}
+
+func instantiate(t testing.TB, config wazero.RuntimeConfig, module []byte, starts ...string) api.Module {
 	t.Helper()
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, config)
@@ -144,7 +149,7 @@ func instance(t testing.TB, config wazero.RuntimeConfig, module []byte) api.Modu
 		WithGoModuleFunction(api.GoModuleFunc(refill), nil, nil).Export(rewrite.YieldName).Instantiate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	m, err := rt.InstantiateWithConfig(ctx, module, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+	m, err := rt.InstantiateWithConfig(ctx, module, wazero.NewModuleConfig().WithName("").WithStartFunctions(starts...))
 	if err != nil {
 		t.Fatal(err)
 	}

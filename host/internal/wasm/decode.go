@@ -1,5 +1,7 @@
 package wasm
 
+import "slices"
+
 // Section identifiers.
 const (
 	secCustom = iota
@@ -165,7 +167,7 @@ func (d *decoder) custom(c *cursor) {
 
 func (d *decoder) types(c *cursor) {
 	n := c.count("types", 3, d.caps.Types)
-	d.m.Types = make([]FuncType, 0, n)
+	d.m.Types = slices.Grow(d.m.Types, n)
 	for ; n > 0 && c.err == nil; n-- {
 		switch form := c.byte(); form {
 		case 0x60:
@@ -247,9 +249,9 @@ func globalType(c *cursor) GlobalType {
 
 func (d *decoder) functions(c *cursor) {
 	n := c.count("functions", 1, d.caps.Functions)
-	d.m.Functions = make([]uint32, n)
-	for i := range d.m.Functions {
-		d.m.Functions[i] = c.u32()
+	d.m.Functions = slices.Grow(d.m.Functions, n)
+	for ; n > 0; n-- {
+		d.m.Functions = append(d.m.Functions, c.u32())
 	}
 }
 
@@ -385,7 +387,7 @@ func elementKind(c *cursor, byExpr bool) ValueType {
 
 func (d *decoder) code(c *cursor) {
 	n := c.count("function bodies", 2, d.caps.Functions)
-	d.m.Bodies = make([]Body, 0, n)
+	d.m.Bodies = slices.Grow(d.m.Bodies, n)
 	for ; n > 0 && c.err == nil; n-- {
 		size := c.u32()
 		if c.err == nil && uint64(size) > uint64(d.caps.BodyBytes) {
