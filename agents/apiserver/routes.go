@@ -151,14 +151,10 @@ func parseTime(attempted, location, text string) (time.Time, error) {
 	return time.Time{}, invalid(attempted, location, "is neither an RFC 3339 time nor seconds since 1970")
 }
 
-// outcomesOf reads ?outcome as huma does: repeated or separated by commas.
+// outcomesOf reads every ?outcome.
 func outcomesOf(r *http.Request) (outcomes []api.DecisionOutcome) {
 	for _, value := range r.URL.Query()["outcome"] {
-		for one := range strings.SplitSeq(value, ",") {
-			if one != "" {
-				outcomes = append(outcomes, api.DecisionOutcome(one))
-			}
-		}
+		outcomes = append(outcomes, api.DecisionOutcome(value))
 	}
 	return outcomes
 }

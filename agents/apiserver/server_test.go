@@ -31,7 +31,7 @@ func TestPolicyLife(t *testing.T) {
 	if err != nil || !first.Activated || first.Replaced != "" {
 		t.Fatalf("first upload: %+v, %v", first, err)
 	}
-	second, err := s.client.UploadPolicy(ctx, module(t, "load-follower", "1.1.0"), api.UploadOptions{Allow: []string{"CPUFrequency"}})
+	second, err := s.client.UploadPolicy(ctx, module(t, "load-follower", "1.1.0"), api.UploadOptions{Allow: []string{"PowerCap", "CPUFrequency"}})
 	if err != nil || second.Replaced != "1.0.0" || !second.Grants[0].Granted() {
 		t.Fatalf("second upload: %+v, %v", second, err)
 	}
@@ -130,6 +130,10 @@ func TestDecisions(t *testing.T) {
 	}
 	if none, err := s.client.Decisions(ctx, api.DecisionFilter{Outcomes: []api.DecisionOutcome{api.DecisionFailed}}); err != nil || len(none.Items) != 0 {
 		t.Fatalf("filtered: %+v, %v", none, err)
+	}
+	either := api.DecisionFilter{Outcomes: []api.DecisionOutcome{api.DecisionFailed, api.DecisionApplied}}
+	if all, err := s.client.Decisions(ctx, either); err != nil || len(all.Items) != 3 {
+		t.Fatalf("either outcome: %+v, %v", all, err)
 	}
 	d, err := s.client.Decision(ctx, "d1")
 	if diff := cmp.Diff(decision("d1"), d); err != nil || diff != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"slices"
 	"strings"
 
@@ -213,12 +214,26 @@ func summarize(m *wasmabi.Manifest) api.ManifestSummary {
 	s := api.ManifestSummary{Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI,
 		Description: m.Description, AnalyzeIntervalMS: m.AnalyzeIntervalMS, UsesML: m.UsesML}
 	for _, metric := range m.Metrics {
-		s.Metrics = append(s.Metrics, api.ManifestMetric{Name: metric.Name, Unit: metric.Unit, Required: metric.Required})
+		shown := api.ManifestMetric{Name: metric.Name, Query: metric.Query, Reduce: metric.Reduce, Unit: metric.Unit, Required: metric.Required}
+		for _, label := range metric.Labels {
+			shown.Labels = map[string]string{label.Name: label.Value}
+		}
+		s.Metrics = append(s.Metrics, shown)
+	}
+	for _, wake := range m.Wake {
+		s.Wake = append(s.Wake, api.ManifestWake{Metric: m.Metrics[wake.Metric].Name, Above: bound(wake.Above), Below: bound(wake.Below)})
 	}
 	for _, mechanism := range m.Mechanisms {
 		s.Mechanisms = append(s.Mechanisms, api.ManifestMechanism{Name: mechanism.Name, Verbs: mechanism.Verbs, Reason: mechanism.Reason})
 	}
 	return s
+}
+
+func bound(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
 }
 
 func grants(m api.ManifestSummary, allow []string) (all []api.Grant) {

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/apiserver"
+	"github.com/edgehold/edgehold/agents/apiserver/apiservertest"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+var update = flag.Bool("update", false, "write golden files and scripts")
+
+// then is when every script happens.
+var then = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"edgehold": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs each script in testdata against a real server with an agent in memory behind it.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Condition: func(name string) (bool, error) {
+			if name == "short" {
+				return testing.Short(), nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"module": makeModule,
+			"decide": recordDecision,
+			"sick":   makeSick,
+			"code":   exitsWith,
+		},
+	})
+}
+
+type agentKey struct{}
+
+// setup starts the agent of a script. Its socket has a short path, because socket paths are bounded.
+func setup(env *testscript.Env) error {
+	dir, err := os.MkdirTemp("", "eh")
+	if err != nil {
+		return err
+	}
+	agent := apiservertest.New(func() time.Time { return then })
+	agent.SetSample("node_load1", 1.5)
+	agent.SetSample("node_memory_MemFree_bytes", 1<<30)
+	socket := filepath.Join(dir, "s")
+	server, err := apiserver.New(apiserver.Config{Socket: socket, Backend: agent.Backend(), Events: agent.Events,
+		Version: api.Version{Version: "1.2.3", Go: "go1.26", Platform: "linux/arm64", ABI: 1}})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	env.Defer(func() {
+		cancel()
+		if err := <-done; err != nil {
+			env.T().Fatal(err)
+		}
+		os.RemoveAll(dir)
+	})
+	env.Values[agentKey{}] = agent
+	env.Setenv("EDGEHOLD_SOCKET", socket)
+	env.Setenv("HOME", env.WorkDir)
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY"} {
+		value, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, strings.TrimSpace(string(value)))
+	}
+	return nil
+}
+
+func agentOf(ts *testscript.TestScript) *apiservertest.Agent {
+	return ts.Value(agentKey{}).(*apiservertest.Agent)
+}
+
+// makeModule is "module FILE NAME VERSION [ml]": a module with a manifest and no code.
+func makeModule(ts *testscript.TestScript, _ bool, args []string) {
+	m := wasmabi.Manifest{Name: args[1], Version: args[2], Kind: wasmabi.KindPolicy, Layer: wasmabi.LayerNode, Scope: wasmabi.ScopeNode, ABI: 1,
+		Description:       "Lowers the frequency limit while the machine is idle.",
+		Metrics:           []wasmabi.MetricRequest{{Name: "node_load1", Required: true}, {Name: "node_cpu_seconds_total", Labels: []wasmabi.Label{{Name: "mode", Value: "idle"}}, Reduce: "avg", Unit: "s"}},
+		Mechanisms:        []wasmabi.MechanismRequest{{Name: "CPUFrequency", Verbs: []string{"set"}, Reason: "to follow the load"}},
+		Wake:              []wasmabi.Wake{{Metric: 0, Above: 3, Below: nan}},
+		Parameters:        []wasmabi.Parameter{{Name: "target", Default: 0.7, Min: 0, Max: 1, Description: "load to aim at"}},
+		AnalyzeIntervalMS: 1000, UsesML: len(args) > 3}
+	module, err := wasmabi.AppendManifest([]byte("\x00asm\x01\x00\x00\x00"), &m)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), module, 0o644))
+}
+
+// recordDecision is "decide ID OUTCOME".
+func recordDecision(ts *testscript.TestScript, _ bool, args []string) {
+	number := api.NumberValue
+	d := api.Decision{
+		DecisionSummary: api.DecisionSummary{ID: args[0], At: then, Policy: "load-follower", Version: "1.0.0", Asset: "node", Trigger: "wake",
+			Outcome: api.DecisionOutcome(args[1]), Why: "load is low", DurationUS: 940},
+		Digest: "sha256:9f86d081884c7d659a2feaa0c55ad015", Mode: api.ModeHeuristic, TraceID: "4bf92f3577b34da6", Replayable: true,
+		Observations: []api.Observation{{Metric: "node_load1", Value: 0.25, AgeMS: 12}, {Metric: "node_temp", Labels: map[string]string{"chip": "a"}, Value: api.Float(nan), Missing: true}},
+		Crossed:      []api.Crossing{{Metric: "node_load1", Bound: 0.5, Value: 0.25}},
+		Analysis:     &api.AnalysisStep{Plan: true, Why: "load is low"},
+	}
+	if d.Outcome != api.DecisionQuiet {
+		d.PlanWhy = "one step down"
+		d.Plan = []api.PlannedChange{{Mechanism: "CPUFrequency", Verb: api.VerbSet, Knob: "policy0/max_frequency", Unit: "Hz", Value: number(1.9e9)}}
+		d.Arbitration = []api.Arbitration{{Mechanism: "CPUFrequency", Knob: "policy0/max_frequency", Won: true, Rule: "nobody else named it"}}
+		d.Results = []api.MechanismResult{{Mechanism: "CPUFrequency", Outcome: api.OutcomeClamped, Changes: []api.KnobChange{{Knob: "policy0/max_frequency", Unit: "Hz",
+			Old: number(2.4e9), Requested: number(1.9e9), Effective: number(1.8e9), Reason: "the hardware has no frequency in between"}}}}
+		d.Calls = []api.CallCost{{Op: "analyze", Fuel: 1200, DurationUS: 14}, {Op: "plan", Fuel: 3000, DurationUS: 31}}
+	}
+	agentOf(ts).Record(d)
+}
+
+// makeSick makes the agent's doctor find a fault.
+func makeSick(ts *testscript.TestScript, _ bool, _ []string) {
+	agentOf(ts).SetChecks(
+		api.CheckResult{Name: "cpufreq", Status: api.CheckOK, Detail: "policy0 answers"},
+		api.CheckResult{Name: "disk-space", Status: api.CheckFail, Detail: "only 1 MiB are free", Hint: "free space"})
+}
+
+// exitsWith is "code N edgehold ...": it runs the command and compares its exit code.
+func exitsWith(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := err.(*exec.ExitError); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// TestStreams prints what comes over a stream until it is interrupted, in each format.
+func TestStreams(t *testing.T) {
+	agent := apiservertest.New(func() time.Time { return then })
+	dir, err := os.MkdirTemp("", "eh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "s")
+	server, err := apiserver.New(apiserver.Config{Socket: socket, Backend: agent.Backend(), Events: agent.Events})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	for _, c := range []struct{ args, want string }{
+		{"mechanism list --watch", "CPUFrequency   yes         acpi-cpufreq       2      0"},
+		{"mechanism list -w -o name", "CPUFrequency\n"},
+		{"mechanism list -w -o json", `{"type":"present","name":"CPUFrequency"`},
+		{"mechanism list -w -o yaml", "---\nitem:\n"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			watching, interrupt := context.WithCancel(ctx)
+			defer interrupt()
+			out := &sought{want: c.want, found: interrupt}
+			code := Main(watching, append(strings.Fields(c.args), "--socket", socket), nil, out, out, func(string) string { return "" })
+			if code != exitInterrupted && code != exitOK || !strings.Contains(out.text.String(), c.want) {
+				t.Errorf("exit code %d:\n%s", code, &out.text)
+			}
+		})
+	}
+}
+
+// sought keeps what is written and calls found once it has what is wanted.
+type sought struct {
+	text  bytes.Buffer
+	want  string
+	found func()
+}
+
+func (u *sought) Write(b []byte) (int, error) {
+	u.text.Write(b)
+	if strings.Contains(u.text.String(), u.want) {
+		u.found()
+	}
+	return len(b), nil
+}
