@@ -34,7 +34,7 @@ func (r *Receiver) serveGRPC(ctx context.Context) error {
 		grpc.MaxConcurrentStreams(32),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.ConnectionTimeout(5*time.Second),
-		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(4<<10), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(4<<10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute}),
 	)
 	collector.RegisterMetricsServiceServer(server, &service{receiver: r})

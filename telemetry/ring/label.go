@@ -13,6 +13,9 @@ import (
 // Label is one dimension of a series. A label with an empty value is the same as no label.
 type Label struct{ Name, Value string }
 
+// nameLabel is the label that Prometheus keeps a metric's name in.
+const nameLabel = "__name__"
+
 // maxLabels is the most that [Config.MaxLabels] may ask for: lookups sort on the stack.
 const maxLabels = 64
 
@@ -61,7 +64,7 @@ func (c *Config) checkLabels(name string, sorted []Label) error {
 			return err
 		}
 		switch {
-		case l.Name == labels.MetricName:
+		case l.Name == nameLabel:
 			return badLabels(name, "label __name__ is reserved for the metric's name")
 		case i > 0 && sorted[i-1].Name == l.Name:
 			return badLabels(name, fmt.Sprintf("label %q is given twice", l.Name))
@@ -112,7 +115,7 @@ func badLabels(name, why string) error {
 // promLabels is the form that the query engine wants.
 func promLabels(name string, sorted []Label) labels.Labels {
 	b := labels.NewScratchBuilder(len(sorted) + 1)
-	b.Add(labels.MetricName, name)
+	b.Add(nameLabel, name)
 	for _, l := range sorted {
 		b.Add(l.Name, l.Value)
 	}
@@ -124,7 +127,7 @@ func promLabels(name string, sorted []Label) labels.Labels {
 func plainLabels(ls labels.Labels) (name string, rest []Label) {
 	rest = make([]Label, 0, ls.Len())
 	ls.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName {
+		if l.Name == nameLabel {
 			name = l.Value
 			return
 		}

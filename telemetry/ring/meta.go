@@ -101,7 +101,7 @@ func (s *Store) Latest(name string, ms ...Matcher) ([]Sample, error) {
 		return nil, err
 	}
 	if name != "" {
-		compiled = append(compiled, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name))
+		compiled = append(compiled, labels.MustNewMatcher(labels.MatchEqual, nameLabel, name))
 	}
 	oldestMS := s.nowMS() - s.config.Lookback.Milliseconds()
 	found := s.match(compiled)
@@ -136,7 +136,7 @@ func (s *Store) match(ms []*labels.Matcher) []*Series {
 // candidates narrows by an exact metric name where there is one; s.mu is held.
 func (s *Store) candidates(ms []*labels.Matcher) []*family {
 	for _, m := range ms {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			if f := s.families[m.Value]; f != nil {
 				return []*family{f}
 			}

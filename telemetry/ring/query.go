@@ -195,7 +195,7 @@ func MetricNames(expr string) ([]string, error) {
 	var names []string
 	for _, matchers := range parser.ExtractSelectors(parsed) {
 		for _, m := range matchers {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual && !slices.Contains(names, m.Value) {
+			if m.Name == nameLabel && m.Type == labels.MatchEqual && !slices.Contains(names, m.Value) {
 				names = append(names, m.Value)
 			}
 		}

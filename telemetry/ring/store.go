@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 )
 
@@ -126,7 +125,7 @@ func (s *Store) makeRoom(name string) error {
 
 // enlist enters r in all tables; s.mu is held.
 func (s *Store) enlist(r *Series) {
-	name := r.labels.Get(labels.MetricName)
+	name := r.labels.Get(nameLabel)
 	f := s.families[name]
 	if f == nil {
 		f = &family{name: name}
@@ -147,7 +146,7 @@ func (s *Store) revive(r *Series) (*Series, error) {
 	if live := s.series[r.key]; live != nil {
 		return live, nil
 	}
-	if err := s.makeRoom(r.labels.Get(labels.MetricName)); err != nil {
+	if err := s.makeRoom(r.labels.Get(nameLabel)); err != nil {
 		return r, err
 	}
 	r.mu.Lock()
