@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,8 +21,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// compiler returns the command that compiles the folder to out.
+type compiler func(dir, out string) *exec.Cmd
+
+func standardGo(dir, out string) *exec.Cmd {
+	c := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./"+dir)
+	c.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	return c
+}
+
+func tinyGo(dir, out string) *exec.Cmd {
+	c := exec.Command("tinygo", "build", "-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug", "-o", out, "./"+dir)
+	c.Env = append(os.Environ(), "GOFLAGS=")
+	return c
+}
+
 // build compiles the example and packs its manifest.
-func build(t testing.TB, dir string) []byte {
+func build(t testing.TB, dir string, with compiler) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
 	if err != nil {
@@ -32,9 +48,7 @@ func build(t testing.TB, dir string) []byte {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "policy.wasm")
-	c := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./"+dir)
-	c.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	if text, err := c.CombinedOutput(); err != nil {
+	if text, err := with(dir, out).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	module, err := os.ReadFile(out)
@@ -49,14 +63,14 @@ func build(t testing.TB, dir string) []byte {
 }
 
 // prepare takes the example through everything that an upload goes through.
-func prepare(t testing.TB, dir string) *host.Module {
+func prepare(t testing.TB, dir string, with compiler) *host.Module {
 	t.Helper()
 	r, err := host.New(context.Background(), host.Config{CacheDir: filepath.Join(t.TempDir(), "cache")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(context.Background()) })
-	m, err := r.Prepare(context.Background(), build(t, dir))
+	m, err := r.Prepare(context.Background(), build(t, dir, with))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +126,21 @@ func TestExamplesUnderTheHost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles four modules")
 	}
+	checkExamples(t, standardGo)
+}
+
+func TestExamplesWithTinyGo(t *testing.T) {
+	if _, err := exec.LookPath("tinygo"); err != nil {
+		t.Skip("TinyGo is not installed: ", err)
+	}
+	if testing.Short() {
+		t.Skip("compiles four modules")
+	}
+	checkExamples(t, tinyGo, "01-cpu-boost", "03-worse")
+}
+
+// checkExamples runs the named examples, or all.
+func checkExamples(t *testing.T, with compiler, names ...string) {
 	tests := []struct {
 		dir   string
 		value float64
@@ -124,8 +153,11 @@ func TestExamplesUnderTheHost(t *testing.T) {
 		{"04-app-latency", 0.5, 2, nil},
 	}
 	for _, tt := range tests {
+		if len(names) > 0 && !slices.Contains(names, tt.dir) {
+			continue
+		}
 		t.Run(tt.dir, func(t *testing.T) {
-			m := prepare(t, tt.dir)
+			m := prepare(t, tt.dir, with)
 			plan, err := pass(t, m, initFor(m.Manifest(), nil), observe(tt.value))
 			if len(tt.kinds) > 0 {
 				wantKind(t, err, tt.kinds)
@@ -146,7 +178,7 @@ func TestEpisodesReuseTheInstance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a module")
 	}
-	m := prepare(t, "01-cpu-boost")
+	m := prepare(t, "01-cpu-boost", standardGo)
 	for range 20 {
 		if _, err := pass(t, m, initFor(m.Manifest(), nil), observe(0.95)); err != nil {
 			t.Fatal(err)
@@ -172,12 +204,26 @@ func wantKind(t *testing.T, err error, kinds []host.Kind) {
 }
 
 func BenchmarkEpisode(b *testing.B) {
-	m := prepare(b, "01-cpu-boost")
+	b.Run("go", func(b *testing.B) { benchmarkEpisode(b, standardGo) })
+	b.Run("tinygo", func(b *testing.B) {
+		if _, err := exec.LookPath("tinygo"); err != nil {
+			b.Skip("TinyGo is not installed: ", err)
+		}
+		benchmarkEpisode(b, tinyGo)
+	})
+}
+
+// benchmarkEpisode measures a pass with reset, init, analyze and plan.
+func benchmarkEpisode(b *testing.B, with compiler) {
+	m := prepare(b, "01-cpu-boost", with)
 	init, observation := initFor(m.Manifest(), nil), observe(0.95)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := pass(b, m, init, observation); err != nil {
 			b.Fatal(err)
 		}
+	}
+	if s := m.Stats(); s.Sessions > 0 {
+		b.ReportMetric(float64(s.Fuel.Sum)/float64(s.Sessions), "fuel/op")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,6 +80,19 @@ func TestBuildDoesNotDependOnTheFolder(t *testing.T) {
 	}
 	if a.Digest != b.Digest {
 		t.Error("two folders gave different bytes")
+	}
+}
+
+func TestTinyGoBuildsTheProject(t *testing.T) {
+	if _, err := exec.LookPath("tinygo"); err != nil {
+		t.Skip("TinyGo is not installed: ", err)
+	}
+	built, err := Build(t.Context(), newProject(t), "", BuildOptions{TinyGo: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if built.Bytes > 200<<10 {
+		t.Errorf("the module has %d bytes", built.Bytes)
 	}
 }
 
