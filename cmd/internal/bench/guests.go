@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/edgehold/edgehold/host"
+)
+
+// answerBytes is how much the echoing guests answer.
+const answerBytes = 200
+
+// echoGuest answers with the first 200 bytes of its request.
+func echoGuest() []byte {
+	return guestModule(nil, nil, asm(i32c(responseAt), i32c(requestAt), i32c(answerBytes), memoryCopy, i64c(answerBytes)))
+}
+
+const guestPackage = "github.com/edgehold/edgehold/cmd/internal/bench/guest"
+
+// goPolicy returns the module of folder guest, without a manifest.
+var goPolicy = sync.OnceValues(func() ([]byte, error) { return buildGo() })
+
+// buildGo has the go tool build it.
+func buildGo(flags ...string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "edgehold-bench")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "guest.wasm")
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out}, flags...)
+	cmd := exec.Command("go", append(args, guestPackage)...)
+	cmd.Env = append(slices.Clone(os.Environ()), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the Go guest: %w: %s", err, text)
+	}
+	return os.ReadFile(out)
+}
+
+// prepared is a module on a runtime of its own.
+type prepared struct {
+	*host.Module
+	runtime *host.Runtime
+	dir     string
+}
+
+// prepare makes a module ready the way the daemon does.
+func prepare(ctx context.Context, module []byte, c host.Config) (*prepared, error) {
+	dir, err := os.MkdirTemp("", "edgehold-bench")
+	if err != nil {
+		return nil, err
+	}
+	c.CacheDir = dir
+	p := &prepared{dir: dir}
+	if p.runtime, err = host.New(ctx, c); err == nil {
+		p.Module, err = p.runtime.Prepare(ctx, module)
+	}
+	if err != nil {
+		p.close(ctx)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *prepared) close(ctx context.Context) {
+	if p.runtime != nil {
+		_ = p.runtime.Close(ctx)
+	}
+	_ = os.RemoveAll(p.dir)
+}
+
+// prepareGo makes the Go policy ready.
+func prepareGo(ctx context.Context, c host.Config) (*prepared, error) {
+	module, err := goPolicy()
+	if err != nil {
+		return nil, err
+	}
+	return prepare(ctx, withManifest(module, "bench-go"), c)
+}

@@ -1,0 +1,80 @@
+// Command bench measures Edgehold beside what it is compared with, both in the same run, and prints a line for each
+// figure: name, ours, theirs, ratio, goal, and whether the goal is met. It is not a test: on a busy machine figures vary, and
+// nothing fails when one is short unless -strict is given.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"text/tabwriter"
+
+	"github.com/edgehold/edgehold/host"
+)
+
+// rows are the table. Each theme has its file.
+var rows = []Row{
+	{"call, 1 KiB in, 200 B out", "raw wazero call", Times(6), callAgainstRaw},
+	{"call, 1 KiB in, 200 B out", "extism/go-sdk", Faster(400), callAgainstExtism},
+	{"host call with grant check", "bare host function", Times(2), hostCall},
+	{"metering a loop", "the same unmetered", Times(1.5), meteredLoop},
+	{"metering a Go policy", "the same unmetered", Times(1.4), meteredPolicy},
+	{"Go policy, 36 metrics", "native Go, flat codec", Times(6), policyAgainstNative},
+	{"fresh episode of a Go guest", "re-instantiating", Faster(15), freshEpisode},
+	{"instantiate a Go guest", "wazero default", Faster(15), instantiate},
+	{"deadline overrun p99, loop", "added to a clock", AtMost(5, "ms"), overrunLoop},
+	{"deadline overrun p99, call tree", "added to a clock", AtMost(5, "ms"), overrunTree},
+	{"GC stall by a running guest, p90", "added to native", AtMost(0.5, "ms"), gcStall},
+	{"Go guests in a GiB, called once", "wazero default", AtLeast(4500, ""), density},
+	{"hostile 351 KiB upload refused", "", AtMost(50, "ms"), hostileUpload},
+	{"resident memory, five Go policies", "", AtMost(40, "MB"), resident},
+}
+
+func main() {
+	host.RunChild()
+	residentChild()
+	pattern := flag.String("run", "", "measure only rows whose name matches this regular expression")
+	strict := flag.Bool("strict", false, "exit with status 1 if a goal is missed")
+	flag.Parse()
+	selected, err := regexp.Compile(*pattern)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: -run:", err)
+		os.Exit(2)
+	}
+	if met := table(context.Background(), selected); !met && *strict {
+		os.Exit(1)
+	}
+}
+
+// table measures and prints the selected rows, one at a time.
+func table(ctx context.Context, selected *regexp.Regexp) (met bool) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "FIGURE\tAGAINST\tOURS\tTHEIRS\tRATIO\tGOAL\t")
+	met = true
+	for _, r := range rows {
+		if !selected.MatchString(r.Name) {
+			continue
+		}
+		m, err := r.Measure(ctx)
+		if err != nil {
+			fmt.Fprintf(w, "%s\t%s\t\t\t\t%s\tfailed: %v\n", r.Name, r.Against, r.Goal, err)
+			met = false
+			continue
+		}
+		ok := r.Goal.met(m)
+		met = met && ok
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Against, m.ours(), m.theirs(), m.ratio(r.Goal), r.Goal, verdict(ok))
+		w.Flush()
+	}
+	return met
+}
+
+func verdict(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "short"
+}
