@@ -2,6 +2,7 @@ package mechanisms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,8 +89,11 @@ func (s *Supervisor) takeFolder() error {
 		return &Error{Code: CodeJournal, Op: "create state folder " + s.cfg.Dir, Why: "the system refuses", Hint: "choose a folder that this user may write", Err: err}
 	}
 	f, err := lockPatiently(filepath.Join(s.cfg.Dir, "lock"), s.cfg.LockPatience)
+	if errors.Is(err, errLocked) {
+		return &Error{Code: CodeBusy, Op: "take state folder " + s.cfg.Dir, Why: "another daemon, or its guard, is at work there", Hint: "stop it, or wait until it is done", Err: err}
+	}
 	if err != nil {
-		return &Error{Code: CodeBusy, Op: "take state folder " + s.cfg.Dir, Why: "it can't be locked", Hint: "another daemon, or its guard, is at work there: stop it or wait", Err: err}
+		return &Error{Code: CodeJournal, Op: "take state folder " + s.cfg.Dir, Why: "its lock file can't be written", Hint: "check that this user may write there and that the file system is not read-only", Err: err}
 	}
 	s.lock = f
 	return nil

@@ -49,6 +49,16 @@ func TestFirmwareLimitIsNamed(t *testing.T) {
 	}
 }
 
+func TestHardwareQuantisesWithoutATable(t *testing.T) {
+	attrs := fakesysfs.CPUFreq(1, table...)
+	delete(attrs, fakesysfs.Policy(0, "scaling_available_frequencies"))
+	s := supervise(t, fakesysfs.Mount(t, attrs).Root, mechanisms.Config{})
+	r, err := s.Apply(t.Context(), set(window("policy0/max_frequency", 2*ghz)))
+	if err != nil || r.Outcome != mechanisms.Clamped || r.Changes[0].Effective != mechanisms.Number(1.8*ghz) || r.Changes[0].Reason == "" {
+		t.Fatalf("got %+v, %v", r, err)
+	}
+}
+
 func TestWindowMovesInTheOrderThatHasRoom(t *testing.T) {
 	f := fakesysfs.Mount(t, fakesysfs.CPUFreq(1, table...))
 	s := supervise(t, f.Root, mechanisms.Config{})
