@@ -25,8 +25,12 @@ type world struct {
 	renewed  []LeaseID
 	released []Holding
 	open     []Decision // for Unfinished
-	wakes    map[Key]func(Crossing)
-	watched  map[Key][]Bound
+
+	applied    []Command     // with their places in releasedAt
+	releasedAt map[Key][]int // how many commands were applied before
+
+	wakes   map[Key]func(Crossing)
+	watched map[Key][]Bound
 
 	observe func(Key) (Observation, error)
 	apply   func(Command) Result
@@ -35,7 +39,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{wakes: make(map[Key]func(Crossing)), watched: make(map[Key][]Bound)}
+	return &world{wakes: make(map[Key]func(Crossing)), watched: make(map[Key][]Bound), releasedAt: make(map[Key][]int)}
 }
 
 func (w *world) Observe(_ context.Context, k Key) (Observation, error) {
@@ -75,6 +79,9 @@ func (w *world) Apply(_ context.Context, c Command) Result {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.commands = append(w.commands, c)
+	if r.Effect.Done() {
+		w.applied = append(w.applied, c)
+	}
 	w.events = append(w.events, fmt.Sprintf("apply %s %s", c.Mechanism, c.Decision))
 	return r
 }
@@ -93,6 +100,7 @@ func (w *world) Release(_ context.Context, h Holding) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.released = append(w.released, h)
+	w.releasedAt[h.Owner] = append(w.releasedAt[h.Owner], len(w.applied))
 	w.events = append(w.events, "release "+h.Mechanism)
 	return nil
 }
