@@ -197,9 +197,9 @@ func TestAddressInUseGivesUpTheRest(t *testing.T) {
 	must(t, p.Close())
 }
 
-// TestIdleMemory bounds what a quiet node's telemetry holds in the heap after a quarter of an hour.
+// TestIdleMemory bounds what a quiet node's telemetry holds in the heap after a quarter of an hour;
+// machines with many processors have many series.
 func TestIdleMemory(t *testing.T) {
-	const most = 4 << 20
 	before := heap()
 	now := time.Now().Add(-15 * time.Minute)
 	p, err := New(t.Context(), Config{Clock: func() time.Time { return now }})
@@ -210,7 +210,7 @@ func TestIdleMemory(t *testing.T) {
 	}
 	got := heap() - before
 	t.Logf("%d series, %d samples, %d KiB of chunks, %d KiB of heap", p.Store().Stats().Series, p.Store().Stats().Appended, p.Store().Stats().Bytes>>10, got>>10)
-	if got > most {
+	if most := int64(1<<20 + 4<<10*p.Store().Stats().Series); got > most {
 		t.Errorf("%d bytes of heap, at most %d", got, most)
 	}
 	must(t, p.Close())

@@ -18,7 +18,7 @@ func (*memorySource) Describe() Description {
 		{"node_memory_MemAvailable_bytes", ring.Gauge, "bytes", "Memory that could be had without swapping."},
 		{"node_memory_MemFree_bytes", ring.Gauge, "bytes", "Memory that nobody uses."},
 		{attr.NodeMemoryUtilisation, ring.Gauge, "1", "Share of the memory that is not available, 0 to 1."},
-		{"node_memory_*", ring.Gauge, "", ""},
+		{"node_memory_*", ring.Gauge, "", "A line of /proc/meminfo."},
 	}}
 }
 

@@ -61,10 +61,11 @@ func (f function) Collect(sink *Sink) error { return f.collect(sink) }
 
 // Sink takes what a source reads.
 type Sink struct {
-	batch   *ring.Batch
-	keep    func(name string) bool
-	unixMS  int64
-	samples uint64
+	batch     *ring.Batch
+	keep      func(name string) bool
+	introduce func(name string)
+	unixMS    int64
+	samples   uint64
 }
 
 // Put takes one value. All values of one collection have the same time.
@@ -74,5 +75,6 @@ func (s *Sink) Put(name string, value float64, labels ...ring.Label) {
 	}
 	if s.batch.AppendTo(name, labels, s.unixMS, value) == nil { // the ring counts what it refuses
 		s.samples++
+		s.introduce(name)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,11 @@ func TestRecordedTree(t *testing.T) {
 			t.Errorf("source %s: %v", s.Name, s.Err)
 		}
 	}
+	for _, n := range store.Names() {
+		if n.Meta.Kind == ring.Untyped || n.Meta.Help == "" {
+			t.Errorf("%s is not described", n.Name)
+		}
+	}
 }
 
 func TestEmptyTree(t *testing.T) {
@@ -119,6 +125,9 @@ func TestEmptyTree(t *testing.T) {
 }
 
 func TestThisMachine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs Linux for /proc")
+	}
 	store := newRing(t)
 	runner, err := New(store, Config{}, Host{State: t.TempDir()}.Sources()...)
 	must(t, err)

@@ -13,18 +13,23 @@ import (
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
+// maxKnown bounds what a worker remembers of names, should a file make up new ones each time.
+const maxKnown = 1024
+
 // absentEvery is how often a source is tried that this machine does not have.
 const absentEvery = 30 * time.Second
 
 // worker reads one source.
 type worker struct {
 	runner *Runner
+	store  *ring.Store
 	source Source
 	about  Description
 	poke   chan struct{}
 
 	collecting sync.Mutex // held while reading
 	batch      *ring.Batch
+	known      map[string]bool // metric names that the ring knows about
 
 	mu     sync.Mutex
 	status Status
@@ -47,14 +52,29 @@ type Status struct {
 }
 
 func newWorker(r *Runner, store *ring.Store, source Source) *worker {
-	w := &worker{runner: r, source: source, about: source.Describe(), poke: make(chan struct{}, 1), batch: store.Batch()}
+	w := &worker{runner: r, store: store, source: source, about: source.Describe(), poke: make(chan struct{}, 1), batch: store.Batch(), known: make(map[string]bool)}
 	w.status.Name = w.about.Name
 	for _, m := range w.about.Metrics {
-		if m.Name[len(m.Name)-1] != '*' {
-			_ = store.Describe(m.Name, ring.Meta{Kind: m.Kind, Unit: m.Unit, Help: m.Help}) // the bound on names is counted there
-		}
+		w.introduce(m.Name)
 	}
 	return w
+}
+
+// introduce describes a metric name to the ring the first time that it comes.
+func (w *worker) introduce(name string) {
+	if w.known[name] || name[len(name)-1] == '*' {
+		return
+	}
+	if len(w.known) >= maxKnown {
+		clear(w.known)
+	}
+	w.known[name] = true
+	for _, m := range w.about.Metrics {
+		if m.covers(name) {
+			_ = w.store.Describe(name, ring.Meta{Kind: m.Kind, Unit: m.Unit, Help: m.Help}) // bounded there
+			return
+		}
+	}
 }
 
 func (w *worker) wake() {
@@ -114,7 +134,7 @@ func (w *worker) collect() {
 	w.last = begin
 	w.mu.Unlock()
 
-	sink := &Sink{batch: w.batch, keep: w.runner.keeps, unixMS: w.runner.config.Clock().UnixMilli()}
+	sink := &Sink{batch: w.batch, keep: w.runner.keeps, introduce: w.introduce, unixMS: w.runner.config.Clock().UnixMilli()}
 	runtime.LockOSThread()
 	cpu := threadCPU()
 	err := w.read(sink)
