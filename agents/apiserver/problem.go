@@ -79,42 +79,65 @@ func hintOf(err error) string {
 	return ""
 }
 
-// statuses maps the part of a code after its last point to an HTTP status. RATIONALE.md says why the code decides.
+// statuses maps a whole code, or the part of one after its last point, to an HTTP status. RATIONALE.md says why the code
+// decides.
 var statuses = map[string]int{
-	"not-found":           http.StatusNotFound,
-	"not-recorded":        http.StatusNotFound,
-	"no-standby":          http.StatusConflict,
-	"conflict":            http.StatusConflict,
-	"exists":              http.StatusConflict,
-	"held":                http.StatusConflict,
-	"in-use":              http.StatusConflict,
-	"downgrade":           http.StatusConflict,
-	"version-exists":      http.StatusConflict,
-	"too-large":           http.StatusRequestEntityTooLarge,
-	"forbidden":           http.StatusForbidden,
-	"denied":              http.StatusForbidden,
-	"not-granted":         http.StatusForbidden,
-	"not-supported":       http.StatusNotImplemented,
-	"unsupported":         http.StatusNotImplemented,
-	"unavailable":         http.StatusServiceUnavailable,
-	"stopping":            http.StatusServiceUnavailable,
-	"busy":                http.StatusServiceUnavailable,
-	"timeout":             http.StatusGatewayTimeout,
-	"disk-full":           http.StatusInsufficientStorage,
-	"read-only":           http.StatusInsufficientStorage,
-	"bad-cursor":          http.StatusBadRequest,
-	"internal":            http.StatusInternalServerError,
-	"corrupt":             http.StatusInternalServerError,
-	"io":                  http.StatusInternalServerError,
-	"too-many-requests":   http.StatusTooManyRequests,
-	"too-many-failures":   http.StatusTooManyRequests,
-	"rate-limited":        http.StatusTooManyRequests,
-	"slew-limited":        http.StatusTooManyRequests,
-	"precondition-failed": http.StatusPreconditionFailed,
+	"mechanism.read-only": http.StatusForbidden, // a knob, not a disk
+
+	"bad-cursor": http.StatusBadRequest,
+
+	"forbidden":   http.StatusForbidden,
+	"denied":      http.StatusForbidden,
+	"not-granted": http.StatusForbidden,
+
+	"not-found":       http.StatusNotFound,
+	"not-recorded":    http.StatusNotFound,
+	"no-such-version": http.StatusNotFound,
+	"no-such-knob":    http.StatusNotFound,
+	"no-such-lease":   http.StatusNotFound,
+
+	"conflict":       http.StatusConflict,
+	"held":           http.StatusConflict,
+	"in-use":         http.StatusConflict,
+	"drifted":        http.StatusConflict,
+	"hands-off":      http.StatusConflict,
+	"changed":        http.StatusConflict,
+	"no-standby":     http.StatusConflict,
+	"not-running":    http.StatusConflict,
+	"quarantined":    http.StatusConflict,
+	"version-exists": http.StatusConflict,
+	"version-taken":  http.StatusConflict,
+
+	"too-large": http.StatusRequestEntityTooLarge,
+
+	"too-often":         http.StatusTooManyRequests,
+	"too-many-failures": http.StatusTooManyRequests,
+
+	"internal":     http.StatusInternalServerError,
+	"corrupt":      http.StatusInternalServerError,
+	"io":           http.StatusInternalServerError,
+	"write-failed": http.StatusInternalServerError,
+	"journal":      http.StatusInternalServerError,
+
+	"not-supported": http.StatusNotImplemented,
+
+	"unavailable": http.StatusServiceUnavailable,
+	"stopping":    http.StatusServiceUnavailable,
+	"busy":        http.StatusServiceUnavailable,
+	"locked":      http.StatusServiceUnavailable,
+
+	"timeout":       http.StatusGatewayTimeout,
+	"query-timeout": http.StatusGatewayTimeout,
+
+	"disk-full": http.StatusInsufficientStorage,
+	"read-only": http.StatusInsufficientStorage,
 }
 
 // statusOf is 422 for a code that is not in the table: the request was understood and refused.
 func statusOf(code string) int {
+	if status, ok := statuses[code]; ok {
+		return status
+	}
 	if status, ok := statuses[code[strings.LastIndexByte(code, '.')+1:]]; ok {
 		return status
 	}

@@ -198,6 +198,8 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		&apiservertest.Error{Code: "mechanism.held"}:                409,
 		&apiservertest.Error{Code: "state.disk-full"}:               507,
 		&apiservertest.Error{Code: "mechanism.not-supported"}:       501,
+		&apiservertest.Error{Code: "state.read-only"}:               507,
+		&apiservertest.Error{Code: "mechanism.read-only"}:           403,
 		&apiservertest.Error{Code: "plain"}:                         422,
 		errors.New("no code"):                                       500,
 		fmt.Errorf("read: %w", context.DeadlineExceeded):            504,
