@@ -58,6 +58,9 @@ func (c Config) withDefaults() Config {
 	if c.OTLP.Idle == 0 {
 		c.OTLP.Idle = c.Ring.Window
 	}
+	if c.OTLP.MaxSeriesInAll == 0 && c.Ring.MaxSeries > 0 {
+		c.OTLP.MaxSeriesInAll = max(1, c.Ring.MaxSeries*3/4)
+	}
 	return c
 }
 

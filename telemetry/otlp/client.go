@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 
@@ -12,6 +13,7 @@ import (
 
 // client is one instance of a service, as its resource names it.
 type client struct {
+	all    *clients
 	mu     sync.Mutex
 	name   string
 	series map[string]*entry
@@ -26,8 +28,9 @@ type entry struct {
 	total  float64 // of deltas
 }
 
-// clients knows who sends. Its lock is never held together with a client's.
+// clients knows who sends. Its lock is taken before a client's, never after.
 type clients struct {
+	series  atomic.Int64 // of all clients
 	mu      sync.Mutex
 	byName  map[string]*client
 	sweptMS int64
@@ -45,7 +48,7 @@ func (c *clients) get(name string, nowMS int64, limit *Config) *client {
 		if len(c.byName) >= limit.MaxClients {
 			return nil
 		}
-		found = &client{name: name, series: make(map[string]*entry)}
+		found = &client{all: c, name: name, series: make(map[string]*entry)}
 		c.byName[name] = found
 	}
 	found.seenMS = nowMS // written and read under c.mu
@@ -61,6 +64,10 @@ func (c *clients) sweep(nowMS int64, limit *Config) {
 	for name, one := range c.byName {
 		if nowMS-one.seenMS > limit.Idle.Milliseconds() {
 			delete(c.byName, name)
+			one.mu.Lock()
+			c.series.Add(-int64(len(one.series)))
+			clear(one.series)
+			one.mu.Unlock()
 		}
 	}
 }
@@ -79,8 +86,8 @@ func (c *client) entry(store *ring.Store, name string, sorted []ring.Label, nowM
 		e.seenMS = nowMS
 		return e, nil
 	}
-	if len(c.series) >= limit.MaxSeries && !c.forgetIdle(nowMS, limit) {
-		return nil, fmt.Errorf("client %s has %d series, and that is its bound", c.name, len(c.series))
+	if err := c.makeRoom(nowMS, limit); err != nil {
+		return nil, err
 	}
 	series, err := store.Series(name, sorted...)
 	if err != nil {
@@ -88,7 +95,19 @@ func (c *client) entry(store *ring.Store, name string, sorted []ring.Label, nowM
 	}
 	e := &entry{series: series, seenMS: nowMS}
 	c.series[string(key)] = e
+	c.all.series.Add(1)
 	return e, nil
+}
+
+// makeRoom finds room for one series within the bounds of the client and of all.
+func (c *client) makeRoom(nowMS int64, limit *Config) error {
+	if len(c.series) >= limit.MaxSeries && !c.forgetIdle(nowMS, limit) {
+		return fmt.Errorf("client %s has %d series, and that is its bound", c.name, len(c.series))
+	}
+	if n := c.all.series.Load(); n >= int64(limit.MaxSeriesInAll) && !c.forgetIdle(nowMS, limit) {
+		return fmt.Errorf("all clients together have %d series, and that is their bound", n)
+	}
+	return nil
 }
 
 // forgetIdle reports whether it made room.
@@ -99,6 +118,7 @@ func (c *client) forgetIdle(nowMS int64, limit *Config) bool {
 			delete(c.series, key)
 		}
 	}
+	c.all.series.Add(int64(len(c.series) - before))
 	return len(c.series) < before
 }
 

@@ -23,6 +23,9 @@ type Config struct {
 	MaxClients int
 	// MaxSeries bounds the series of one client. Default 2000.
 	MaxSeries int
+	// MaxSeriesInAll bounds the series of all clients together, so that the ring keeps room for
+	// what the host says. Default 6000.
+	MaxSeriesInAll int
 	// Rate bounds the data points a second of all clients together. Default 50,000.
 	Rate int
 	// Requests bounds the requests that are worked on at a time. Default 4.
@@ -49,6 +52,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxPoints, 10_000)
 	setDefault(&c.MaxClients, 256)
 	setDefault(&c.MaxSeries, 2000)
+	setDefault(&c.MaxSeriesInAll, 6000)
 	setDefault(&c.Rate, 50_000)
 	setDefault(&c.Requests, 4)
 	setDefault(&c.Connections, 256)
@@ -90,7 +94,8 @@ func (c Config) Validate() error {
 		n    int
 	}{
 		{"max message bytes", c.MaxMessageBytes}, {"max points", c.MaxPoints}, {"max clients", c.MaxClients},
-		{"max series", c.MaxSeries}, {"rate", c.Rate}, {"requests", c.Requests},
+		{"max series", c.MaxSeries}, {"max series in all", c.MaxSeriesInAll},
+		{"rate", c.Rate}, {"requests", c.Requests},
 		{"connections", c.Connections},
 	} {
 		if n.n < 1 {

@@ -237,6 +237,23 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%d series", n)
 		}
 	})
+	t.Run("series of all clients", func(t *testing.T) {
+		r, _ := newReceiver(t, Config{MaxSeriesInAll: 4})
+		r.export(t.Context(), from("a", gauge("n", many(3)...)))
+		resp, _ := r.export(t.Context(), from("b", gauge("n", many(3)...)))
+		if got := resp.GetPartialSuccess().GetErrorMessage(); got != "2 points refused: all clients together have 4 series, and that is their bound" {
+			t.Errorf("%q", got)
+		}
+		if n := r.clients.series.Load(); n != 4 {
+			t.Errorf("%d series counted", n)
+		}
+		r.config.MaxClients = 2
+		r.config.Clock = func() time.Time { return epoch.Add(16 * time.Minute) } // a and b are forgotten for c
+		r.export(t.Context(), from("c", gauge("n", point(16*time.Minute, 1))))
+		if n := r.clients.series.Load(); n > 1 {
+			t.Errorf("%d series counted after a and b went", n)
+		}
+	})
 	t.Run("clients", func(t *testing.T) {
 		r, _ := newReceiver(t, Config{MaxClients: 1})
 		r.export(t.Context(), from("a", gauge("n", point(0, 1))))
