@@ -113,7 +113,7 @@ func (d *drive) noKnob(name string) error {
 
 // admit decides about one setting.
 func (s *Supervisor) admit(ctx context.Context, d *drive, c Command, st Setting) (Change, error) {
-	k, ok := d.knobs[st.Knob]
+	k, ok := s.knob(ctx, d, st.Knob)
 	if !ok {
 		return Change{}, d.noKnob(st.Knob)
 	}

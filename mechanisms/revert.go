@@ -177,7 +177,7 @@ func (s *Supervisor) ownedKnobs(ctx context.Context, d *drive, c Command) ([]str
 	}
 	var out []string
 	for _, st := range settings {
-		if _, known := d.knobs[st.Knob]; !known {
+		if _, known := s.knob(ctx, d, st.Knob); !known {
 			return nil, d.noKnob(st.Knob)
 		}
 		if slices.Contains(owned, st.Knob) {

@@ -148,8 +148,23 @@ func (s *Supervisor) refresh(ctx context.Context, d *drive) error {
 	for _, k := range list {
 		d.knobs[k.Name] = k
 	}
-	d.listed, d.stale = now, false
+	// A knob that is away may be back at any moment, so that a list with one is good for this once.
+	away := slices.ContainsFunc(list, func(k Knob) bool { return k.Unavailable != "" })
+	d.listed, d.stale = now, away
 	return nil
+}
+
+// knob looks a knob up; one that is not in the list may have appeared since.
+func (s *Supervisor) knob(ctx context.Context, d *drive, name string) (Knob, bool) {
+	if k, ok := d.knobs[name]; ok {
+		return k, true
+	}
+	d.stale = true
+	if err := s.refresh(ctx, d); err != nil {
+		s.cfg.Logger.Error("list knobs", "mechanism", d.desc.Name, "error", err)
+	}
+	k, ok := d.knobs[name]
+	return k, ok
 }
 
 // Describe returns the registered mechanisms.

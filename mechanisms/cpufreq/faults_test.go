@@ -4,12 +4,15 @@ package cpufreq_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
 	"github.com/edgehold/edgehold/mechanisms/internal/fakesysfs"
 )
 
@@ -166,6 +169,30 @@ func TestHotplug(t *testing.T) {
 	s.RevertAll(t.Context(), "again")
 	if got := f.Get(fakesysfs.Policy(1, "scaling_max_freq")); got != "3000000" || s.Outstanding() != 0 {
 		t.Errorf("after coming back %s, %d outstanding", got, s.Outstanding())
+	}
+	if r, err := s.Apply(t.Context(), set(window("policy1/max_frequency", 1.8*ghz))); err != nil || r.Outcome != mechanisms.Applied {
+		t.Errorf("set right after coming back: %+v, %v", r, err)
+	}
+}
+
+func TestPolicyThatAppearsLater(t *testing.T) {
+	root := t.TempDir()
+	if err := trees.Write(root, "acpi-cpufreq"); err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy1")
+	if err := os.Rename(policy, root+"/away"); err != nil {
+		t.Fatal(err)
+	}
+	s := supervise(t, root, mechanisms.Config{})
+	if r, err := s.Apply(t.Context(), set(window("policy1/max_frequency", 1.8*ghz))); r.Code != mechanisms.CodeNoKnob {
+		t.Fatalf("absent: %+v, %v", r, err)
+	}
+	if err := os.Rename(root+"/away", policy); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Apply(t.Context(), set(window("policy1/max_frequency", 1.8*ghz))); err != nil || r.Outcome != mechanisms.Applied {
+		t.Errorf("present: %+v, %v", r, err)
 	}
 }
 

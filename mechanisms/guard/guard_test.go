@@ -283,37 +283,17 @@ func TestKeepRestartsGuard(t *testing.T) {
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	pids := make(chan int, 2) // as many as there will be guards
 	go func() {
-		done <- guard.Keep(ctx, guard.Config{Args: []string{"guard"}, Dir: m.dir, Drivers: map[string]string{cpufreq.Name: m.root}})
+		done <- guard.Keep(ctx, guard.Config{Args: []string{"guard"}, Dir: m.dir, Drivers: map[string]string{cpufreq.Name: m.root}, Watching: func(pid int) { pids <- pid }})
 	}()
-	var first int
-	within(t, 10*time.Second, "guard is there", func() bool { first = findGuard(t, m.dir, 0); return first != 0 })
-	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(<-pids, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	var second int
-	within(t, 10*time.Second, "another guard is there", func() bool { second = findGuard(t, m.dir, first); return second != 0 })
+	second := <-pids
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	within(t, 10*time.Second, "second guard leaves", func() bool { return !alive(second) })
-}
-
-// findGuard finds the guard of a state folder by its command line.
-func findGuard(t *testing.T, dir string, not int) int {
-	t.Helper()
-	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range procs {
-		b, _ := os.ReadFile(p)
-		var pid int
-		fmt.Sscanf(p, "/proc/%d/", &pid)
-		if pid != not && strings.Contains(string(b), "guard\x00--dir="+dir+"\x00") && !zombie(pid) {
-			return pid
-		}
-	}
-	return 0
 }

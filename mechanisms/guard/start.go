@@ -29,6 +29,7 @@ type Config struct {
 	BootID     string    // empty = the machine's
 	Stderr     io.Writer // where the guard logs; an *os.File outlives the daemon; nil = nowhere
 	Logger     *slog.Logger
+	Watching   func(pid int) // called by Keep each time that a guard is watching; may be nil
 }
 
 // readyLine is what the guard says when it is watching.
@@ -174,6 +175,9 @@ func Keep(ctx context.Context, c Config) error {
 			log.Error("guard", "error", err)
 		} else {
 			pause = firstPause
+			if c.Watching != nil {
+				c.Watching(p.PID())
+			}
 			select {
 			case <-ctx.Done():
 				return p.leaveAndWait()
