@@ -61,10 +61,12 @@ func (d *DB) writeBlob(module []byte) (digest string, err error) {
 	return digest, writeDurably(path, module)
 }
 
+const tempPattern = ".new-*"
+
 // writeDurably replaces a file so that a crash leaves the old or the new one,
 // and returns when the new one would survive it.
 func writeDurably(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), tempPattern)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // furnished is a folder with three policies of two versions each, settings, and
@@ -146,5 +147,26 @@ func TestDeletedDatabase(t *testing.T) {
 	checkPolicies(t, d, digests)
 	if r := d.Report(); !r.Fresh || len(r.Recovered) != 3 {
 		t.Errorf("report %+v", r)
+	}
+}
+
+func TestDamagedDatabasesDoNotFillTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	leftover := filepath.Join(dir, modulesDir, ".new-123")
+	for n := range 5 {
+		must(t, os.MkdirAll(filepath.Dir(leftover), 0o700))
+		must(t, os.WriteFile(leftover, nil, 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, dbName), []byte(strings.Repeat("damaged ", 1000)), 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, lockName), markOpen, 0o600))
+		d := open(t, dir, Options{Now: func() time.Time { return now.Add(time.Duration(n) * time.Hour) }})
+		must(t, d.Close())
+	}
+	kept, err := filepath.Glob(filepath.Join(dir, "*.corrupt-*Z"))
+	if err != nil || len(kept) != maxAsides {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if _, err := os.Stat(leftover); !os.IsNotExist(err) {
+		t.Errorf("half-written file: %v", err)
 	}
 }

@@ -84,6 +84,9 @@ func Open(ctx context.Context, dir string, o Options) (*DB, error) {
 		return nil, Explain(what, err)
 	}
 	d.lock, d.report.Unclean = lock, unclean
+	if unclean {
+		d.sweep()
+	}
 	if err := d.openOrRecover(ctx); err != nil {
 		lock.release(false)
 		return nil, Explain(what, err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -23,6 +25,7 @@ func (d *DB) startAfresh(ctx context.Context, damage error) error {
 	if err := syncDir(d.dir); err != nil {
 		return err
 	}
+	d.dropOldAsides()
 	d.report.Damage, d.report.SetAside = damage.Error(), aside
 	d.salvage = openSalvage(d.path(aside))
 	d.log.Error("THE DATABASE WAS DAMAGED and has been set aside; a new one is begun",
@@ -49,4 +52,29 @@ func (d *DB) recoverAll(ctx context.Context) error {
 	}
 	return d.Audit(ctx, Entry{Actor: "edgehold", Action: "state.recover", Subject: d.report.SetAside, Outcome: "done",
 		Detail: "the database was damaged (" + d.report.Damage + "); this trail begins anew, the old one is in the file that was set aside"})
+}
+
+// maxAsides bounds how many damaged databases are kept: a disk that is dying
+// must not be filled with them.
+const maxAsides = 3
+
+func (d *DB) dropOldAsides() {
+	kept, _ := filepath.Glob(d.path(dbName + ".corrupt-*Z"))
+	slices.Sort(kept) // by time
+	for ; len(kept) > maxAsides; kept = kept[1:] {
+		d.log.Warn("the oldest damaged database is removed", "file", kept[0])
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			_ = os.Remove(kept[0] + suffix)
+		}
+	}
+}
+
+// sweep removes what a crash left half written.
+func (d *DB) sweep() {
+	for _, pattern := range []string{d.path(modulesDir, tempPattern), d.path(auditDir, tempPattern), d.path("*.lengthened*")} {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			_ = os.Remove(path)
+		}
+	}
 }
