@@ -13,11 +13,17 @@ const (
 const CanonicalNaN = 0x7ff8000000000000
 
 func appendUint32s(b []byte, v []uint32) []byte {
+	if len(v) == 0 {
+		return append(b, majorTag|24, tagUint32LE, majorBytes)
+	}
 	b = appendHead(append(b, majorTag|24, tagUint32LE), majorBytes, uint64(len(v))*4)
 	return appendRaw32(b, v)
 }
 
 func appendFloat64s(b []byte, v []float64) []byte {
+	if len(v) == 0 {
+		return append(b, majorTag|24, tagFloat64LE, majorBytes)
+	}
 	b = appendHead(append(b, majorTag|24, tagFloat64LE), majorBytes, uint64(len(v))*8)
 	at := len(b)
 	b = appendRaw64(b, v)
@@ -44,34 +50,52 @@ func canonical(v []float64) bool {
 	return true
 }
 
-// column reads a typed array of elements of width bytes; its bytes alias the input.
+// column reads a typed array of elements of width bytes; its bytes alias the input. Messages consist of these, and
+// calls are dear in a Go guest, so the usual heads are read on the spot.
 func (r *reader) column(tag byte, width, most int) []byte {
-	if len(r.b)-r.at < 2 || r.b[r.at] != majorTag|24 || r.b[r.at+1] != tag {
-		r.fail("expected a typed array with tag " + decimal(uint64(tag)))
-		return nil
+	b := r.b[r.at:]
+	if len(b) < 3 || b[0] != majorTag|24 || b[1] != tag {
+		return r.failColumn("expected a typed array with tag ", int(tag))
 	}
-	r.at += 2
-	n := r.expect(majorBytes)
-	if n > uint64(len(r.b)-r.at) {
-		r.fail("typed array is longer than the message")
-		return nil
+	n, head := int(b[2])-majorBytes, 3
+	switch {
+	case n >= 0 && n < 24:
+	case n == 24 && len(b) > 3 && b[3] >= 24:
+		n, head = int(b[3]), 4
+	case n == 25 && len(b) > 4 && b[3] > 0:
+		n, head = int(b[3])<<8|int(b[4]), 5
+	default:
+		r.at += 2
+		n, head = r.columnLength(), 0
+		b = r.b[r.at:]
 	}
-	if n%uint64(width) != 0 {
-		r.fail("typed array is not a multiple of " + decimal(uint64(width)) + " bytes")
-		return nil
+	if n > len(b)-head {
+		return r.failColumn("typed array is longer than the message by ", n-len(b)+head)
 	}
-	if n/uint64(width) > uint64(most) {
-		r.fail("more than " + decimal(uint64(most)) + " elements")
-		return nil
+	if n&(width-1) != 0 { // width is a power of two
+		return r.failColumn("typed array is not a multiple of ", width)
 	}
-	raw := r.b[r.at : r.at+int(n)]
-	r.at += int(n)
-	return raw
+	if n > most*width {
+		return r.failColumn("typed array has more elements than ", most)
+	}
+	r.at += head + n
+	return b[head : head+n]
+}
+
+// columnLength reads a head that is longer, or wrong.
+func (r *reader) columnLength() int { return int(min(r.expect(majorBytes), math.MaxInt32)) }
+
+func (r *reader) failColumn(problem string, n int) []byte {
+	r.fail(problem + decimal(uint64(n)))
+	return nil
 }
 
 // uint32s reads a column into dst, whose capacity is used again.
 func (r *reader) uint32s(dst []uint32, most int) []uint32 {
 	raw := r.column(tagUint32LE, 4, most)
+	if len(raw) == 0 {
+		return dst[:0]
+	}
 	dst = resize(dst, len(raw)/4)
 	copyRaw32(dst, raw)
 	return dst
@@ -80,6 +104,9 @@ func (r *reader) uint32s(dst []uint32, most int) []uint32 {
 // float64s reads a column into dst, whose capacity is used again.
 func (r *reader) float64s(dst []float64, most int) []float64 {
 	raw := r.column(tagFloat64LE, 8, most)
+	if len(raw) == 0 {
+		return dst[:0]
+	}
 	dst = resize(dst, len(raw)/8)
 	copyRaw64(dst, raw)
 	if !canonical(dst) {

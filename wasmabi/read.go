@@ -113,10 +113,16 @@ func majorName(major byte) string {
 	return "a simple value or float"
 }
 
-func (r *reader) uint64() uint64 { return r.expect(majorUint) }
+func (r *reader) uint64() uint64 {
+	if r.at < len(r.b) && r.b[r.at] < 24 {
+		r.at++
+		return uint64(r.b[r.at-1])
+	}
+	return r.expect(majorUint)
+}
 
 func (r *reader) uint32() uint32 {
-	v := r.expect(majorUint)
+	v := r.uint64()
 	if v > math.MaxUint32 {
 		r.fail("number does not fit 32 bits")
 		return 0

@@ -131,7 +131,11 @@ func (i *Instance) observe(request []byte) error {
 	if !i.ready {
 		return errNotReady
 	}
-	return wasmabi.DecodeObservation(request, &i.observation.m)
+	if err := wasmabi.DecodeObservation(request, &i.observation.m); err != nil {
+		return err
+	}
+	i.observation.index(len(i.setup.init.Metrics))
+	return nil
 }
 
 func (i *Instance) answer(v *Verdict) error {

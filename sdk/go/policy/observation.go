@@ -1,21 +1,52 @@
 package policy
 
 import (
+	"math"
 	"time"
 
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // Observation is what is known at one moment.
-type Observation struct{ m wasmabi.Observation }
+type Observation struct {
+	m wasmabi.Observation
+
+	values []float64 // by metric id; NaN where there is none
+	placed []float64 // memory for values that have to be put in their places
+}
+
+// index finds the values' places once, so that Value is small enough to be inlined. As a rule every metric is there and in
+// its own place.
+func (o *Observation) index(metrics int) {
+	o.values = o.m.Values
+	for i, id := range o.m.IDs {
+		if id != uint32(i) {
+			o.place(metrics)
+			return
+		}
+	}
+}
+
+func (o *Observation) place(metrics int) {
+	o.placed = o.placed[:0]
+	for range metrics {
+		o.placed = append(o.placed, math.NaN())
+	}
+	for i, id := range o.m.IDs {
+		if uint64(id) < uint64(metrics) {
+			o.placed[id] = o.m.Values[i]
+		}
+	}
+	o.values = o.placed
+}
 
 // Value is the metric's value, and whether there is one. It may be old: see [Observation.Age].
 func (o *Observation) Value(m Metric) (float64, bool) {
-	i := o.row(m)
-	if i < 0 || o.m.AgesMS[i] == wasmabi.AgeMissing {
+	id := uint(m.number) - 1
+	if id >= uint(len(o.values)) {
 		return 0, false
 	}
-	v := o.m.Values[i]
+	v := o.values[id]
 	return v, v == v
 }
 
