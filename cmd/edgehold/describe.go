@@ -77,11 +77,19 @@ func describePolicy(d *cli.Details, p api.Policy) {
 
 func describeHealth(d *cli.Details, h api.PolicyHealth) {
 	d.Line("%d calls, %d failures, %d plans", h.Calls, h.Failures, h.Plans)
-	d.Line("fuel: %d on average, %d at most", h.FuelMean, h.FuelMax)
+	d.Line("fuel: %d on average%s", h.FuelMean, atMost(h.FuelMax))
 	d.Line("latency: %s at the median, %s at p99", microseconds(h.LatencyP50US), microseconds(h.LatencyP99US))
 	if h.LastError != "" {
 		d.Line("last failure: %s %s (%s)", timestamp(h.LastErrorAt), h.LastError, h.LastErrorCode)
 	}
+}
+
+// atMost is left out where it was not measured.
+func atMost(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", " + count(n) + " at most"
 }
 
 func describeMetrics(d *cli.Details, m api.ManifestSummary) {

@@ -25,7 +25,7 @@ func (e *UsageError) ErrorHint() string { return e.Hint }
 // the error does not have is left out.
 func PrintError(w io.Writer, program string, err error, color bool) {
 	what, why := err.Error(), part(err, func(e interface{ ErrorWhy() string }) string { return e.ErrorWhy() })
-	if before, ok := strings.CutSuffix(what, ": "+why); ok {
+	if before, _, found := strings.Cut(what, ": "+why); found && why != "" {
 		what = before
 	}
 	head := program + ":"
