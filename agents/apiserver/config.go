@@ -112,7 +112,7 @@ func (b *Backend) validate() (problems []error) {
 		{"Audit", b.Audit == nil},
 	} {
 		if part.missing {
-			problems = append(problems, fmt.Errorf("Backend.%s is missing", part.name))
+			problems = append(problems, fmt.Errorf("the part %s of Backend is missing", part.name))
 		}
 	}
 	return problems

@@ -144,8 +144,8 @@ func (s *socket) Close() error {
 
 // listenTCP listens on the network with a bounded number of connections, TLS 1.3 only.
 func listenTCP(t *TCP, maxConnections int) (net.Listener, error) {
-	certificate, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
+	files := &certificateFiles{certFile: t.CertFile, keyFile: t.KeyFile}
+	if _, err := files.current(); err != nil {
 		return nil, &ListenError{"listen on " + t.Address, "api.bad-certificate", err.Error(), "give a certificate chain and its key in PEM", err}
 	}
 	inner, err := net.Listen("tcp", t.Address)
@@ -154,9 +154,9 @@ func listenTCP(t *TCP, maxConnections int) (net.Listener, error) {
 	}
 	bounded := &boundedListener{Listener: inner, slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 	return tls.NewListener(bounded, &tls.Config{
-		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{certificate},
-		NextProtos:   []string{"h2", "http/1.1"},
+		MinVersion:     tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return files.current() },
+		NextProtos:     []string{"h2", "http/1.1"},
 	}), nil
 }
 

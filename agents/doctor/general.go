@@ -94,7 +94,7 @@ func (m Machine) diskSpace(context.Context) Result {
 	if err := unix.Statfs(m.State, &s); err != nil {
 		return Warn("check the folder", "free space below %s is unknown: %v", m.State, err)
 	}
-	free := int64(s.Bavail) * s.Bsize
+	free := int64(s.Bavail) * int64(s.Bsize)
 	text := api.FormatBytes(free)
 	switch {
 	case free < minFreeBytes:
@@ -139,16 +139,6 @@ func parseRelease(release string) (major, minor int, ok bool) {
 	major, err1 := strconv.Atoi(first)
 	minor, err2 := strconv.Atoi(rest[:end])
 	return major, minor, found && err1 == nil && err2 == nil
-}
-
-// memfd checks what copy-on-write images of guests need (memfd_create(2)).
-func memfd(context.Context) Result {
-	fd, err := unix.MemfdCreate("edgehold-doctor", unix.MFD_CLOEXEC)
-	if err != nil {
-		return Warn("allow memfd_create in the seccomp profile; without it each guest takes a whole copy of its memory", "memfd_create fails: %v", err)
-	}
-	unix.Close(fd)
-	return OK("memfd_create works")
 }
 
 // cpufreq looks for policies whose limits can be set (Documentation/admin-guide/pm/cpufreq.rst).

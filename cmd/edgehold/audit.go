@@ -57,7 +57,7 @@ func (a *app) auditVerify() *cobra.Command {
 			return err
 		}
 		if !v.Whole {
-			return foundFault
+			return errFault
 		}
 		return nil
 	})

@@ -168,7 +168,7 @@ func (a *app) decisionReplay() *cobra.Command {
 			return err
 		}
 		if !report.Counterfactual && !(report.SameBytes && report.SameFuel) {
-			return foundFault
+			return errFault
 		}
 		return nil
 	})

@@ -26,7 +26,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			return err
 		}
 		if report.Status == api.CheckFail {
-			return foundFault
+			return errFault
 		}
 		return nil
 	})

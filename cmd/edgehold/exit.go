@@ -33,8 +33,8 @@ const exitHelp = `Exit codes:
   6    doctor or audit verify found a fault, or a replay differs
   130  interrupted`
 
-// foundFault ends a command that worked and found something wrong; the result says what.
-var foundFault = errors.New("a fault was found")
+// errFault ends a command that worked and found something wrong; the result says what.
+var errFault = errors.New("a fault was found")
 
 // exitCode is the exit code that an error deserves.
 func exitCode(ctx context.Context, err error) int {
@@ -43,7 +43,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, foundFault):
+	case errors.Is(err, errFault):
 		return exitUnhealthy
 	case ctx.Err() != nil:
 		return exitInterrupted
