@@ -28,6 +28,7 @@ func (a *app) auditList() *cobra.Command {
 	}
 	c.Flags().StringVar(&filter.Action, "action", "", "only this action")
 	c.Flags().StringVar(&filter.Target, "target", "", "only this target")
+	c.Flags().StringVar(&filter.Cursor, "cursor", "", "go on where the page before ended")
 	c.Flags().IntVar(&filter.Limit, "limit", 20, "most items")
 	c.RunE = a.asking(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, _ []string) error {
 		if filter.Limit < 1 || filter.Limit > 1000 {
@@ -37,6 +38,7 @@ func (a *app) auditList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		defer a.more(c, page.Next)
 		return cli.List(p, auditTable, page.Items, page)
 	})
 	return c

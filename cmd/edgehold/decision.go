@@ -35,6 +35,7 @@ type decisionFlags struct {
 	outcomes []string
 	since    time.Duration
 	limit    int
+	cursor   string
 }
 
 func (f *decisionFlags) add(a *app, c *cobra.Command) {
@@ -48,7 +49,7 @@ func (f *decisionFlags) add(a *app, c *cobra.Command) {
 }
 
 func (f *decisionFlags) filter(c *cobra.Command) (api.DecisionFilter, error) {
-	filter := api.DecisionFilter{Policy: f.policy, Limit: f.limit}
+	filter := api.DecisionFilter{Policy: f.policy, Limit: f.limit, Cursor: f.cursor}
 	for _, o := range f.outcomes {
 		if !slices.Contains(outcomes, o) {
 			return filter, usage(c, "choose outcomes", fmt.Sprintf("%q is not an outcome", o))
@@ -71,6 +72,7 @@ func (a *app) decisionList() *cobra.Command {
 		Example: "  edgehold decision list\n  edgehold decision list --outcome applied,clamped --since 10m -o wide",
 	}
 	flags.add(a, c)
+	c.Flags().StringVar(&flags.cursor, "cursor", "", "go on where the page before ended")
 	return listing(a, c, func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, _ []string) error {
 		filter, err := flags.filter(c)
 		if err != nil {
@@ -80,6 +82,7 @@ func (a *app) decisionList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		defer a.more(c, page.Next)
 		return cli.List(p, decisionTable, page.Items, page)
 	}, a.watchDecisions(c, &flags))
 }

@@ -214,6 +214,13 @@ func listing(a *app, c *cobra.Command, once, always func(ctx context.Context, ag
 	return c
 }
 
+// more says how to get the next page of a table; JSON and YAML hold the cursor themselves.
+func (a *app) more(c *cobra.Command, cursor string) {
+	if cursor != "" && (a.output == string(cli.FormatTable) || a.output == string(cli.FormatWide)) {
+		fmt.Fprintf(a.err, "more: %s --cursor %s\n", c.CommandPath(), cli.Clean(cursor))
+	}
+}
+
 // slow says that the command's own deadline passed.
 func slow(ctx context.Context, c *cobra.Command, limit time.Duration, err error) error {
 	if err != nil && c.Context().Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
