@@ -15,6 +15,7 @@ const (
 	journalFile = "journal.json" // old values of what we have touched, durable
 	journalCopy = "journal.copy" // the same once more, for the day the first can't be read
 	leaseFile   = "leases.json"  // who holds what until when
+	lockFile    = "lock"         // held by the supervisor that owns the folder
 )
 
 // Baseline is the value that a knob had before we touched it in this boot.

@@ -2,6 +2,9 @@ package mechanisms
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -48,6 +51,24 @@ type Ended struct {
 func (e *Ended) add(t settled) {
 	e.Changes = append(e.Changes, t.changes...)
 	e.Pending += len(t.pending)
+}
+
+// Owner tells which supervisor owns a state folder at this moment; empty = none. Each supervisor has a name of its own.
+func Owner(dir string) string {
+	name := filepath.Join(dir, lockFile)
+	f, err := tryLock(name)
+	if err == nil {
+		f.Close()
+		return ""
+	}
+	if !errors.Is(err, errLocked) {
+		return ""
+	}
+	b, err := os.ReadFile(name)
+	if err != nil || len(b) == 0 {
+		return "unnamed"
+	}
+	return string(b)
 }
 
 // Peek reads a state folder without owning it: how many knobs are away from their old value, and when the next

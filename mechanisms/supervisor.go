@@ -88,7 +88,7 @@ func (s *Supervisor) takeFolder() error {
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return &Error{Code: CodeJournal, Op: "create state folder " + s.cfg.Dir, Why: "the system refuses", Hint: "choose a folder that this user may write", Err: err}
 	}
-	f, err := lockPatiently(filepath.Join(s.cfg.Dir, "lock"), s.cfg.LockPatience)
+	f, err := lockPatiently(filepath.Join(s.cfg.Dir, lockFile), s.cfg.LockPatience)
 	if errors.Is(err, errLocked) {
 		return &Error{Code: CodeBusy, Op: "take state folder " + s.cfg.Dir, Why: "another daemon, or its guard, is at work there", Hint: "stop it, or wait until it is done", Err: err}
 	}
@@ -96,7 +96,20 @@ func (s *Supervisor) takeFolder() error {
 		return &Error{Code: CodeJournal, Op: "take state folder " + s.cfg.Dir, Why: "its lock file can't be written", Hint: "check that this user may write there and that the file system is not read-only", Err: err}
 	}
 	s.lock = f
+	s.sign()
 	return nil
+}
+
+// sign puts our name into the lock file, so that a guard can tell the daemon that it knew from the next.
+func (s *Supervisor) sign() {
+	name := fmt.Sprintf("%s %d %d", s.cfg.Actor, os.Getpid(), s.cfg.Clock.Uptime())
+	err := s.lock.Truncate(0)
+	if err == nil {
+		_, err = s.lock.WriteAt([]byte(name), 0)
+	}
+	if err != nil {
+		s.cfg.Logger.Warn("sign lock file", "error", err) // on a full disk, say; what is held must go back all the same
+	}
 }
 
 func (s *Supervisor) load() error {

@@ -53,8 +53,11 @@ var _ interface {
 // ErrNotSupported means that the machine, or the tree, has no CPU frequency scaling.
 var ErrNotSupported = errors.New("the kernel offers no CPU frequency scaling here")
 
-// Open opens the cpufreq tree below root, "/" for the machine itself.
+// Open opens the cpufreq tree below root; "/" or nothing is the machine itself.
 func Open(root string) (*Driver, error) {
+	if root == "" {
+		root = "/"
+	}
 	dir, err := sysfs.Open(filepath.Join(root, cpuDir))
 	if err != nil {
 		return nil, notSupported(root, err)

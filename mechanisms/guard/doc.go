@@ -7,7 +7,7 @@
 // daemon's death, whatever the cause. Then:
 //
 //   - It waits a grace, so that a daemon that is restarted at once finds its leases running and adopts them.
-//   - If another daemon owns the state folder by then, the guard ends.
+//   - As soon as another daemon owns the state folder, the guard ends.
 //   - Otherwise it follows the exit policy: all knobs back at once, or each at the deadline of its lease.
 //   - Knobs that can't be written, for their CPUs are offline, are tried again until a bound.
 //

@@ -56,7 +56,7 @@ func daemonMain(args []string) int {
 	d, err := cpufreq.Open(*root)
 	die(err)
 	g, err := guard.Start(ctx, guard.Config{Args: []string{"guard"}, Dir: *dir, Drivers: map[string]string{cpufreq.Name: *root}, Grace: *grace,
-		Patience: 20 * time.Second, Exit: mechanisms.ExitPolicy(*exit)})
+		Patience: 20 * time.Second, Exit: mechanisms.ExitPolicy(*exit), Stderr: os.Stderr})
 	die(err)
 	die(s.Register(ctx, d))
 	if *set {
@@ -165,6 +165,7 @@ func zombie(pid int) bool {
 }
 
 func TestKilledDaemon(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	d := startDaemon(t, m.args()...)
 	if got := m.maxFreq(t); got != low {
@@ -183,6 +184,7 @@ func TestKilledDaemon(t *testing.T) {
 }
 
 func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	d := startDaemon(t, m.args()...)
 	policy := filepath.Join(m.root, "sys/devices/system/cpu/cpufreq/policy1")
@@ -204,8 +206,9 @@ func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
 }
 
 func TestRestartWithinGraceAdopts(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
-	first := startDaemon(t, m.args("--grace=3s")...)
+	first := startDaemon(t, m.args("--grace=20s")...)
 	first.kill(t)
 	second := startDaemon(t, m.args("--set=false")...)
 	within(t, 10*time.Second, "first guard gone", func() bool { return !alive(first.guard) })
@@ -217,6 +220,7 @@ func TestRestartWithinGraceAdopts(t *testing.T) {
 }
 
 func TestStoppedDaemonLeaseEnds(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	d := startDaemon(t, m.args("--lease=500ms")...)
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -236,6 +240,7 @@ func TestStoppedDaemonLeaseEnds(t *testing.T) {
 }
 
 func TestExitKeepRunsLeaseOut(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	d := startDaemon(t, m.args("--lease=2s", "--exit=keep")...)
 	begun := time.Now()
@@ -247,6 +252,7 @@ func TestExitKeepRunsLeaseOut(t *testing.T) {
 }
 
 func TestGuardDiesToo(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	d := startDaemon(t, m.args()...)
 	if err := syscall.Kill(d.guard, syscall.SIGKILL); err != nil {
@@ -277,6 +283,7 @@ func TestGuardDiesToo(t *testing.T) {
 }
 
 func TestKeepRestartsGuard(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -56,6 +56,7 @@ type guard struct {
 	patience time.Duration
 	drivers  []mechanisms.Driver
 	done     map[mechanisms.LeaseID]time.Duration // overdue leases that were put back, by deadline
+	owner    string                               // the supervisor in our daemon, see mechanisms.Owner
 	log      *slog.Logger
 }
 
@@ -99,8 +100,32 @@ func (g *guard) run(ctx context.Context, daemonGone <-chan struct{}) error {
 	if n, _, err := mechanisms.Peek(g.cfg); err == nil && n == 0 {
 		return nil
 	}
-	time.Sleep(g.grace)
+	if g.adopted() {
+		g.log.Info("another daemon has taken over")
+		return nil
+	}
 	return g.restore(ctx)
+}
+
+// adopted waits the grace for another daemon and tells whether there is one.
+func (g *guard) adopted() bool {
+	for waited := time.Duration(0); waited < g.grace; waited += lookForDaemon {
+		if g.replaced() {
+			return true
+		}
+		time.Sleep(min(lookForDaemon, g.grace-waited))
+	}
+	return g.replaced()
+}
+
+// lookForDaemon is how often the guard looks for another daemon during the grace.
+const lookForDaemon = 100 * time.Millisecond
+
+// replaced tells whether another daemon than ours owns the state folder. Ours may still seem to: while a process dies,
+// the kernel closes its pipes and drops its locks one after the other.
+func (g *guard) replaced() bool {
+	owner := mechanisms.Owner(g.cfg.Dir)
+	return owner != "" && owner != g.owner
 }
 
 // look is how often the guard reads the leases while the daemon lives.
@@ -111,6 +136,12 @@ func (g *guard) watch(ctx context.Context, daemonGone <-chan struct{}) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
+		select {
+		case <-daemonGone:
+			return
+		default:
+			g.owner = mechanisms.Owner(g.cfg.Dir)
+		}
 		select {
 		case <-daemonGone:
 			return
@@ -149,7 +180,7 @@ func (g *guard) restore(ctx context.Context) error {
 	retry := firstRetry
 	for waited := time.Duration(0); ; {
 		left, err := g.round(ctx)
-		if e, ok := errors.AsType[*mechanisms.Error](err); ok && e.Code == mechanisms.CodeBusy {
+		if err != nil && g.replaced() {
 			g.log.Info("another daemon has taken over")
 			return nil
 		}
