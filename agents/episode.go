@@ -60,8 +60,11 @@ func (l *loop) schedule(start time.Time, next time.Duration) {
 // follow takes over what a verdict asks of the loop.
 func (l *loop) follow(start time.Time, v Verdict) {
 	l.schedule(start, v.Next)
-	if v.Bounds != nil && !slices.EqualFunc(v.Bounds, l.bounds, Bound.same) {
+	changed := v.Bounds != nil && !slices.EqualFunc(v.Bounds, l.bounds, Bound.same)
+	if changed {
 		l.bounds = v.Bounds
+	}
+	if changed || l.unwatched != "" { // what could not be watched before may have appeared
 		l.watch()
 	}
 }

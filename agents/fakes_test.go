@@ -32,6 +32,8 @@ type world struct {
 	wakes   map[Key]func(Crossing)
 	watched map[Key][]Bound
 
+	watchErr error
+
 	observe func(Key) (Observation, error)
 	apply   func(Command) Result
 	renew   func(LeaseID) error
@@ -52,6 +54,9 @@ func (w *world) Observe(_ context.Context, k Key) (Observation, error) {
 func (w *world) Watch(k Key, bounds []Bound, wake func(Crossing)) (func(), error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.watchErr != nil {
+		return nil, w.watchErr
+	}
 	w.wakes[k], w.watched[k] = wake, bounds
 	return func() {
 		w.mu.Lock()

@@ -209,3 +209,25 @@ type inspecting struct{ *world }
 func (inspecting) Inspect(context.Context, Command) (Result, bool) {
 	return Result{Effect: Applied}, true
 }
+
+func TestBoundsThatCannotBeWatchedAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.watchErr = errors.New("nobody has sent that metric yet")
+		b := wakeable(&script{})
+		b.Interval = time.Second
+		e, stop := start(t, w.config(), b)
+		defer stop()
+		synctest.Wait()
+		if why := e.Status()[0].Unwatched; why == "" {
+			t.Error("status does not say so")
+		}
+		w.mu.Lock()
+		w.watchErr = nil
+		w.mu.Unlock()
+		time.Sleep(1500 * time.Millisecond)
+		if why := e.Status()[0].Unwatched; why != "" || !w.cross(b.Key, 3) {
+			t.Errorf("still not watched: %s", why)
+		}
+	})
+}

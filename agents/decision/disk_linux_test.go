@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -35,12 +36,36 @@ func TestFullDisk(t *testing.T) {
 	if !errors.As(full, &e) || e.Code != "state.disk-full" || begun < 10 {
 		t.Fatalf("after %d: %v", begun, full)
 	}
-	ds, err := l.Unfinished(t.Context())
-	if err != nil || len(ds) != begun {
-		t.Errorf("%d of %d are left: %v", len(ds), begun, err)
+	fill(t, filepath.Join(dir, "ballast"))
+	var waits agents.Decision // the first whose outcome finds no room
+	n := 0
+	for ; waits.ID == "" && n < begun; n++ {
+		d := example(n, agents.Landed)
+		d.Reason = strings.Repeat("because ", 2_000)
+		if err := l.Finish(t.Context(), d); err != nil {
+			waits = d
+		}
 	}
-	must(t, os.RemoveAll(filepath.Join(dir, "audit")))
+	ds, err := l.Unfinished(t.Context())
+	if err != nil || len(ds) != begun-n+1 || waits.ID == "" {
+		t.Errorf("%d of %d are open after %d were finished: %v", len(ds), begun, n-1, err)
+	}
 	must(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=8m"))
 	must(t, l.Begin(t.Context(), example(9_000, agents.Open)))
+	clear(l.newest)
+	if d, err := l.Get(t.Context(), waits.ID); err != nil || d.Outcome != agents.Landed {
+		t.Errorf("the outcome that waited for room: %s, %v", d.Outcome, err)
+	}
 	must(t, db.Close())
+}
+
+// fill takes what space is left.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
 }

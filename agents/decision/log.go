@@ -87,29 +87,35 @@ func (l *Log) Begin(ctx context.Context, ds ...agents.Decision) error {
 	return nil
 }
 
-// Finish records the final form of a decision that was begun.
+// Finish records the final form of a decision that was begun. If the disk does
+// not take it now, it is tried again with later transactions.
 func (l *Log) Finish(ctx context.Context, d agents.Decision) error {
 	r, err := l.encode(d)
 	if err != nil {
 		return err
 	}
 	l.remember(d)
-	err = l.db.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		var was row
-		err := tx.QueryRowContext(ctx, `SELECT class, bytes FROM decisions WHERE id = ?`, r.id).Scan(&was.class, &was.bytes)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE decisions SET outcome = ?, class = ?, bytes = ?, body = ? WHERE id = ?`,
-			r.outcome, r.class, r.bytes, r.body, r.id)
-		if err != nil {
-			return err
-		}
-		l.add(was.class, -1, -int64(was.bytes))
-		l.add(r.class, 1, int64(r.bytes))
-		return nil
-	})
+	op := func(ctx context.Context, tx *sql.Tx) error { return l.finish(ctx, tx, r) }
+	if err = l.db.Update(ctx, op); err != nil {
+		l.db.Later(op)
+	}
 	return state.Explain("record the outcome of decision "+d.ID, err)
+}
+
+func (l *Log) finish(ctx context.Context, tx *sql.Tx, r row) error {
+	var was row
+	err := tx.QueryRowContext(ctx, `SELECT class, bytes FROM decisions WHERE id = ?`, r.id).Scan(&was.class, &was.bytes)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE decisions SET outcome = ?, class = ?, bytes = ?, body = ? WHERE id = ?`,
+		r.outcome, r.class, r.bytes, r.body, r.id)
+	if err != nil {
+		return err
+	}
+	l.add(was.class, -1, -int64(was.bytes))
+	l.add(r.class, 1, int64(r.bytes))
+	return nil
 }
 
 // Note keeps a decision that nobody acted on, or counts it if it is dull and
