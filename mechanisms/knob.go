@@ -30,7 +30,8 @@ type Knob struct {
 
 	// Driver names what serves the knob. A value remembered under another name is never written back.
 	Driver string `json:"driver"`
-	// Conflict is the key that pacing counts under; knobs that disturb each other share it. Empty = Name.
+	// Conflict is the key that knobs share which only one owner may turn at a time, and that pacing counts under.
+	// Empty = Name: the knob conflicts with nothing but itself.
 	Conflict string `json:"conflict,omitempty"`
 	// Affects names knobs that the hardware may move along with this one; their old values are kept as well.
 	Affects []string `json:"affects,omitempty"`
@@ -40,7 +41,7 @@ type Knob struct {
 	Unavailable string `json:"unavailable,omitempty"`
 }
 
-// key is what pacing counts under.
+// key is the conflict key.
 func (k Knob) key() string {
 	if k.Conflict != "" {
 		return k.Conflict

@@ -70,20 +70,22 @@ func (ls *leases) clone() leases {
 }
 
 // top returns the lease that decides about a knob, nil when none holds it.
-func (ls *leases) top(mechanism, knob string) *Lease { return ls.topBut("", mechanism, knob) }
-
-// topBut is top without one owner's leases: what that owner would have to outdo.
-func (ls *leases) topBut(owner, mechanism, knob string) *Lease {
+func (ls *leases) top(mechanism, knob string) *Lease {
 	var best *Lease
 	for _, l := range ls.List {
-		if l.Mechanism != mechanism || l.Owner == owner || l.hold(knob) == nil {
+		if l.Mechanism != mechanism || l.hold(knob) == nil {
 			continue
 		}
-		if best == nil || l.Priority > best.Priority || (l.Priority == best.Priority && l.Order < best.Order) {
+		if best == nil || l.outranks(best) {
 			best = l
 		}
 	}
 	return best
+}
+
+// outranks tells which of two leases decides.
+func (l *Lease) outranks(other *Lease) bool {
+	return l.Priority > other.Priority || (l.Priority == other.Priority && l.Order < other.Order)
 }
 
 // grant adds a lease. What its owner held of the same knobs before passes over to it.

@@ -129,7 +129,7 @@ func (s *Supervisor) admit(ctx context.Context, d *drive, c Command, st Setting)
 		return ch, err
 	}
 	ch.Requested = asked
-	if err := s.checkHolder(c, k.Name); err != nil {
+	if err := s.checkHolder(c, d, k); err != nil {
 		return ch, err
 	}
 	ch.Old, err = d.Read(ctx, k.Name)
@@ -149,15 +149,38 @@ func skip(ch Change, why string) Change {
 	return ch
 }
 
-// checkHolder refuses a knob that someone else holds with the same or a higher priority.
-func (s *Supervisor) checkHolder(c Command, knob string) error {
-	l := s.leases.topBut(c.Owner, c.Mechanism, knob)
+// checkHolder refuses a knob that someone else holds with the same or a higher priority, itself or another of its conflict key.
+func (s *Supervisor) checkHolder(c Command, d *drive, k Knob) error {
+	l, knob := s.rival(c.Owner, d, k)
 	if l == nil || l.Priority < c.Priority {
 		return nil
 	}
-	return &Error{Code: CodeHeld, Op: "set " + knob,
-		Why:  fmt.Sprintf("%s holds it with priority %d until %s", l.Owner, l.Priority, l.Expires.UTC().Format(time.RFC3339)),
+	return &Error{Code: CodeHeld, Op: "set " + k.Name,
+		Why:  fmt.Sprintf("%s holds %s with priority %d until %s", l.Owner, knob, l.Priority, l.Expires.UTC().Format(time.RFC3339)),
 		Hint: "wait, revert lease " + string(l.ID) + ", or ask with a higher priority than its"}
+}
+
+// rival returns the strongest lease of anybody else on the knob's conflict key, and the knob that it holds.
+func (s *Supervisor) rival(owner string, d *drive, k Knob) (best *Lease, knob string) {
+	for _, l := range s.leases.List {
+		if l.Mechanism != d.desc.Name || l.Owner == owner || (best != nil && best.outranks(l)) {
+			continue
+		}
+		for _, h := range l.Holds {
+			if d.key(h.Knob) == k.key() {
+				best, knob = l, h.Knob
+			}
+		}
+	}
+	return best, knob
+}
+
+// key is the conflict key of a knob that may not be listed at present.
+func (d *drive) key(knob string) string {
+	if k, ok := d.knobs[knob]; ok {
+		return k.key()
+	}
+	return knob
 }
 
 // checkPace refuses a command that would change a knob too soon after the last change.
@@ -193,7 +216,7 @@ func (s *Supervisor) pace(d *drive, knob string) (key string, p Pace) {
 	if own := s.cfg.Envelope.of(d.desc.Name, knob).pace; own != nil {
 		p = *own
 	}
-	return d.desc.Name + "/" + d.knobs[knob].key(), p
+	return d.desc.Name + "/" + d.key(knob), p
 }
 
 // writes are the settings that differ from what is there.

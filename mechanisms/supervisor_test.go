@@ -120,7 +120,7 @@ func TestPrioritiesAndExpiry(t *testing.T) {
 	b := newBench(t, Config{})
 	b.must(t, turnTo("low", 1, "a", Number(20)), Applied)
 	r := b.refused(t, turnTo("equal", 1, "a", Number(30)), CodeHeld)
-	if !strings.Contains(r.Reason, "low holds it") {
+	if !strings.Contains(r.Reason, "low holds a") {
 		t.Errorf("reason %q does not name the winner", r.Reason)
 	}
 	b.clock.move(30 * time.Second)

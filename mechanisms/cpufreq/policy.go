@@ -129,6 +129,7 @@ func (p policy) knobs() []mechanisms.Knob {
 	out = append(out, p.choice(governor, "who decides about the frequency within the window", p.governors, p.tied()...))
 	if p.setspeed {
 		k := p.frequency(setspeed, "the frequency while the governor is userspace")
+		k.Conflict = policyKnob(p.num, governor) // it means nothing under another's governor
 		out = append(out, k)
 	}
 	if len(p.preferences) > 0 {

@@ -85,6 +85,22 @@ func TestTurboIsUpsideDownWithIntel(t *testing.T) {
 	}
 }
 
+func TestSpeedBelongsToWhoHoldsTheGovernor(t *testing.T) {
+	s, _ := supervised(t, "zcu102", mechanisms.Config{})
+	if _, err := s.Apply(t.Context(), set(mechanisms.Setting{Knob: "policy0/governor", Value: mechanisms.Choice("userspace")})); err != nil {
+		t.Fatal(err)
+	}
+	speed := set(mechanisms.Setting{Knob: "policy0/setspeed", Value: mechanisms.Number(299999e3)})
+	speed.Owner = "another"
+	if r, err := s.Apply(t.Context(), speed); r.Code != mechanisms.CodeHeld || !strings.Contains(err.Error(), "test holds policy0/governor") {
+		t.Errorf("another: %+v, %v", r, err)
+	}
+	speed.Owner = "test"
+	if r, err := s.Apply(t.Context(), speed); err != nil || r.Outcome != mechanisms.Applied {
+		t.Errorf("the same: %+v, %v", r, err)
+	}
+}
+
 func TestFacts(t *testing.T) {
 	root := t.TempDir()
 	if err := trees.Write(root, "intel_pstate-passive"); err != nil {

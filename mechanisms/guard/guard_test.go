@@ -237,6 +237,10 @@ func TestStoppedDaemonLeaseEnds(t *testing.T) {
 		n, _, err := mechanisms.Peek(mechanisms.Config{Dir: m.dir})
 		return err == nil && n == 0
 	})
+	actors := map[string]bool{}
+	if _, err := mechanisms.VerifyAudit(m.dir, func(e mechanisms.Event) error { actors[e.Actor] = true; return nil }); err != nil || !actors["guard"] || !actors["daemon"] {
+		t.Errorf("audit by both: %v, %v", actors, err)
+	}
 }
 
 func TestExitKeepRunsLeaseOut(t *testing.T) {

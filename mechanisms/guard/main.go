@@ -67,6 +67,7 @@ func parse(args []string, open Openers) (*guard, error) {
 	fl.StringVar(&g.cfg.Dir, "dir", "", "")
 	fl.StringVar(&g.cfg.HandsOff, "hands-off", "", "")
 	fl.StringVar(&g.cfg.BootID, "boot-id", "", "")
+	fl.StringVar(&g.owner, "owner", "", "")
 	fl.StringVar((*string)(&g.cfg.Exit), "exit", string(mechanisms.ExitRevert), "")
 	fl.DurationVar(&g.grace, "grace", 2*time.Second, "")
 	fl.DurationVar(&g.patience, "patience", 10*time.Minute, "")
@@ -139,14 +140,11 @@ func (g *guard) watch(ctx context.Context, daemonGone <-chan struct{}) {
 		select {
 		case <-daemonGone:
 			return
-		default:
-			g.owner = mechanisms.Owner(g.cfg.Dir)
-		}
-		select {
-		case <-daemonGone:
-			return
 		case <-ticker.C:
 			g.overdue(ctx)
+		}
+		if g.owner == "" { // we were started before the daemon took the folder
+			g.owner = mechanisms.Owner(g.cfg.Dir)
 		}
 	}
 }

@@ -46,8 +46,8 @@ type Process struct {
 	err  error
 }
 
-// Start starts a guard and returns when it is watching. It has a session of its own, so that what ends the daemon's
-// terminal or process group does not end the guard.
+// Start starts a guard and returns when it is watching; call it when the supervisor has the state folder. The guard has
+// a session of its own, so that what ends the daemon's terminal or process group does not end it.
 func Start(ctx context.Context, c Config) (*Process, error) {
 	exe := c.Executable
 	if exe == "" {
@@ -89,6 +89,8 @@ func (c Config) arguments() []string {
 	option("exit", string(c.Exit), c.Exit != "")
 	option("hands-off", c.HandsOff, c.HandsOff != "")
 	option("boot-id", c.BootID, c.BootID != "")
+	owner := mechanisms.Owner(c.Dir)
+	option("owner", owner, owner != "")
 	return args
 }
 
