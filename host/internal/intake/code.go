@@ -3,10 +3,14 @@ package intake
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/edgehold/edgehold/host/internal/rewrite"
 	"github.com/edgehold/edgehold/host/internal/wasm"
 )
+
+// controlOfBulk is how many control instructions one bulk instruction counts as: the engine makes loops and checks of it.
+const controlOfBulk = 4
 
 // scanner walks the code of all functions once.
 type scanner struct {
@@ -16,9 +20,12 @@ type scanner struct {
 	space  space
 	labels []label // of the constructs that are open
 	locals uint32  // of the function, parameters included
+	reload int     // mutable globals, which the engine loads again after each call
 
-	control             int // of the function
-	allJoins, allLocals int
+	control    int // of the function
+	loops      int // that are open
+	deepest    int // nesting of loops in the function
+	loopDepths int // sum over the loops of the function of how deep each is nested in loops
 }
 
 // space has the sizes of the index spaces.
@@ -43,7 +50,7 @@ func checkCode(m *wasm.Module, c Caps, s *Summary) error {
 		elements:  uint32(len(m.Elements)),
 		data:      uint32(len(m.Data)),
 	}}
-	k.space.arity = arities(m)
+	k.space.arity, k.reload = arities(m), mutables(m)
 	for i := range m.Bodies {
 		if r := k.function(i); r != nil {
 			r.What = fmt.Sprintf("function %d: %s", m.Imported(wasm.KindFunction)+i, r.What)
@@ -67,9 +74,21 @@ func arities(m *wasm.Module) []int {
 	return out
 }
 
+// mutables counts mutable globals, among them the two of the host.
+func mutables(m *wasm.Module) int {
+	n := 2
+	for _, g := range m.Globals {
+		if g.Mutable {
+			n++
+		}
+	}
+	return n
+}
+
 func (k *scanner) function(i int) *Refusal {
 	b, t := &k.m.Bodies[i], k.m.Types[k.m.Functions[i]]
-	k.locals, k.control = uint32(len(t.Params)), 0
+	k.locals, k.control, k.loops, k.deepest, k.loopDepths = uint32(len(t.Params)), 0, 0, 0, 0
+	before := k.s.Work
 	for _, l := range b.Locals {
 		k.locals += l.Count
 	}
@@ -93,7 +112,7 @@ func (k *scanner) function(i int) *Refusal {
 	if len(k.labels) != 0 {
 		return malformed("end of function expected")
 	}
-	return k.total()
+	return k.total(k.s.Work - before)
 }
 
 // within compares the function so far with the caps, so that a bomb costs no more than the caps.
@@ -109,23 +128,31 @@ func (k *scanner) within() *Refusal {
 	return nil
 }
 
-// total adds a whole function to what the module has so far.
-func (k *scanner) total() *Refusal {
-	joins := k.control * int(k.locals)
-	k.allJoins += joins
-	k.allLocals += int(k.locals)
+// Nanoseconds of one core that a compiler needs; RATIONALE.md has the measurements behind them.
+const (
+	nsPerFunction = 10_000
+	nsPerWork     = 300
+	nsPerLocal    = 20
+	nsPerJoin     = 100 // for each local at each control instruction
+	nsPerJoinPair = 1.5 // for each pair of locals at each control instruction
+	nsPerLoopPair = 4   // for each pair of locals at each loop and each loop around it
+)
+
+// compileTime estimates the time to compile a function.
+func (k *scanner) compileTime(work int) time.Duration {
+	c, l := float64(k.control), float64(k.locals)
+	ns := nsPerFunction + nsPerWork*float64(work) + nsPerLocal*l + c*c*math.Sqrt(c) +
+		nsPerJoin*l*c + nsPerJoinPair*l*l*c + nsPerLoopPair*l*l*float64(k.loopDepths)
+	return time.Duration(min(ns, float64(time.Hour)))
+}
+
+// total adds the estimate for a whole function to that for the module so far.
+func (k *scanner) total(work int) *Refusal {
 	k.s.ControlInstructions += k.control
-	c := float64(k.control)
-	k.s.CompileCost += c * c * math.Sqrt(c)
-	switch {
-	case joins > k.caps.Joins:
-		return tooComplex(fmt.Sprintf("it has %d locals and %d control instructions", k.locals, k.control))
-	case k.allJoins > k.caps.AllJoins:
-		return tooComplex("with it, functions have too many locals and control instructions together")
-	case k.allLocals > k.caps.AllLocals:
-		return tooComplex(fmt.Sprintf("with it, functions have more than %d locals", k.caps.AllLocals))
-	case k.s.CompileCost > k.caps.CompileCost:
-		return tooComplex("with it, functions have too many control instructions together")
+	k.s.CompileTime += k.compileTime(work)
+	if k.s.CompileTime > k.caps.CompileTime {
+		return tooComplex(fmt.Sprintf("with its %d control instructions, %d locals and loops up to %d deep, compiling is estimated to take more than %v",
+			k.control, k.locals, k.deepest, k.caps.CompileTime))
 	}
 	return nil
 }
@@ -138,6 +165,10 @@ func (k *scanner) instruction(in *wasm.Instruction) string {
 	}
 	if rewrite.ChangesHiddenState(in.Op) && k.s.Unfreezable == "" {
 		k.s.Unfreezable = "code uses instruction " + in.Op.String()
+	}
+	if rewrite.ChargedByLength(in.Op) {
+		k.control += controlOfBulk
+		k.s.Work += k.reload
 	}
 	switch in.Op {
 	case wasm.OpLocalGet, wasm.OpLocalSet, wasm.OpLocalTee:
@@ -184,8 +215,7 @@ func (k *scanner) controlInstruction(in *wasm.Instruction) string {
 	case wasm.OpElse:
 		return k.otherwise()
 	case wasm.OpEnd:
-		k.s.Work += k.labels[len(k.labels)-1].end
-		k.labels = k.labels[:len(k.labels)-1]
+		k.end()
 	case wasm.OpBr, wasm.OpBrIf:
 		return k.branch(in.A)
 	case wasm.OpBrTable:
@@ -198,12 +228,12 @@ func (k *scanner) controlInstruction(in *wasm.Instruction) string {
 		return k.branch(uint32(len(k.labels) - 1))
 	case wasm.OpCall:
 		if in.A < k.space.functions {
-			k.s.Work += k.space.arity[in.A]
+			k.s.Work += k.space.arity[in.A] + k.reload
 		}
 		return known("function", in.A, k.space.functions)
 	case wasm.OpCallIndirect:
 		if in.A < k.space.types {
-			k.s.Work += len(k.m.Types[in.A].Params) + len(k.m.Types[in.A].Results)
+			k.s.Work += len(k.m.Types[in.A].Params) + len(k.m.Types[in.A].Results) + k.reload
 		}
 		k.control++ // an engine compares table, type and null
 		return first(known("type", in.A, k.space.types), known("table", in.B, k.space.tables))
@@ -232,9 +262,21 @@ func (k *scanner) begin(in *wasm.Instruction) string {
 	k.control++
 	if in.Op == wasm.OpLoop {
 		k.control++
+		k.loops++
+		k.loopDepths += k.loops
+		k.deepest = max(k.deepest, k.loops)
 	}
 	k.labels = append(k.labels, l)
 	return ""
+}
+
+func (k *scanner) end() {
+	l := k.labels[len(k.labels)-1]
+	k.labels = k.labels[:len(k.labels)-1]
+	k.s.Work += l.end
+	if l.op == wasm.OpLoop {
+		k.loops--
+	}
 }
 
 func (k *scanner) otherwise() string {

@@ -5,6 +5,7 @@ package intake
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/edgehold/edgehold/host/internal/rewrite"
 	"github.com/edgehold/edgehold/host/internal/wasm"
@@ -17,15 +18,12 @@ type Caps struct {
 	ModuleBytes int
 	Module      wasm.Caps // counts of what a module declares
 
-	ControlInstructions int     // of one function; each target of a br_table counts as one
-	CompileCost         float64 // sum over all functions of control instructions to the power of 2.5
-	Nesting             int     // of blocks in one function
-	Joins               int     // of one function: locals times control instructions
-	AllJoins            int     // the same, summed over all functions
-	AllLocals           int     // of all functions
-	Work                int     // of all functions: instructions, and values that calls, branches and blocks hand over
-	MemoryPages         uint32  // at the start
-	TableEntries        uint32  // of one table at the start
+	ControlInstructions int           // of one function; each target of a br_table counts as one
+	CompileTime         time.Duration // estimate for one core
+	Nesting             int           // of blocks in one function
+	Work                int           // of all functions: instructions, and values that calls, branches and blocks hand over
+	MemoryPages         uint32        // at the start
+	TableEntries        uint32        // of one table at the start
 }
 
 // DefaultCaps admits what compilers of Go, Rust, C and TinyGo make of a policy.
@@ -38,11 +36,8 @@ func DefaultCaps() Caps {
 			BodyBytes: 256 << 10, BranchTargets: 4000,
 		},
 		ControlInstructions: 4000,
-		CompileCost:         5e9,
+		CompileTime:         6 * time.Second,
 		Nesting:             2000,
-		Joins:               400_000,
-		AllJoins:            6_000_000,
-		AllLocals:           400_000,
 		Work:                6_000_000,
 		MemoryPages:         1024,
 		TableEntries:        1 << 16,
@@ -62,8 +57,8 @@ type Summary struct {
 	Unfreezable                string   // why instances cannot be reset from an image of memory and globals; empty if they can
 	Manifest                   []byte   // the manifest's section, aliasing the module; nil if there is none
 	ControlInstructions        int
-	CompileCost                float64 // in the units of Caps.CompileCost
-	Work                       int     // in the units of Caps.Work
+	CompileTime                time.Duration // as in Caps
+	Work                       int           // in the units of Caps.Work
 }
 
 // Check judges a module in one pass over its bytes. Its errors are of type *Refusal.

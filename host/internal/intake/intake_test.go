@@ -111,8 +111,11 @@ func TestCheckRefuses(t *testing.T) {
 		{"long branch table", intake.CodeLimit, wasmtest.BranchTableBomb(100_000)},
 		{"tables of branches", intake.CodeTooComplex, wasmtest.BranchTablesBomb(200)},
 		{"many locals", intake.CodeLimit, wasmtest.LocalsBomb(50_000)},
-		{"many locals, spread", intake.CodeTooComplex, wasmtest.ManyLocalsBomb(1000, 3900)},
-		{"many joins", intake.CodeTooComplex, wasmtest.JoinBomb(1000, 1000)},
+		{"many joins", intake.CodeTooComplex, wasmtest.JoinBomb(3900, 500)},
+		{"globals to load after calls", intake.CodeTooComplex, wasmtest.GlobalsBomb(900, 20_000)},
+		{"nested loops", intake.CodeTooComplex, wasmtest.LoopBomb(950, 100)},
+		{"nested loops with many locals", intake.CodeTooComplex, wasmtest.LoopBomb(64, 1500)},
+		{"many fills", intake.CodeTooComplex, wasmtest.FillBomb(20_000)},
 		{"deep nesting", intake.CodeTooComplex, wasmtest.NestingBomb(3000)},
 		{"many types", intake.CodeLimit, wasmtest.TypesBomb(5000)},
 		{"many results", intake.CodeLimit, wasmtest.ResultsBomb(500, 1000)},
@@ -166,8 +169,8 @@ func TestCheckAcceptsGoPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d bytes in %v: %d functions, %d control instructions, cost %.2g, work %d",
-		len(module), time.Since(begin), s.Functions, s.ControlInstructions, s.CompileCost, s.Work)
+	t.Logf("%d bytes in %v: %d functions, %d control instructions, compiling about %v, work %d",
+		len(module), time.Since(begin), s.Functions, s.ControlInstructions, s.CompileTime, s.Work)
 	if !s.WASI || !s.HasInitialize || s.Unfreezable != "" {
 		t.Errorf("summary of a Go policy: %+v", s)
 	}

@@ -45,16 +45,17 @@ func costOf(op wasm.Op) int64 {
 	if op < 256 {
 		return int64(costs[op])
 	}
-	if isBulk(op) {
+	if ChargedByLength(op) {
 		return costBulk
 	}
 	return costSimple
 }
 
-func isBulk(op wasm.Op) bool {
+// ChargedByLength reports whether an instruction costs more the longer the piece of memory or table is that it works on.
+func ChargedByLength(op wasm.Op) bool {
 	switch op {
 	case wasm.OpMemoryInit, wasm.OpMemoryCopy, wasm.OpMemoryFill, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableGrow,
-		wasm.OpTableFill:
+		wasm.OpTableFill, wasm.OpMemoryGrow:
 		return true
 	}
 	return false

@@ -88,10 +88,10 @@ func (e *emitter) body(j *job) {
 
 func changes(op wasm.Op) bool {
 	switch op {
-	case wasm.OpReturn, wasm.OpCall, wasm.OpRefFunc, wasm.OpMemoryGrow:
+	case wasm.OpReturn, wasm.OpCall, wasm.OpRefFunc:
 		return true
 	}
-	return isBulk(op)
+	return ChargedByLength(op)
 }
 
 // replace writes what stands for an instruction that cannot stay as it is.

@@ -138,3 +138,43 @@ func TableBomb(entries uint32) []byte {
 	m.Tables = []wasm.TableType{{Element: wasm.FuncRef, Limits: wasm.Limits{Min: entries}}}
 	return m.Encode()
 }
+
+// GlobalsBomb calls a function again and again in a module with many mutable globals, each of which an engine may load again
+// after each call.
+func GlobalsBomb(globals, calls int) []byte {
+	g := Guest{}
+	for range globals {
+		g.Globals = append(g.Globals, wasm.Global{
+			GlobalType: wasm.GlobalType{Type: i64, Mutable: true}, Init: wasm.ConstExpr{Op: wasm.OpI64Const},
+		})
+	}
+	g.Funcs = []Func{{Code: Code{}.End()}}
+	g.Call = Code{}.Repeat(calls, Code{}.Index(wasm.OpCall, g.FirstFunc())).I64(anyResult).End()
+	return g.Module()
+}
+
+// LoopBomb nests loops that all change the same locals. 20 KiB of this kept a compiler busy for 18 seconds.
+func LoopBomb(loops int, locals uint32) []byte {
+	c := Code{}
+	change := func(i int) {
+		l := 2 + uint32(i)%locals
+		c = c.Index(wasm.OpLocalGet, l).I64(1).Op(wasm.OpI64Add).Index(wasm.OpLocalSet, l)
+	}
+	for i := range loops {
+		c = c.Loop(wasm.BlockEmpty)
+		change(i)
+	}
+	for i := range int(locals) {
+		change(i)
+	}
+	for i := range loops {
+		change(i)
+		c = c.Index(wasm.OpLocalGet, 0).Index(wasm.OpBrIf, 0).End()
+	}
+	return bomb(c, wasm.Locals{Count: locals, Type: i64})
+}
+
+// FillBomb has one function with very many memory.fill, which an engine turns into loops.
+func FillBomb(fills int) []byte {
+	return bomb(Code{}.Repeat(fills, Code{}.I32(0).I32(0).I32(0).Memory(wasm.OpMemoryFill, 1)))
+}

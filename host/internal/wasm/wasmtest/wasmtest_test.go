@@ -64,6 +64,9 @@ var guests = map[string][]byte{
 	"ResultsBomb":              wasmtest.ResultsBomb(5, 5),
 	"FunctionsBomb":            wasmtest.FunctionsBomb(10),
 	"ExportsBomb":              wasmtest.ExportsBomb(10),
+	"GlobalsBomb":              wasmtest.GlobalsBomb(3, 4),
+	"LoopBomb":                 wasmtest.LoopBomb(3, 4),
+	"FillBomb":                 wasmtest.FillBomb(3),
 	"TableBomb":                wasmtest.TableBomb(10),
 }
 
