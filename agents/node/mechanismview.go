@@ -56,7 +56,7 @@ func (k *knobs) Get(ctx context.Context, name string) (api.Mechanism, error) {
 		return api.Mechanism{}, err
 	}
 	out := describe(m.Describe())
-	out.Available, out.Driver = true, state.Facts["driver"]
+	out.Available, out.Driver = true, driverOf(state.Facts)
 	out.Knobs = make([]api.Knob, 0, len(options))
 	for _, o := range options {
 		i := slices.IndexFunc(state.Knobs, func(s mechanisms.KnobState) bool { return s.Knob == o.Name })
@@ -82,6 +82,18 @@ func (k *knobs) lack(name string, err error) (api.Mechanism, error) {
 		Code: "mechanism.not-found", What: "find mechanism " + name, Why: "this program has none of that name",
 		Hint: "see `edgehold mechanism list`", Err: err,
 	}
+}
+
+// driverOf names the kernel driver behind a mechanism: drivers report it once, or for each part of the hardware.
+func driverOf(facts map[string]string) string {
+	var names []string
+	for key, name := range facts {
+		if (key == "driver" || strings.HasSuffix(key, "/driver")) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 func describe(d mechanisms.Description) api.Mechanism {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/apiclient"
-	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
 )
 
 // stage is where the demo plays: a daemon in a folder of its own, and the command line that speaks to it.
@@ -35,25 +34,13 @@ func (s *stage) open() error {
 	s.root = "/"
 	if found, _ := filepath.Glob("/sys/devices/system/cpu/cpufreq/policy*"); len(found) == 0 || os.Geteuid() != 0 {
 		s.root = filepath.Join(s.dir, "machine")
-		if err := trees.Write(s.root, recorded); err != nil {
-			return fmt.Errorf("lay down the recorded tree: %w", err)
-		}
-		if err := s.capRecorded(); err != nil {
-			return err
+		if text, err := exec.CommandContext(s.ctx, filepath.Join(s.bin, "edgeholdd"), "recorded", s.root, recorded).CombinedOutput(); err != nil {
+			return fmt.Errorf("lay down the recorded machine: %w\n%s", err, text)
 		}
 		say("This machine lets us turn no CPU frequency (a virtual machine, or no root), so the knobs are files recorded",
 			"from a machine with the "+recorded+" driver. The load, the metrics and everything else are real.")
 	}
 	return s.start()
-}
-
-// capRecorded starts the recorded machine with its limits in the middle, so that a busy machine's demo moves them too.
-func (s *stage) capRecorded() error {
-	limits, err := filepath.Glob(filepath.Join(s.root, "sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq"))
-	for _, limit := range limits {
-		err = errors.Join(err, os.WriteFile(limit, []byte("1800000\n"), 0o600))
-	}
-	return err
 }
 
 func (s *stage) start() error {
