@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -209,12 +210,25 @@ func checkParameters(what string, m *wasmabi.Manifest, values map[string]float64
 		}
 		if p := m.Parameters[i]; !p.Allows(v) {
 			return &Error{
-				Code: "policy.parameter-out-of-range", What: what, Why: fmt.Sprintf("%s = %v is outside %v to %v %s", name, v, p.Min, p.Max, p.Unit),
+				Code: "policy.parameter-out-of-range", What: what, Why: fmt.Sprintf("%s is %v, it has to be %s", name, v, allowedRange(p)),
 				Hint: "choose a value within the range",
 			}
 		}
 	}
 	return nil
+}
+
+// allowedRange puts a parameter's bounds into words.
+func allowedRange(p wasmabi.Parameter) string {
+	switch low, high := !math.IsNaN(p.Min), !math.IsNaN(p.Max); {
+	case low && high:
+		return strings.TrimSpace(fmt.Sprintf("%v to %v %s", p.Min, p.Max, p.Unit))
+	case low:
+		return strings.TrimSpace(fmt.Sprintf("at least %v %s", p.Min, p.Unit))
+	case high:
+		return strings.TrimSpace(fmt.Sprintf("at most %v %s", p.Max, p.Unit))
+	}
+	return "a number"
 }
 
 func warnings(d *dictionary) []string {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -53,6 +54,7 @@ func (s *stage) start() error {
 		"--set", "state_directory="+filepath.Join(s.dir, "state"), "--set", "api.socket="+s.socket(),
 		"--set", "mechanism_plugins.root="+s.root, "--set", "mechanism_plugins.guard_grace=500ms", "--set", "telemetry.monitor_interval=250ms")
 	s.daemon.Stderr = logFile
+	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // whatever ends the demo ends the daemon
 	if err := s.daemon.Start(); err != nil {
 		return fmt.Errorf("start the daemon: %w", err)
 	}
