@@ -159,24 +159,26 @@ func (r *reader) bool() bool {
 func (r *reader) float() float64 {
 	rest := r.b[r.at:]
 	var v float64
-	size := 0
+	size, short := 0, false
 	switch {
 	case len(rest) >= 3 && rest[0] == float16Head:
 		v, size = unhalf(big16(rest[1:])), 3
 	case len(rest) >= 5 && rest[0] == float32Head:
-		v, size = float64(math.Float32frombits(big32(rest[1:]))), 5
+		f := math.Float32frombits(big32(rest[1:]))
+		_, short = half(f)
+		v, size = float64(f), 5
 	case len(rest) >= 9 && rest[0] == float64Head:
 		v, size = math.Float64frombits(big64(rest[1:])), 9
+		short = float64(float32(v)) == v
 	default:
 		r.fail("expected a float")
 		return 0
 	}
-	if v != v {
+	switch {
+	case v != v:
 		r.fail("a field that is NaN must be left out")
 		return 0
-	}
-	var short [9]byte
-	if len(appendFloat(short[:0], v)) != size {
+	case short:
 		r.fail("float is not in its shortest form")
 		return 0
 	}
@@ -186,7 +188,7 @@ func (r *reader) float() float64 {
 
 // raw reads the content of a text or byte string; it aliases the input.
 func (r *reader) raw(major byte, most int) []byte {
-	n := r.expect(major)
+	n := r.length(major)
 	if n > uint64(len(r.b)-r.at) {
 		r.fail("string is longer than the message")
 		return nil
@@ -202,6 +204,17 @@ func (r *reader) raw(major byte, most int) []byte {
 	}
 	r.at += int(n)
 	return raw
+}
+
+// length is expect for strings, most of which are short; calls are dear in a Go guest.
+func (r *reader) length(major byte) uint64 {
+	if r.at < len(r.b) {
+		if n := r.b[r.at] - major; n < 24 {
+			r.at++
+			return uint64(n)
+		}
+	}
+	return r.expect(major)
 }
 
 func (r *reader) text(most int) string {
