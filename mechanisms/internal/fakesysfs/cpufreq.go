@@ -15,9 +15,10 @@ const cpufreqDir = "sys/devices/system/cpu/cpufreq/"
 // Policy returns the path of a cpufreq policy's attribute.
 func Policy(n int, name string) string { return fmt.Sprintf("%spolicy%d/%s", cpufreqDir, n, name) }
 
-// CPUFreq returns policies that take writes as the kernel's acpi-cpufreq does: a value between two steps of the table
-// goes to the lower one, a minimum above the maximum is moved to it without an error, an unknown governor is EINVAL,
-// setspeed needs the governor userspace, and every attribute of a policy without an online CPU is EBUSY.
+// CPUFreq returns policies with the rules that were seen on the kernel's acpi-cpufreq: a minimum above the maximum is
+// moved to it without an error, an unknown governor is EINVAL, setspeed needs the governor userspace, and every
+// attribute of a policy without an online CPU is EBUSY. Besides, a value between two steps of the table goes to the
+// lower one: the kernel does so only in part, firmware does worse, and a supervisor must cope with any of it.
 func CPUFreq(policies int, tableKHz ...int) map[string]*Attr {
 	attrs := map[string]*Attr{}
 	for n := range policies {
