@@ -69,13 +69,10 @@ func TestKillLosesNothingThatWasActedOn(t *testing.T) {
 		t.Skip("needs SIGKILL")
 	}
 	dir := t.TempDir()
-	heard := make(map[string]string) // id to the last thing said of it
-	for range 8 {
+	heard := make(map[string]string)            // id to the last thing said of it
+	for n := 0; n < 6 || len(heard) < 20; n++ { // however slow the machine
 		killOnce(t, dir, heard)
 		verify(t, dir, heard)
-	}
-	if len(heard) < 20 {
-		t.Errorf("only %d decisions: the test proves little", len(heard))
 	}
 }
 

@@ -87,12 +87,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 	dir := t.TempDir()
 	a := &acknowledged{accepted: map[string]string{}, active: map[string]string{}, activating: map[string]string{}}
-	for range 10 {
+	for n := 0; n < 6 || len(a.accepted) < 20; n++ { // however slow the machine
 		killOnce(t, dir, a)
 		verify(t, dir, a)
-	}
-	if len(a.accepted) < 20 {
-		t.Errorf("only %d versions were accepted: the test proves little", len(a.accepted))
 	}
 }
 
