@@ -149,6 +149,7 @@ func TestStats(t *testing.T) {
 	for range 10 {
 		call(t, s, wasmabi.OpAnalyze, make([]byte, 100))
 	}
+	s.Close()
 	got := m.Stats()
 	if got.Calls != 10 || got.RequestBytes != 1000 || got.ResponseBytes != 1000 || len(got.Errors) != 0 {
 		t.Errorf("got %+v", got)

@@ -22,6 +22,13 @@ type SessionConfig struct {
 	Metric func(id uint32, value float64)
 }
 
+// Which calls of a session have their latency measured: all of an episode, and a sample of those that a program makes in a
+// loop.
+const (
+	alwaysTimed = 16
+	timedEvery  = 16
+)
+
 // Session is one use of an instance. It is used by one goroutine at a time.
 type Session struct {
 	module   *Module
@@ -30,6 +37,8 @@ type Session struct {
 	response []byte
 	fuel     uint64
 	failed   bool
+	calls    uint64
+	tally    tally
 }
 
 func newSession(m *Module, i *guest.Instance, c SessionConfig) *Session {
@@ -52,10 +61,19 @@ func (s *Session) Call(ctx context.Context, op wasmabi.Op, request []byte) ([]by
 	if s.failed || s.instance == nil {
 		return nil, ErrSessionOver
 	}
+	timed := s.calls < alwaysTimed || s.calls%timedEvery == 0
+	s.calls++
+	s.instance.Time(timed)
 	status, response, fault := s.instance.Call(ctx, op, request)
 	s.fuel = s.instance.Fuel()
 	s.response = append(s.response[:0], response...)
-	s.count(len(request))
+	s.tally.add(len(request), len(s.response), s.fuel, s.instance.HostCalls())
+	if timed {
+		s.tally.latency.add(uint64(s.instance.Took()))
+	}
+	if s.tally.calls == tallyCalls {
+		s.module.counters.merge(&s.tally)
+	}
 	var failure *CallError
 	if fault != nil || status != wasmabi.StatusOK {
 		failure = s.fail(op, status, fault)
@@ -78,19 +96,9 @@ func (s *Session) Close() {
 	if s.instance == nil {
 		return
 	}
+	s.module.counters.merge(&s.tally)
 	s.module.giveBack(s.instance, s.config.Warm && !s.failed)
 	s.instance = nil
-}
-
-func (s *Session) count(request int) {
-	c := &s.module.counters
-	c.latency.add(uint64(s.instance.Took()))
-	c.fuel.add(s.fuel)
-	c.requestBytes.Add(uint64(request))
-	c.responseBytes.Add(uint64(len(s.response)))
-	if n := s.instance.HostCalls(); n > 0 {
-		c.hostCalls.Add(uint64(n))
-	}
 }
 
 func (s *Session) fail(op wasmabi.Op, status wasmabi.Status, fault *guest.Fault) *CallError {

@@ -7,11 +7,11 @@ import (
 	"github.com/edgehold/edgehold/host/internal/guest"
 )
 
-// Stats are a module's counters since Prepare.
+// Stats are a module's counters since Prepare. A session adds its own every few calls and when it ends.
 type Stats struct {
 	Calls         uint64
 	Errors        map[Kind]uint64 // only kinds that occurred
-	Latency       Histogram       // nanoseconds
+	Latency       Histogram       // nanoseconds; of the first calls of each session, and a sample of later ones
 	Fuel          Histogram       // units
 	RequestBytes  uint64
 	ResponseBytes uint64
@@ -31,6 +31,11 @@ const HistogramBuckets = 48
 type Histogram struct {
 	Buckets [HistogramBuckets]uint64
 	Sum     uint64
+}
+
+func (h *Histogram) add(v uint64) {
+	h.Buckets[min(bits.Len64(v), HistogramBuckets-1)]++
+	h.Sum += v
 }
 
 // Count returns how many values there are.
@@ -53,15 +58,19 @@ func (h *Histogram) Quantile(q float64) uint64 {
 	return 0
 }
 
-// histogram is a Histogram that calls on several goroutines add to.
+// histogram is a Histogram that sessions on several goroutines add to.
 type histogram struct {
 	buckets [HistogramBuckets]atomic.Uint64
 	sum     atomic.Uint64
 }
 
-func (h *histogram) add(v uint64) {
-	h.buckets[min(bits.Len64(v), HistogramBuckets-1)].Add(1)
-	h.sum.Add(v)
+func (h *histogram) merge(from *Histogram) {
+	for n, b := range from.Buckets {
+		if b > 0 {
+			h.buckets[n].Add(b)
+		}
+	}
+	h.sum.Add(from.Sum)
 }
 
 func (h *histogram) read() (out Histogram) {
@@ -72,7 +81,7 @@ func (h *histogram) read() (out Histogram) {
 	return out
 }
 
-// counters are what Stats is read from. The number of calls is the number of latencies.
+// counters are what Stats is read from. The number of calls is the number of values of fuel.
 type counters struct {
 	errors                      [guest.Kinds]atomic.Uint64
 	latency, fuel               histogram
@@ -80,6 +89,37 @@ type counters struct {
 	hostCalls, logDropped       atomic.Uint64
 	sessions, resets, discards  atomic.Uint64
 	memory                      atomic.Uint64
+}
+
+// tally is what one session counted and did not add to the module's counters yet: a dozen atomic additions would be a
+// third of the cost of a small call.
+type tally struct {
+	calls                                  uint64
+	latency, fuel                          Histogram
+	requestBytes, responseBytes, hostCalls uint64
+}
+
+// tallyCalls is after how many calls a session adds its tally.
+const tallyCalls = 64
+
+func (t *tally) add(request, response int, fuel uint64, hostCalls uint32) {
+	t.calls++
+	t.fuel.add(fuel)
+	t.requestBytes += uint64(request)
+	t.responseBytes += uint64(response)
+	t.hostCalls += uint64(hostCalls)
+}
+
+func (c *counters) merge(t *tally) {
+	if t.calls == 0 {
+		return
+	}
+	c.latency.merge(&t.latency)
+	c.fuel.merge(&t.fuel)
+	c.requestBytes.Add(t.requestBytes)
+	c.responseBytes.Add(t.responseBytes)
+	c.hostCalls.Add(t.hostCalls)
+	*t = tally{}
 }
 
 func (c *counters) sawMemory(bytes uint64) {
@@ -101,7 +141,7 @@ func (c *counters) read() Stats {
 		Discards:      c.discards.Load(),
 		MemoryBytes:   c.memory.Load(),
 	}
-	s.Calls = s.Latency.Count()
+	s.Calls = s.Fuel.Count()
 	for k := range c.errors {
 		if n := c.errors[k].Load(); n > 0 {
 			s.Errors[Kind(k)] = n

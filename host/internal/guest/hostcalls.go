@@ -27,12 +27,17 @@ var (
 	ErrInvalid = errors.New("malformed request")
 )
 
-// enter counts a call of a function in module edgehold1.
-func (i *Instance) enter(bytes uint64) {
+// count counts a call of a function in module edgehold1.
+func (i *Instance) count() {
 	i.hostCalls++
 	if i.hostCalls > i.program.Limits.HostCalls {
 		stop(KindHostCalls, "it made more than %d host calls", i.program.Limits.HostCalls)
 	}
+}
+
+// enter counts a call and takes its fuel.
+func (i *Instance) enter(bytes uint64) {
+	i.count()
 	i.meter.charge(hostCallFuel + int64(bytes))
 }
 
@@ -49,10 +54,9 @@ func (i *Instance) bytes(ptr, length uint64) []byte {
 func hostCall(s *scope, stack []uint64) {
 	i := s.Instance
 	in, out := i.bytes(stack[2], stack[3]), i.bytes(stack[4], stack[5])
-	i.enter(uint64(len(in)))
-	handle, op := uint32(stack[0]), uint32(stack[1])
-	status, n := i.answer(s, handle, op, in, out)
-	i.meter.charge(int64(min(n, len(out))))
+	i.count()
+	status, n := i.answer(s, uint32(stack[0]), uint32(stack[1]), in, out)
+	i.meter.charge(hostCallFuel + int64(len(in)+min(n, len(out))))
 	stack[0] = wasmabi.Pack(status, uint32(n))
 }
 

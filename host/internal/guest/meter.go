@@ -15,15 +15,16 @@ type meter struct {
 	budget   int64
 	slice    int64
 	granted  int64 // sum of the slices handed out
-	deadline int64 // on the clock of now
+	limit    int64 // wall time, nanoseconds
+	deadline int64 // on the clock of now; 0 until somebody asks
 }
 
 // start begins a call's account.
-func (m *meter) start(ctx context.Context, l *Limits, started int64) {
+func (m *meter) start(ctx context.Context, l *Limits) {
 	m.caller = ctx
 	m.budget, m.slice = int64(l.Fuel), int64(l.Slice)
 	m.granted = min(m.budget, m.slice)
-	m.deadline = started + int64(l.Deadline)
+	m.limit, m.deadline = int64(l.Deadline), 0
 	m.fuel.Set(uint64(m.granted))
 }
 
@@ -47,8 +48,18 @@ func (m *meter) yield() {
 	m.fuel.Set(uint64(m.granted - spent))
 }
 
+// left returns how much wall time is left, in nanoseconds. Time counts from the first question, which comes after one slice
+// at the latest: a call that is shorter never needs the clock.
+func (m *meter) left() int64 {
+	t := now()
+	if m.deadline == 0 {
+		m.deadline = t + m.limit
+	}
+	return m.deadline - t
+}
+
 func (m *meter) checkDeadline() {
-	if now() >= m.deadline {
+	if m.left() <= 0 {
 		stop(KindDeadline, "its time was up")
 	}
 	if err := m.caller.Err(); err != nil {

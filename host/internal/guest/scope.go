@@ -38,8 +38,7 @@ func scopeOf(ctx context.Context) *scope {
 // caller returns the context for work done on the guest's behalf: the caller's values, and the call's deadline.
 func (s *scope) callerContext() context.Context {
 	if s.handling == nil {
-		left := time.Duration(s.meter.deadline - now())
-		s.handling, s.cancel = context.WithTimeout(s.meter.caller, left)
+		s.handling, s.cancel = context.WithTimeout(s.meter.caller, time.Duration(s.meter.left()))
 	}
 	return s.handling
 }
