@@ -10,6 +10,7 @@ import (
 type directories struct {
 	engine    string // machine code, kept by wazero
 	artefacts string // frozen modules and images, kept by us
+	code      string // what of the machine code is mapped
 }
 
 func (d directories) cached() bool { return d.engine != "" }
@@ -19,8 +20,9 @@ func openDirectories(root string) (directories, error) {
 	if root == "" {
 		return directories{}, nil
 	}
-	d := directories{engine: filepath.Join(root, "engine"), artefacts: filepath.Join(root, "artefacts")}
-	for _, dir := range []string{root, d.engine, d.artefacts} {
+	d := directories{engine: filepath.Join(root, "engine"), artefacts: filepath.Join(root, "artefacts"),
+		code: filepath.Join(root, "code")}
+	for _, dir := range []string{root, d.engine, d.artefacts, d.code} {
 		if err := openPrivate(dir); err != nil {
 			return directories{}, fmt.Errorf("open the cache directory: %w", err)
 		}

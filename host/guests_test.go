@@ -2,13 +2,10 @@ package host
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -83,33 +80,14 @@ func buildGuest(pkg string) ([]byte, error) {
 }
 
 // testCache is a cache directory that survives test runs, so that a guest is compiled once for each of its contents.
-// Its name has the test binary's digest: other code of ours makes other machine code.
 func testCache(t testing.TB) string {
 	t.Helper()
-	dir, err := testCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-var testCacheDir = sync.OnceValues(func() (string, error) {
 	root, err := os.UserCacheDir()
 	if err != nil {
 		root = os.TempDir()
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	b, err := os.ReadFile(self)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	root = filepath.Join(root, "edgehold-test")
-	return filepath.Join(root, runtime.GOARCH+"-"+hex.EncodeToString(sum[:8])), nil
-})
+	return filepath.Join(root, "edgehold-test")
+}
 
 func newRuntime(t testing.TB, c Config) *Runtime {
 	t.Helper()

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/tetratelabs/wazero"
+
+	"github.com/edgehold/edgehold/host/internal/code"
 	"github.com/edgehold/edgehold/host/internal/compile"
 	"github.com/edgehold/edgehold/host/internal/guest"
 	"github.com/edgehold/edgehold/host/internal/image"
@@ -70,7 +73,7 @@ func (r *Runtime) prepare(ctx context.Context, module []byte, manifest *wasmabi.
 
 // program loads the machine code and maps the image.
 func (r *Runtime) program(ctx context.Context, a *compile.Artefact, limits Limits) (*guest.Program, error) {
-	compiled, err := compile.Load(ctx, r.linker, a)
+	compiled, err := r.load(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +89,20 @@ func (r *Runtime) program(ctx context.Context, a *compile.Artefact, limits Limit
 		Linker: r.linker, Compiled: compiled, Image: img, Window: a.Window, Globals: a.Globals,
 		MemoryLimit: limits.Memory, StackBytes: limits.Stack, Limits: perCall,
 	}, nil
+}
+
+// load takes the machine code from the cache, and leaves on disk what of it is never executed.
+func (r *Runtime) load(ctx context.Context, a *compile.Artefact) (compiled wazero.CompiledModule, err error) {
+	load := func() error {
+		compiled, err = compile.Load(ctx, r.linker, a)
+		return err
+	}
+	if r.engine != Compiler || !r.dirs.cached() {
+		err = load()
+		return compiled, err
+	}
+	_, err = code.NewMover(r.dirs.code).Around(load)
+	return compiled, err
 }
 
 // interpreterFactor is how much slower the interpreter is: its slices are shorter so that they take as long.

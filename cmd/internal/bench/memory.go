@@ -24,7 +24,8 @@ const (
 	gib            = 1 << 30
 )
 
-// density measures how many live instances of a Go guest, each called once, fit into a GiB of resident memory.
+// density measures how many live instances of a Go guest, each called once, fit into a GiB. The pages that all of
+// them share count once.
 func density(ctx context.Context) (Measured, error) {
 	ours, err := ourBytes(ctx)
 	if err != nil {
@@ -42,7 +43,7 @@ func ourBytes(ctx context.Context) (float64, error) {
 	}
 	defer p.close(ctx)
 	request := wasmabi.AppendObservation(nil, observation())
-	before, err := residentBytes()
+	before, err := memoryField("Pss")
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +57,7 @@ func ourBytes(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 	}
-	after, err := residentBytes()
+	after, err := memoryField("Pss")
 	return float64(after-before) / ourInstances, err
 }
 
@@ -71,7 +72,7 @@ func theirBytes(ctx context.Context) (float64, error) {
 	}
 	defer r.close(ctx)
 	request := wasmabi.AppendObservation(nil, observation())
-	before, err := residentBytes()
+	before, err := memoryField("Pss")
 	if err != nil {
 		return 0, err
 	}
@@ -81,25 +82,26 @@ func theirBytes(ctx context.Context) (float64, error) {
 		}
 		r.call(ctx, wasmabi.OpPlan, request)
 	}
-	after, err := residentBytes()
+	after, err := memoryField("Pss")
 	return float64(after-before) / theirInstances, err
 }
 
-// residentBytes returns what of this process is in memory, after everything that is garbage was given back.
-func residentBytes() (int64, error) {
+// memoryField returns a field of this process's memory statistics in bytes, after everything that is garbage was given
+// back. "Rss" counts a page for each mapping of it; "Pss" counts it once.
+func memoryField(name string) (int64, error) {
 	debug.FreeOSMemory()
-	f, err := os.Open("/proc/self/status")
+	f, err := os.Open("/proc/self/smaps_rollup")
 	if err != nil {
-		return 0, fmt.Errorf("resident memory is read from procfs: %w", err)
+		return 0, fmt.Errorf("memory is read from procfs: %w", err)
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
 			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("/proc/self/status has no VmRSS")
+	return 0, fmt.Errorf("/proc/self/smaps_rollup has no %s", name)
 }
 
 // policies is how many different Go policies the resident process has.
@@ -175,7 +177,7 @@ func idle(ctx context.Context, dir string) (int64, error) {
 			return 0, err
 		}
 	}
-	return residentBytes()
+	return memoryField("Rss")
 }
 
 func prepareAndCall(ctx context.Context, r *host.Runtime, path string) error {

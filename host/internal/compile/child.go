@@ -24,7 +24,7 @@ type Bounds struct {
 }
 
 // DefaultBounds leave a factor of about eight over what a large Go guest needs.
-var DefaultBounds = Bounds{CPU: 10 * time.Second, Memory: 512 << 20, Wall: 60 * time.Second}
+var DefaultBounds = Bounds{CPU: slowdown * 10 * time.Second, Memory: 512 << 20, Wall: slowdown * 60 * time.Second}
 
 // Order is what the child is told to do.
 type Order struct {

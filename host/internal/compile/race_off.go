@@ -2,4 +2,7 @@
 
 package compile
 
-const boundsAddressSpace = true
+const (
+	boundsAddressSpace = true
+	slowdown           = 1
+)

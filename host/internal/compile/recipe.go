@@ -18,14 +18,14 @@ type Recipe struct {
 	Initialise  guest.Limits // for the module's start and _initialize functions
 }
 
-// format changes whenever the same module and recipe would give another artefact.
+// format is that of the file.
 const format = "edgehold artefact 1"
 
 // Key names the artefact of a module.
 func (r Recipe) Key(digest [sha256.Size]byte) string {
 	h := sha256.New()
 	h.Write(digest[:])
-	if err := canonical.NewEncoder(h).Encode([]any{format, r}); err != nil {
+	if err := canonical.NewEncoder(h).Encode([]any{format, program(), r}); err != nil {
 		panic("hash a recipe: " + err.Error()) // a hash does not fail, and a recipe has an encoding
 	}
 	return hex.EncodeToString(h.Sum(nil))
