@@ -41,7 +41,7 @@ type Config struct {
 	DrainTimeout time.Duration
 	// MaxInFlight bounds requests at work, streams not counted; 0 means 64.
 	MaxInFlight int
-	// MaxConnections bounds TCP connections; 0 means 256.
+	// MaxConnections bounds the connections of each listener; 0 means 256.
 	MaxConnections int
 
 	// Logger gets one line for each failure of the server's own; nil is silent.

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"net"
 	"net/http"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -36,3 +37,6 @@ func Handler(c Config) http.Handler {
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey, peer)))
 	})
 }
+
+// Bound bounds a listener's connections.
+func Bound(l net.Listener, maxConnections int) net.Listener { return bound(l, maxConnections) }

@@ -34,6 +34,9 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 }
 
 func peerOf(conn net.Conn) (api.Actor, bool) {
+	if bounded, ok := conn.(*boundedConn); ok {
+		conn = bounded.Conn
+	}
 	local, ok := conn.(*net.UnixConn)
 	if !ok {
 		return api.Actor{}, false

@@ -39,7 +39,7 @@ type socket struct {
 
 // listenUnix makes the socket. One that a dead daemon left is replaced, a live daemon's is not touched. It appears under
 // its name only after its mode is set.
-func listenUnix(path string, mode os.FileMode, groupID int) (_ *socket, err error) {
+func listenUnix(path string, mode os.FileMode, groupID, maxConnections int) (_ *socket, err error) {
 	attempt := "listen on " + path
 	lock, err := lockSocket(path)
 	if err != nil {
@@ -66,7 +66,7 @@ func listenUnix(path string, mode os.FileMode, groupID int) (_ *socket, err erro
 		return fail(err)
 	}
 	listener.SetUnlinkOnClose(false)
-	s.Listener = listener
+	s.Listener = bound(listener, maxConnections)
 	if err := publish(temporary, path, mode, groupID); err != nil {
 		os.Remove(temporary)
 		return fail(err)
@@ -152,8 +152,7 @@ func listenTCP(t *TCP, maxConnections int) (net.Listener, error) {
 	if err != nil {
 		return nil, &ListenError{"listen on " + t.Address, "api.listen-failed", err.Error(), "choose another address", err}
 	}
-	bounded := &boundedListener{Listener: inner, slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
-	return tls.NewListener(bounded, &tls.Config{
+	return tls.NewListener(bound(inner, maxConnections), &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return files.current() },
 		NextProtos:     []string{"h2", "http/1.1"},
@@ -166,6 +165,10 @@ type boundedListener struct {
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
+}
+
+func bound(l net.Listener, maxConnections int) *boundedListener {
+	return &boundedListener{Listener: l, slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 }
 
 func (l *boundedListener) Accept() (net.Conn, error) {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -95,6 +96,47 @@ func TestSocket(t *testing.T) {
 		expectCode(t, listen(filepath.Join(shortDir(t), "no", "s")), "api.listen-failed")
 	})
 }
+
+func TestConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := apiserver.Bound(endless{}, 1)
+		first, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted := make(chan net.Conn, 1)
+		go func() {
+			conn, _ := l.Accept()
+			accepted <- conn
+		}()
+		synctest.Wait()
+		if len(accepted) != 0 {
+			t.Error("a second connection was accepted beside the first")
+		}
+		first.Close()
+		synctest.Wait()
+		if len(accepted) != 1 {
+			t.Error("the first connection's place was not given back")
+		}
+		go func() {
+			conn, _ := l.Accept()
+			accepted <- conn
+		}()
+		synctest.Wait()
+		l.Close()
+		(<-accepted).Close()
+		if late := <-accepted; late != nil {
+			t.Error("accepted after the end")
+		}
+	})
+}
+
+// endless accepts for ever.
+type endless struct{}
+
+func (endless) Accept() (net.Conn, error) { conn, _ := net.Pipe(); return conn, nil }
+func (endless) Close() error              { return nil }
+func (endless) Addr() net.Addr            { return nil }
 
 func expectCode(t *testing.T, err error, want string) {
 	t.Helper()

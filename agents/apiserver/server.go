@@ -73,7 +73,7 @@ func (s *Server) Addrs() []net.Addr {
 
 func (s *Server) listen() error {
 	if s.config.Socket != "" {
-		l, err := listenUnix(s.config.Socket, s.config.SocketMode, s.config.SocketGroupID)
+		l, err := listenUnix(s.config.Socket, s.config.SocketMode, s.config.SocketGroupID, s.config.MaxConnections)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +19,7 @@ func (a *app) mechanismCommand() *cobra.Command {
 		Long:    "A mechanism acts on the machine through knobs. Whoever sets a knob holds it under a lease; when the lease ends the knob goes back to where it was.",
 		Example: "  edgehold mechanism list\n  edgehold mechanism state CPUFrequency\n  edgehold mechanism apply CPUFrequency policy0/max_frequency=1.8GHz --lease 5m",
 	})
-	c.AddCommand(a.mechanismList(), a.mechanismGet(), a.mechanismKnobs("options", "Show what each knob may be set to", optionTable, (*apiclient.Client).MechanismOptions),
-		a.mechanismKnobs("state", "Show what each knob is set to, and who holds it", stateTable, (*apiclient.Client).MechanismState),
-		a.mechanismApply(), a.mechanismRevert())
+	c.AddCommand(a.mechanismList(), a.mechanismGet(), a.mechanismOptions(), a.mechanismState(), a.mechanismApply(), a.mechanismRevert())
 	return c
 }
 
@@ -55,19 +54,65 @@ func (a *app) mechanismGet() *cobra.Command {
 	return c
 }
 
-func (a *app) mechanismKnobs(verb, short string, table cli.Table[api.Knob], call func(*apiclient.Client, context.Context, string) (api.KnobList, error)) *cobra.Command {
+func (a *app) mechanismOptions() *cobra.Command {
 	c := &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: args(1, 1, "the mechanism's name"),
-		Example: "  edgehold mechanism " + verb + " CPUFrequency", ValidArgsFunction: a.names(mechanismNames),
+		Use: "options NAME", Short: "Show what each knob may be set to", Args: args(1, 1, "the mechanism's name"),
+		Example: "  edgehold mechanism options CPUFrequency", ValidArgsFunction: a.names(mechanismNames),
 	}
 	c.RunE = a.asking(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) error {
-		list, err := call(agent, ctx, args[0])
+		list, err := agent.MechanismOptions(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		return cli.List(p, table, list.Items, list)
+		return cli.List(p, optionTable, list.Items, list)
 	})
 	return c
+}
+
+func (a *app) mechanismState() *cobra.Command {
+	c := &cobra.Command{
+		Use: "state NAME", Short: "Show what each knob is set to, and who holds it", Args: args(1, 1, "the mechanism's name"),
+		Example: "  edgehold mechanism state CPUFrequency\n  edgehold mechanism state CPUFrequency --watch", ValidArgsFunction: a.names(mechanismNames),
+	}
+	return listing(a, c, func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) error {
+		list, err := agent.MechanismState(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return cli.List(p, stateTable, list.Items, list)
+	}, func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) error {
+		if _, err := agent.MechanismState(ctx, args[0]); err != nil {
+			return err // a name that nobody has would be waited for without end
+		}
+		return cli.Watch(p, stateTable, knobChanges(agent.WatchMechanisms(ctx), args[0]))
+	})
+}
+
+// knobChanges yields every knob of one mechanism and then those whose value or holder changed.
+func knobChanges(changes iter.Seq2[api.Change[api.Mechanism], error], name string) iter.Seq2[api.Change[api.Knob], error] {
+	return func(yield func(api.Change[api.Knob], error) bool) {
+		last := map[string]string{}
+		for change, err := range changes {
+			if err != nil {
+				yield(api.Change[api.Knob]{}, err)
+				return
+			}
+			if change.Name != name || change.Item == nil {
+				continue
+			}
+			for _, knob := range change.Item.Knobs {
+				now := api.FormatValue(knob.Current, knob.Unit) + " " + holder(knob.Lease) + " " + drift(knob) + knob.Error
+				before, known := last[knob.Name]
+				last[knob.Name] = now
+				if known && before == now {
+					continue
+				}
+				if !yield(api.Change[api.Knob]{Type: change.Type, Name: knob.Name, Item: &knob}, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (a *app) mechanismApply() *cobra.Command {
