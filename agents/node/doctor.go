@@ -51,6 +51,9 @@ func (e examiner) mechanisms(ctx context.Context) (api.CheckStatus, string, stri
 	if available == 0 {
 		return api.CheckWarn, "this node has none of the mechanisms that this program knows", "see `edgehold mechanism list` for the reasons"
 	}
+	if e.n.guardPID.Load() == 0 {
+		return api.CheckFail, "no guard process watches over the knobs", "see the daemon's log for why it does not start"
+	}
 	if left := e.n.supervisor.Outstanding(); left > 0 {
 		return api.CheckOK, fmt.Sprintf("%d available, %d knobs away from their old values", available, left), ""
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -107,15 +108,25 @@ func (n *Node) keepGuard() {
 	}
 	c := n.config.MechanismPlugins
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done, watching := make(chan error, 1), make(chan struct{})
 	n.endGuard = func() error { cancel(); return <-done }
+	watches := sync.OnceFunc(func() { close(watching) })
 	go func() {
 		done <- guard.Keep(ctx, guard.Config{
 			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Grace: time.Duration(c.GuardGrace),
 			Exit: mechanisms.ExitPolicy(c.Exit), Logger: n.log.With("part", "guard"), Stderr: os.Stderr,
+			Watching: func(pid int) { n.guardPID.Store(int64(pid)); watches() },
 		})
 	}()
+	select {
+	case <-watching:
+	case <-time.After(guardPatience):
+		n.log.Error("no guard watches: if this process is killed, knobs stay where policies put them until the next start")
+	}
 }
+
+// guardPatience is how long the start of policies waits for the guard.
+const guardPatience = 10 * time.Second
 
 func (n *Node) leaveGuard(context.Context) error {
 	if n.endGuard == nil {

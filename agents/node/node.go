@@ -43,6 +43,7 @@ type Node struct {
 	runtime    *host.Runtime
 	engine     *agents.Engine
 	ready      atomic.Bool
+	guardPID   atomic.Int64 // 0: no guard has come to watch
 	endGuard   func() error
 	closers    []func(context.Context) error // in the order of opening
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -59,6 +60,9 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 		defer cancel()
 		err = errors.Join(err, agent.Close(ctx))
 	}()
+	if err := makeDefaultFolder(config.API.Socket); err != nil {
+		return err
+	}
 	server, err := apiserver.New(serverConfig(agent, config, events, log))
 	if err != nil {
 		return err
@@ -69,6 +73,18 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 		return agent.Run(ctx, func() { log.Info("ready", "node", config.Name, "socket", config.API.Socket) })
 	})
 	return g.Wait()
+}
+
+// makeDefaultFolder makes the folder of the default socket, which lives in memory and is gone after a boot. The folders of
+// other sockets are their owner's business.
+func makeDefaultFolder(socket string) error {
+	if socket != node.DefaultSocket {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
+		return fmt.Errorf("make the folder of the socket: %w", err)
+	}
+	return nil
 }
 
 // softMemory makes the collector work harder above this size: a node agent shares a small machine.
