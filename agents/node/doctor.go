@@ -2,45 +2,42 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/doctor"
 )
 
-// examiner looks at what only the running agent can see.
+// examiner looks at the machine, and at what only the running agent can see.
 type examiner struct{ n *Node }
 
 // Examine implements apiserver.Doctor.
 func (e examiner) Examine(ctx context.Context) (api.DoctorReport, error) {
-	report := api.DoctorReport{Status: api.CheckOK, CheckedAt: time.Now().UTC()}
-	for _, c := range []struct {
-		name string
-		look func(context.Context) (api.CheckStatus, string, string)
-	}{
-		{"mechanisms", e.mechanisms}, {"policies", e.policies}, {"state", e.state}, {"audit", e.audit},
-	} {
-		start := time.Now()
-		status, detail, hint := c.look(ctx)
-		report.Checks = append(report.Checks, api.CheckResult{
-			Name: c.name, Status: status, Detail: detail, Hint: hint, DurationUS: uint64(time.Since(start).Microseconds()),
-		})
-		if worse(status, report.Status) {
-			report.Status = status
-		}
+	checks := doctor.General(doctor.Machine{Root: e.n.config.MechanismPlugins.Root, State: e.n.config.StateDirectory})
+	checks = append(checks,
+		doctor.Check{Name: "guard", Run: e.guard},
+		doctor.Check{Name: "mechanisms", Run: e.mechanisms},
+		doctor.Check{Name: "policies", Run: e.policies},
+		doctor.Check{Name: "state", Run: e.state},
+		doctor.Check{Name: "audit", Run: e.audit},
+	)
+	return doctor.Examine(ctx, checks), ctx.Err()
+}
+
+func (e examiner) guard(context.Context) doctor.Result {
+	switch pid := e.n.guardPID.Load(); {
+	case len(e.n.supervisor.Describe()) == 0:
+		return doctor.OK("nothing to guard")
+	case pid == 0:
+		return doctor.Fail("see the daemon's log for why it does not start", "no guard process watches over the knobs")
+	default:
+		return doctor.OK("process %d puts knobs back should the daemon die", pid)
 	}
-	return report, ctx.Err()
 }
 
-func worse(a, b api.CheckStatus) bool {
-	rank := map[api.CheckStatus]int{api.CheckOK: 0, api.CheckWarn: 1, api.CheckFail: 2}
-	return rank[a] > rank[b]
-}
-
-func (e examiner) mechanisms(ctx context.Context) (api.CheckStatus, string, string) {
+func (e examiner) mechanisms(ctx context.Context) doctor.Result {
 	all, err := e.n.Mechanisms.List(ctx)
 	if err != nil {
-		return api.CheckFail, err.Error(), "see the daemon's log"
+		return doctor.Fail("see the daemon's log", "%v", err)
 	}
 	available := 0
 	for _, m := range all {
@@ -49,50 +46,42 @@ func (e examiner) mechanisms(ctx context.Context) (api.CheckStatus, string, stri
 		}
 	}
 	if available == 0 {
-		return api.CheckWarn, "this node has none of the mechanisms that this program knows", "see `edgehold mechanism list` for the reasons"
+		return doctor.Warn("see `edgehold mechanism list` for the reasons", "this node has none of the mechanisms that this program knows")
 	}
-	if e.n.guardPID.Load() == 0 {
-		return api.CheckFail, "no guard process watches over the knobs", "see the daemon's log for why it does not start"
-	}
-	if left := e.n.supervisor.Outstanding(); left > 0 {
-		return api.CheckOK, fmt.Sprintf("%d available, %d knobs away from their old values", available, left), ""
-	}
-	return api.CheckOK, fmt.Sprintf("%d available", available), ""
+	return doctor.OK("%d available, %d knobs away from their old values", available, e.n.supervisor.Outstanding())
 }
 
-func (e examiner) policies(ctx context.Context) (api.CheckStatus, string, string) {
+func (e examiner) policies(ctx context.Context) doctor.Result {
 	all, err := e.n.Policies.List(ctx)
 	if err != nil {
-		return api.CheckFail, err.Error(), "see the daemon's log"
+		return doctor.Fail("see the daemon's log", "%v", err)
 	}
+	result := doctor.OK("%d known", len(all))
 	for _, p := range all {
-		if p.State == api.PolicyQuarantined {
-			return api.CheckFail, fmt.Sprintf("%s is quarantined: %s", p.Name, p.StateReason), "upload a mended version, or roll back to one that worked"
+		switch p.State {
+		case api.PolicyQuarantined:
+			return doctor.Fail("upload a mended version, or roll back to one that worked", "%s is quarantined: %s", p.Name, p.StateReason)
+		case api.PolicyWaiting:
+			result = doctor.Warn("see `edgehold policy get "+p.Name+"`", "%s waits: %s", p.Name, p.StateReason)
 		}
 	}
-	for _, p := range all {
-		if p.State == api.PolicyWaiting {
-			return api.CheckWarn, fmt.Sprintf("%s waits: %s", p.Name, p.StateReason), "see `edgehold policy get " + p.Name + "`"
-		}
-	}
-	return api.CheckOK, fmt.Sprintf("%d known", len(all)), ""
+	return result
 }
 
-func (e examiner) state(context.Context) (api.CheckStatus, string, string) {
-	r := e.n.db.Report()
-	switch {
+func (e examiner) state(context.Context) doctor.Result {
+	switch r := e.n.db.Report(); {
 	case r.Damage != "":
-		return api.CheckWarn, fmt.Sprintf("the database was damaged (%s) and set aside as %s", r.Damage, r.SetAside), "check the disk; keep the file if you need what is lost"
+		return doctor.Warn("check the disk; keep the file if you need what is lost", "the database was damaged (%s) and set aside as %s", r.Damage, r.SetAside)
 	case r.Unclean:
-		return api.CheckOK, "recovered after an unclean stop", ""
+		return doctor.OK("recovered after an unclean stop")
 	}
-	return api.CheckOK, "sound", ""
+	return doctor.OK("sound")
 }
 
-func (e examiner) audit(ctx context.Context) (api.CheckStatus, string, string) {
+func (e examiner) audit(ctx context.Context) doctor.Result {
 	v, err := e.n.Audit.Verify(ctx)
 	if err != nil || !v.Whole {
-		return api.CheckFail, "the audit does not verify: " + v.Detail, "somebody changed it, or the disk did: compare with your copy of its head"
+		return doctor.Fail("somebody changed it, or the disk did: compare with your copy of its head", "the audit does not verify: %s", v.Detail)
 	}
-	return api.CheckOK, fmt.Sprintf("%d entries, the chain is whole", v.Entries), ""
+	return doctor.OK("%d entries, the chain is whole", v.Entries)
 }

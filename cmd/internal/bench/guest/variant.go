@@ -1,3 +1,4 @@
+// Command guest is the policy that the benchmarks build for Wasm. It is not an example: it avoids the SDK.
 package main
 
 // variant makes builds differ in code: the benchmark of resident memory replaces this file, because policies that
