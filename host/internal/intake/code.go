@@ -9,7 +9,8 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm"
 )
 
-// controlOfBulk is how many control instructions one bulk instruction counts as: the engine makes loops and checks of it.
+// controlOfBulk is how many control instructions one bulk instruction counts as: the engine makes loops and checks of
+// it.
 const controlOfBulk = 4
 
 // scanner walks the code of all functions once.
@@ -151,7 +152,8 @@ func (k *scanner) total(work int) *Refusal {
 	k.s.ControlInstructions += k.control
 	k.s.CompileTime += k.compileTime(work)
 	if k.s.CompileTime > k.caps.CompileTime {
-		return tooComplex(fmt.Sprintf("with its %d control instructions, %d locals and loops up to %d deep, compiling is estimated to take more than %v",
+		return tooComplex(fmt.Sprintf(
+			"with its %d control instructions, %d locals and loops up to %d deep, compiling is estimated to take more than %v",
 			k.control, k.locals, k.deepest, k.caps.CompileTime))
 	}
 	return nil

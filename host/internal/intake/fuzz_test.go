@@ -12,8 +12,8 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm/wasmtest"
 )
 
-// FuzzCheck checks that a refusal is always a Refusal with all its parts, that what is accepted can be instrumented, and that the
-// engine, which validates after us, does not panic over it.
+// FuzzCheck checks that a refusal is always a Refusal with all its parts, that what is accepted can be instrumented,
+// and that the engine, which validates after us, does not panic over it.
 func FuzzCheck(f *testing.F) {
 	for _, module := range [][]byte{
 		wasmtest.Clock(), wasmtest.Counter(), wasmtest.EndlessIndirectRecursion(), wasmtest.ImportsYield(), wasmtest.JoinBomb(2, 2),

@@ -17,8 +17,8 @@ var hostFunctions = map[string]wasm.FuncType{
 	wasmabi.ImportMetric: signature("iI", ""),
 }
 
-// wasiFunctions are all of WASI preview 1. Ten of them do something: those that a guest of Go needs. The others are what
-// standard libraries import and seldom call; the host answers them with an error number.
+// wasiFunctions are all of WASI preview 1. Ten of them do something: those that a guest of Go needs. The others are
+// what standard libraries import and seldom call; the host answers them with an error number.
 var wasiFunctions = map[string]wasm.FuncType{
 	"sched_yield": signature("", "i"), "proc_exit": signature("i", ""), "args_get": signature("ii", "i"),
 	"args_sizes_get": signature("ii", "i"), "environ_get": signature("ii", "i"), "environ_sizes_get": signature("ii", "i"),

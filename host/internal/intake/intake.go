@@ -1,6 +1,6 @@
 // Package intake decides whether a module that somebody uploaded may be prepared as a guest: its structure, its
-// imports and exports, and whether it is cheap enough to compile. It neither changes nor compiles modules, and it leaves
-// the typing of operands to the engine.
+// imports and exports, and whether it is cheap enough to compile. It neither changes nor compiles modules, and it
+// leaves the typing of operands to the engine.
 package intake
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// Caps bounds a module. Every engine limit that a hostile upload could aim at has a cap of its own; RATIONALE.md says where the
-// numbers come from.
+// Caps bounds a module. Every engine limit that a hostile upload could aim at has a cap of its own; RATIONALE.md says
+// where the numbers come from.
 type Caps struct {
 	ModuleBytes int
 	Module      wasm.Caps // counts of what a module declares

@@ -41,7 +41,8 @@ func (r *Refusal) ErrorWhy() string { return r.Why }
 // ErrorHint returns what to do.
 func (r *Refusal) ErrorHint() string { return r.Hint }
 
-const hintABI = "build the guest with the SDK, or export what the ABI names: memory, edgehold_abi_v1, edgehold_window, edgehold_call"
+const hintABI = "build the guest with the SDK, or export what the ABI names: " +
+	"memory, edgehold_abi_v1, edgehold_window, edgehold_call"
 
 func tooLarge(got, most int) *Refusal {
 	return &Refusal{

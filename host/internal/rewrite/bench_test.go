@@ -21,8 +21,8 @@ import (
 
 // The benchmarks compare a guest as it is with the same guest instrumented.
 
-// loopsModule exports spin (an empty loop), mix (a generator that writes memory), fib (recursion), indirect (calls through a
-// table in a loop) and calls (direct calls in a loop).
+// loopsModule exports spin (an empty loop), mix (a generator that writes memory), fib (recursion), indirect (calls
+// through a table in a loop) and calls (direct calls in a loop).
 func loopsModule() []byte {
 	i32, i64 := []wasm.ValueType{wasm.I32}, []wasm.ValueType{wasm.I64}
 	unary := wasm.FuncType{Params: i32, Results: i32}
@@ -72,8 +72,8 @@ func BenchmarkLoops(b *testing.B) {
 	}
 }
 
-// BenchmarkGoPolicy runs a guest built by the Go compiler: decoding a columnar observation of 36 metrics and answering, sorting, and
-// counting in maps.
+// BenchmarkGoPolicy runs a guest built by the Go compiler: decoding a columnar observation of 36 metrics and
+// answering, sorting, and counting in maps.
 func BenchmarkGoPolicy(b *testing.B) {
 	module := goGuest(b)
 	for _, name := range []string{"columns", "sort", "maps"} {
@@ -98,8 +98,8 @@ func topUp(m api.Module) {
 	}
 }
 
-// sideBySide takes turns between the guest as it is and the guest instrumented, so that both meet the same machine, and reports the
-// fastest turn of each and their ratio.
+// sideBySide takes turns between the guest as it is and the guest instrumented, so that both meet the same machine,
+// and reports the fastest turn of each and their ratio.
 func sideBySide(b *testing.B, module []byte, export string, arg uint64, calls int) {
 	metered, err := rewrite.Instrument(module, rewrite.Options{MemoryMaxPages: 1024})
 	if err != nil {

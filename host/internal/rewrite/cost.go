@@ -51,7 +51,8 @@ func costOf(op wasm.Op) int64 {
 	return costSimple
 }
 
-// ChargedByLength reports whether an instruction costs more the longer the piece of memory or table is that it works on.
+// ChargedByLength reports whether an instruction costs more the longer the piece of memory or table is that it works
+// on.
 func ChargedByLength(op wasm.Op) bool {
 	switch op {
 	case wasm.OpMemoryInit, wasm.OpMemoryCopy, wasm.OpMemoryFill, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableGrow,

@@ -19,7 +19,8 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm/wasmtest"
 )
 
-// TestGeneratedModulesBehaveAlike compares random modules as they are with the same instrumented, in compiler and interpreter.
+// TestGeneratedModulesBehaveAlike compares random modules as they are with the same instrumented, in compiler and
+// interpreter.
 func TestGeneratedModulesBehaveAlike(t *testing.T) {
 	b := newBench(t)
 	rounds := 300
@@ -146,7 +147,8 @@ func (e *engines) compare(t *testing.T, entropy []byte, bulk bool) (c comparison
 	return c
 }
 
-// compareWithOracle checks the fuel of calls that end well against a module in which each instruction is charged by itself.
+// compareWithOracle checks the fuel of calls that end well against a module in which each instruction is charged by
+// itself.
 func (e *engines) compareWithOracle(t *testing.T, m *wasm.Module, want []call, fuel []int64) {
 	t.Helper()
 	charged := chargeEach(t, m)
@@ -243,8 +245,8 @@ func observe(in api.Module, results []uint64, types []wasm.ValueType) (c call) {
 	return c
 }
 
-// canonical makes all NaN one, as which of two operands' NaN survives is up to the engine's choice of registers, and clears
-// the half of a slot that a 32-bit value does not use.
+// canonical makes all NaN one, as which of two operands' NaN survives is up to the engine's choice of registers, and
+// clears the half of a slot that a 32-bit value does not use.
 func canonical(t wasm.ValueType, v uint64) uint64 {
 	switch {
 	case t == wasm.F32 && math.IsNaN(float64(api.DecodeF32(v))), t == wasm.F64 && math.IsNaN(api.DecodeF64(v)):

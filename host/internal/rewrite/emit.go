@@ -34,8 +34,8 @@ type job struct {
 	results wasm.BlockType // of the function
 }
 
-// function writes a function. If it counts its stack, its code becomes a block, and every return a branch to the end of that
-// block, so that there is one way out.
+// function writes a function. If it counts its stack, its code becomes a block, and every return a branch to the end of
+// that block, so that there is one way out.
 func (e *emitter) function(j *job) []byte {
 	e.out = make([]byte, 0, len(j.code)+len(j.code)/2+64)
 	first := &j.fn.points[0]

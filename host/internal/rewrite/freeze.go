@@ -21,10 +21,12 @@ type Global struct {
 
 // Freeze returns an instrumented module whose instances begin where an initialised instance stood. globals has the
 // values of all its globals by index; those that are not mutable are not looked at. The memory begins with that many
-// pages, whose contents the caller provides: active data segments are gone. Element segments stay, so tables are as at the beginning.
+// pages, whose contents the caller provides: active data segments are gone. Element segments stay, so tables are as at
+// the beginning.
 //
-// It returns the mutable globals too, but not FuelGlobal and DepthGlobal, which the host sets for each call anyway. The error is ErrUnfreezable if the module
-// can change tables or drop segments, or has mutable globals that are references or vectors.
+// It returns the mutable globals too, but not FuelGlobal and DepthGlobal, which the host sets for each call anyway. The
+// error is ErrUnfreezable if the module can change tables or drop segments, or has mutable globals that are references
+// or vectors.
 func Freeze(module []byte, globals []uint64, pages uint32) (frozen []byte, mutable []Global, err error) {
 	m, err := wasm.Decode(module, wasm.MaxCaps())
 	if err != nil {

@@ -7,9 +7,10 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm/wasmtest"
 )
 
-// generate makes a valid module out of any bytes: functions that call each other directly and through a table, nested blocks and
-// loops with branches in all directions, memory, globals, bulk operations, traps. It always ends, as every call and every turn of a
-// loop takes one from a global and traps at zero. bulk says whether it may use instructions that are charged by length.
+// generate makes a valid module out of any bytes: functions that call each other directly and through a table, nested
+// blocks and loops with branches in all directions, memory, globals, bulk operations, traps. It always ends, as every
+// call and every turn of a loop takes one from a global and traps at zero. bulk says whether it may use instructions
+// that are charged by length.
 func generate(entropy []byte, bulk bool) *wasm.Module {
 	g := generator{entropy: entropy, bulk: bulk}
 	for range 2 + g.pick(5) {

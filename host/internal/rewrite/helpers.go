@@ -23,9 +23,15 @@ func helpers(o Options, hasMemory bool) []helper {
 	memory := min(uint64(o.MemoryMaxPages)<<16, math.MaxUint32)
 	return []helper{
 		{"refill", typeNothing, (*emitter).refillCode},
-		{"charge.bytes", typeI32, func(e *emitter) { e.lengthCode(memory, wasm.OpI64DivU, bulkBytesPerUnit, false) }},
-		{"charge.entries", typeI32, func(e *emitter) { e.lengthCode(uint64(o.TableMaxEntries), wasm.OpI64Mul, unitsPerTableEntry, false) }},
-		{"charge.memory", typeI32, func(e *emitter) { e.lengthCode(uint64(o.MemoryMaxPages), wasm.OpI64Mul, unitsPerGrownPage, hasMemory) }},
+		{"charge.bytes", typeI32, func(e *emitter) {
+			e.lengthCode(memory, wasm.OpI64DivU, bulkBytesPerUnit, false)
+		}},
+		{"charge.entries", typeI32, func(e *emitter) {
+			e.lengthCode(uint64(o.TableMaxEntries), wasm.OpI64Mul, unitsPerTableEntry, false)
+		}},
+		{"charge.memory", typeI32, func(e *emitter) {
+			e.lengthCode(uint64(o.MemoryMaxPages), wasm.OpI64Mul, unitsPerGrownPage, hasMemory)
+		}},
 	}
 }
 

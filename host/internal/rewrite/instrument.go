@@ -7,18 +7,18 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm"
 )
 
-// Instrument returns a module that behaves as the given one does, except that it charges its work to FuelGlobal, takes its
-// stack from DepthGlobal, calls the host's yield when one of them is below zero, and cannot grow beyond its limits. The
-// start function becomes the export StartExport. Of the custom sections only the names stay.
+// Instrument returns a module that behaves as the given one does, except that it charges its work to FuelGlobal, takes
+// its stack from DepthGlobal, calls the host's yield when one of them is below zero, and cannot grow beyond its
+// limits. The start function becomes the export StartExport. Of the custom sections only the names stay.
 //
-// For every module that is valid the result is valid. What it counts is a property of the module: it does not
-// depend on engine or processor.
+// For every module that is valid the result is valid. What it counts is a property of the module: it does not depend
+// on engine or processor.
 func Instrument(module []byte, o Options) ([]byte, error) {
 	m, err := wasm.Decode(module, wasm.MaxCaps())
 	if err != nil {
 		return nil, fmt.Errorf("instrument module: %w", err)
 	}
-	r := rewriter{m: m, o: o.withDefaults()}
+	r := rewriter{m: m, o: o.withDefaults(), blockTypes: make(map[uint32]wasm.BlockType)}
 	if err := r.limit(); err != nil {
 		return nil, err
 	}
@@ -38,9 +38,10 @@ func Instrument(module []byte, o Options) ([]byte, error) {
 
 // rewriter changes one module.
 type rewriter struct {
-	m *wasm.Module
-	o Options
-	e emitter
+	m          *wasm.Module
+	o          Options
+	e          emitter
+	blockTypes map[uint32]wasm.BlockType // for signatures with several results
 }
 
 // limit lowers the maximum of memory and tables.
@@ -135,19 +136,28 @@ func (r *rewriter) bodies(fns []function) {
 
 func (r *rewriter) body(i int, fn *function, frame int64) {
 	b := &r.m.Bodies[i]
-	results := r.m.Types[r.m.Functions[i]].Results
-	b.Code = r.e.function(&job{code: b.Code, fn: fn, frame: frame, results: r.blockType(results)})
+	j := job{code: b.Code, fn: fn, frame: frame}
+	if frame > 0 {
+		j.results = r.blockType(r.m.Functions[i])
+	}
+	b.Code = r.e.function(&j)
 }
 
-// blockType returns the type of a block with these results.
-func (r *rewriter) blockType(results []wasm.ValueType) wasm.BlockType {
+// blockType returns the type of a block that has the results of a signature and no parameters.
+func (r *rewriter) blockType(signature uint32) wasm.BlockType {
+	results := r.m.Types[signature].Results
 	switch len(results) {
 	case 0:
 		return wasm.BlockEmpty
 	case 1:
 		return wasm.BlockType(int8(results[0] | 0x80))
 	}
-	return wasm.BlockType(r.typeIndex(wasm.FuncType{Results: results}))
+	t, ok := r.blockTypes[signature]
+	if !ok {
+		t = wasm.BlockType(r.typeIndex(wasm.FuncType{Results: results}))
+		r.blockTypes[signature] = t
+	}
+	return t
 }
 
 // typeIndex returns the index of a signature, adding it if need be.

@@ -83,6 +83,7 @@ func TestHostileGuestsAreStopped(t *testing.T) {
 	}{
 		{"endless loop", wasmtest.EndlessLoop(), wasmabi.ExportCall, "out of fuel"},
 		{"endless recursion", wasmtest.EndlessRecursion(), wasmabi.ExportCall, "out of stack"},
+		{"endless recursion of the smallest frames", smallestFrames(), wasmabi.ExportInitialize, "out of stack"},
 		{"endless indirect recursion", wasmtest.EndlessIndirectRecursion(), wasmabi.ExportCall, "out of stack"},
 		{"endless mutual recursion", wasmtest.EndlessMutualRecursion(30), wasmabi.ExportCall, "out of stack"},
 		{"exponential tree of calls", wasmtest.CallTree(60), wasmabi.ExportCall, "out of fuel"},
@@ -107,6 +108,13 @@ func TestHostileGuestsAreStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// smallestFrames recurses with frames that hold nothing, so that as many as possible fit.
+func smallestFrames() []byte {
+	g := wasmtest.Guest{}
+	g.Funcs = []wasmtest.Func{{Code: wasmtest.Code{}.Index(wasm.OpCall, g.FirstFunc()).End(), Export: wasmabi.ExportInitialize}}
+	return g.Module()
 }
 
 // TestStackStaysSmall bounds the engine's real stack for guests that make frames as large as they can.

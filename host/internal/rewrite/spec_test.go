@@ -22,8 +22,8 @@ import (
 	"github.com/edgehold/edgehold/host/internal/wasm"
 )
 
-// The WebAssembly core tests come with wazero's module, as scripts of commands over binaries. Each script runs twice, on the
-// modules as they are and instrumented, and every command must end alike.
+// The WebAssembly core tests come with wazero's module, as scripts of commands over binaries. Each script runs twice,
+// on the modules as they are and instrumented, and every command must end alike.
 
 // specFolders are the parts of the suite inside the features that we accept.
 var specFolders = []string{"v1", "v2"}

@@ -3,10 +3,11 @@ package rewrite
 import "github.com/edgehold/edgehold/host/internal/wasm"
 
 const (
-	// frameBase is what any frame costs. It also bounds the number of frames: 256 KiB hold 2048 at most.
-	frameBase = 128
-	// bytesPerFrameByte is how much code adds one byte to a frame. The engine gives a slot to each value that lives across a
-	// call and shares no slots, so code bounds frames better than locals do.
+	// frameBase is what any frame costs. It also bounds the number of frames: 256 KiB hold 1820 at most, and wazero's
+	// interpreter gives up at 2000.
+	frameBase = 144
+	// codePerFrameByte is how much code adds one byte to a frame. The engine gives a slot to each value that lives
+	// across a call and shares no slots, so code bounds frames better than locals do.
 	codePerFrameByte = 4
 	// maxUncounted is the most that functions may use which do not account for themselves.
 	maxUncounted = 2 << 10
@@ -39,11 +40,13 @@ func slotSize(t wasm.ValueType) int {
 // account for them.
 type stackPlan []int64
 
-// planStack chooses the functions that count. Every cycle of calls goes through one of them: all that call through a table,
-// and where a depth-first walk over the direct calls closes a cycle. What a function takes covers the deepest chain of
-// uncounted functions below it; chains that would grow beyond maxUncounted are cut.
+// planStack chooses the functions that count. Every cycle of calls goes through one of them: all that call through a
+// table, and where a depth-first walk over the direct calls closes a cycle. What a function takes covers the deepest
+// chain of uncounted functions below it; chains that would grow beyond maxUncounted are cut.
 func planStack(fns []function, frames []int64, imported uint32) stackPlan {
-	w := stackWalk{fns: fns, imported: imported, need: frames, counted: make([]bool, len(fns)), state: make([]visit, len(fns))}
+	w := stackWalk{
+		fns: fns, imported: imported, need: frames, counted: make([]bool, len(fns)), state: make([]visit, len(fns)),
+	}
 	for i := range fns {
 		w.counted[i] = fns[i].indirect
 	}

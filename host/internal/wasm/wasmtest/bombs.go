@@ -61,7 +61,8 @@ func ManyLocalsBomb(functions int, locals uint32) []byte {
 	return g.Module()
 }
 
-// JoinBomb makes locals differ at the ends of nested blocks, so that a compiler needs a new value for each local at each.
+// JoinBomb makes locals differ at the ends of nested blocks, so that a compiler needs a new value for each local at
+// each.
 func JoinBomb(locals uint32, blocks int) []byte {
 	c := Code{}.Repeat(blocks, Code{}.Block(wasm.BlockEmpty))
 	for b := range blocks {
@@ -139,8 +140,8 @@ func TableBomb(entries uint32) []byte {
 	return m.Encode()
 }
 
-// GlobalsBomb calls a function again and again in a module with many mutable globals, each of which an engine may load again
-// after each call.
+// GlobalsBomb calls a function again and again in a module with many mutable globals, each of which an engine may load
+// again after each call.
 func GlobalsBomb(globals, calls int) []byte {
 	g := Guest{}
 	for range globals {

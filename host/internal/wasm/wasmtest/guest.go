@@ -42,7 +42,8 @@ type Func struct {
 	Export string
 }
 
-// Guest describes a module that speaks the ABI. The zero value is valid: it answers every call with StatusOK and an empty response.
+// Guest describes a module that speaks the ABI. The zero value is valid: it answers every call with StatusOK and an
+// empty response.
 type Guest struct {
 	Imports    []wasm.Import // of functions; their types are added by HostImport
 	Types      []wasm.FuncType

@@ -49,7 +49,8 @@ func ConstantResponse(status wasmabi.Status, response []byte) []byte {
 	return m.Encode()
 }
 
-// HostCaller passes its request to the host's call as (handle, op, request, response window) and hands on what comes back.
+// HostCaller passes its request to the host's call as (handle, op, request, response window) and hands on what comes
+// back.
 func HostCaller(handle, op int32) []byte {
 	g := Guest{}
 	call := g.ImportHost(wasmabi.ImportCall)
@@ -67,7 +68,8 @@ func Clock() []byte {
 	return g.Module()
 }
 
-// WithManifest is a guest that answers with its request and carries the manifest, already encoded, in its custom section.
+// WithManifest is a guest that answers with its request and carries the manifest, already encoded, in its custom
+// section.
 func WithManifest(manifest []byte) []byte {
 	g := echo()
 	g.Manifest = manifest

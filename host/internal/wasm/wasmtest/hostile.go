@@ -48,7 +48,8 @@ func EndlessMutualRecursion(n int) []byte {
 	return g.Module()
 }
 
-// CallTree runs exponentially long without loop and with little stack: each of depth functions calls the next one twice.
+// CallTree runs exponentially long without loop and with little stack: each of depth functions calls the next one
+// twice.
 func CallTree(depth int) []byte {
 	g := Guest{}
 	call := func(i int) Code {
@@ -189,8 +190,8 @@ func EndlessStart() []byte { return (&Guest{Start: &Func{Code: endlessLoop().End
 
 // DivideByZero, LoadOutside and IndirectOutside trap in each call, in ways other than unreachable.
 func DivideByZero() []byte {
-	return (&Guest{Call: Code{}.I64(1).Index(wasm.OpLocalGet, 0).I32(0).Op(wasm.OpI32And, wasm.OpI64ExtendI32, wasm.OpI64DivU).
-		End()}).Module()
+	return (&Guest{Call: Code{}.I64(1).Index(wasm.OpLocalGet, 0).I32(0).
+		Op(wasm.OpI32And, wasm.OpI64ExtendI32, wasm.OpI64DivU).End()}).Module()
 }
 
 // LoadOutside is described at DivideByZero.
@@ -215,7 +216,8 @@ func UngrantedImport() []byte {
 // UngrantedWASI imports a function of WASI that preview 1 does not have.
 func UngrantedWASI() []byte {
 	g := Guest{}
-	g.Import(wasmabi.ModuleWASI, "sock_open", wasm.FuncType{Params: []wasm.ValueType{i32, i32, i32}, Results: []wasm.ValueType{i32}})
+	three := []wasm.ValueType{i32, i32, i32}
+	g.Import(wasmabi.ModuleWASI, "sock_open", wasm.FuncType{Params: three, Results: three[:1]})
 	return g.Module()
 }
 
