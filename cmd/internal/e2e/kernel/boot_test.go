@@ -33,7 +33,7 @@ func boot(t *testing.T, c kernel.Config, board func(ctx context.Context, dir str
 	}
 	c.Init = program(t, arch, "github.com/edgehold/edgehold/cmd/internal/e2e/kernel/guest")
 	begun := time.Now()
-	m, err := kernel.Start(t.Context(), dir, c)
+	m, err := kernel.Start(context.WithoutCancel(t.Context()), dir, c) // so that the clean-up still reaches it
 	if err != nil {
 		skipOrFail(t, err)
 	}

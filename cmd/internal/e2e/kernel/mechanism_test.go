@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,12 +154,23 @@ func killed(t *testing.T, m *kernel.Machine, turn *turning, before map[string]st
 	t.Logf("every knob was back %v after the kill", time.Since(begun).Round(10*time.Millisecond))
 }
 
-// burn keeps both processors busy for a while.
-func burn(t *testing.T, m *kernel.Machine) {
+// burn keeps both processors busy until it is stopped, or the machine is.
+func burn(t *testing.T, m *kernel.Machine) (stop func(*testing.T)) {
 	t.Helper()
+	var pids []int
 	for range 2 {
-		if _, err := m.Start(t.Context(), control.Command{Args: []string{"/init", "burn", "60s"}}); err != nil {
+		pid, err := m.Start(t.Context(), control.Command{Args: []string{"/init", "burn", "10m"}})
+		if err != nil {
 			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return func(t *testing.T) {
+		t.Helper()
+		for _, pid := range pids {
+			if err := m.Signal(t.Context(), pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -1,0 +1,243 @@
+//go:build linux
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/edgehold/edgehold/agents/apiclient"
+	"github.com/edgehold/edgehold/cmd/internal/scaffold"
+	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
+	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// home is a folder that daemons live in, one after the other.
+type home struct {
+	dir string
+	bin string
+	api *apiclient.Client
+}
+
+// grace is how long the guard waits for the next daemon. A restart in these tests takes less as a rule, not always.
+const grace = 2 * time.Second
+
+// newHome lays down a tree of knobs and a configuration.
+func newHome(t *testing.T) *home {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs daemons and kills them: not in short mode")
+	}
+	h := &home{dir: shortDir(t), bin: daemonProgram(t)}
+	if err := trees.Write(h.path("tree"), "intel_pstate-passive"); err != nil {
+		t.Fatal(err)
+	}
+	h.configure(t, "")
+	var err error
+	if h.api, err = apiclient.New(apiclient.Config{Socket: h.path("socket")}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.api.Close)
+	return h
+}
+
+func (h *home) path(elem ...string) string { return filepath.Join(append([]string{h.dir}, elem...)...) }
+
+// configure writes the configuration; more is appended to it.
+func (h *home) configure(t *testing.T, more string) {
+	t.Helper()
+	text := fmt.Sprintf(`
+state_directory: state
+telemetry:
+  monitor_interval: 500ms
+mechanism_plugins:
+  root: tree
+  guard_grace: %v
+  envelope:
+    CPUFrequency:
+      "*/max_frequency":
+        min_period: 1ms
+api:
+  socket: socket
+%s`, grace, more)
+	if err := os.WriteFile(h.path("config.yaml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// limit reads the knob that the tests watch, in kHz.
+func (h *home) limit(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile(h.path("tree/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// process is a running daemon.
+type process struct {
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+}
+
+// start starts a daemon and waits until it answers.
+func (h *home) start(t *testing.T) *process {
+	t.Helper()
+	p := h.launch(t)
+	deadline := time.After(time.Minute)
+	for {
+		_, err := h.api.Version(t.Context())
+		if err == nil {
+			return p
+		}
+		select {
+		case <-p.ended:
+			t.Fatalf("the daemon ended:\n%s", p.said())
+		case <-deadline:
+			t.Fatalf("the daemon does not answer: %v\n%s", err, p.said())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// launch starts a daemon and waits for nothing.
+func (h *home) launch(t *testing.T) *process {
+	t.Helper()
+	log, err := os.CreateTemp(h.dir, "log-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p := &process{log: log.Name(), ended: make(chan struct{})}
+	p.cmd = exec.Command(h.bin, "run", "--config", h.path("config.yaml"))
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { defer close(p.ended); p.cmd.Wait() }()
+	t.Cleanup(func() {
+		p.signal(syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("a daemon said:\n%s", p.said())
+		}
+	})
+	return p
+}
+
+func (p *process) said() string {
+	b, _ := os.ReadFile(p.log)
+	return string(b)
+}
+
+// signal sends a signal and waits for the daemon's end, whose code it returns.
+func (p *process) signal(s syscall.Signal) int {
+	p.cmd.Process.Signal(s)
+	<-p.ended
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) kill() { p.signal(syscall.SIGKILL) }
+
+// shortDir is a folder whose sockets have names that fit.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "edgehold-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// built is made once for all tests of the process.
+var built struct {
+	dir           string
+	daemon, pulse sync.Once
+	err           error
+	module        []byte
+	manifest      *wasmabi.Manifest
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "edgehold-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	built.dir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func daemonProgram(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(built.dir, "edgeholdd")
+	built.daemon.Do(func() {
+		cmd := exec.Command("go", "build", "-o", file, "github.com/edgehold/edgehold/cmd/edgeholdd")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("build the daemon: %w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return file
+}
+
+// pulse returns the counting policy as version v.
+func pulse(t *testing.T, v string) []byte {
+	t.Helper()
+	built.pulse.Do(func() {
+		b, err := scaffold.Build(context.Background(), "testdata/pulse", filepath.Join(built.dir, "pulse.wasm"), scaffold.BuildOptions{})
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.manifest = b.Manifest
+		built.module, built.err = os.ReadFile(b.Path)
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	m := *built.manifest
+	m.Version = v
+	bare, err := wasmabi.StripManifest(built.module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := plugins.Pack(bare, &m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+// eventually waits for something that another process does in its own time.
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("waited %v in vain: %s", within, what)
+}
