@@ -17,6 +17,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/apiserver"
 	"github.com/edgehold/edgehold/agents/apiserver/apiservertest"
+	"github.com/edgehold/edgehold/agents/apiserver/token"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -63,7 +64,11 @@ func setup(env *testscript.Env) error {
 	agent.SetSample("node_load1", 1.5)
 	agent.SetSample("node_memory_MemFree_bytes", 1<<30)
 	socket := filepath.Join(dir, "s")
-	server, err := apiserver.New(apiserver.Config{Socket: socket, Backend: agent.Backend(), Events: agent.Events,
+	network, err := network(env)
+	if err != nil {
+		return err
+	}
+	server, err := apiserver.New(apiserver.Config{Socket: socket, TCP: network, Backend: agent.Backend(), Events: agent.Events,
 		Version: api.Version{Version: "1.2.3", Go: "go1.26", Platform: "linux/arm64", ABI: 1}})
 	if err != nil {
 		return err
@@ -80,6 +85,7 @@ func setup(env *testscript.Env) error {
 	})
 	env.Values[agentKey{}] = agent
 	env.Setenv("EDGEHOLD_SOCKET", socket)
+	env.Setenv("SERVER", server.Addrs()[1].String())
 	env.Setenv("HOME", env.WorkDir)
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY"} {
 		value, err := exec.Command("go", "env", name).Output()
@@ -89,6 +95,27 @@ func setup(env *testscript.Env) error {
 		env.Setenv(name, strings.TrimSpace(string(value)))
 	}
 	return nil
+}
+
+// network makes a certificate, ca.pem, and a token of each role, viewer.token and operator.token.
+func network(env *testscript.Env) (*apiserver.TCP, error) {
+	at := func(name string) string { return filepath.Join(env.WorkDir, name) }
+	if err := apiservertest.WriteCertificate(at("ca.pem"), at("key.pem")); err != nil {
+		return nil, err
+	}
+	for _, role := range []api.Role{api.RoleViewer, api.RoleOperator} {
+		made, secret, err := token.New(string(role), role)
+		if err != nil {
+			return nil, err
+		}
+		if err := token.Append(at("agent.tokens"), made); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(at(string(role)+".token"), []byte(secret+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return &apiserver.TCP{Address: "127.0.0.1:0", CertFile: at("ca.pem"), KeyFile: at("key.pem"), TokenFile: at("agent.tokens")}, nil
 }
 
 func agentOf(ts *testscript.TestScript) *apiservertest.Agent {
