@@ -114,6 +114,7 @@ func TestWatch(t *testing.T) {
 func TestPrintError(t *testing.T) {
 	for name, err := range map[string]error{
 		"plain": errors.New("open x: no such file"),
+		"lines": &UsageError{"read tokens", "line 1 is odd\nline 2 is\x1b[2J odder", "mend them"},
 		"usage": &UsageError{"apply mechanism", "no setting", "name one"},
 		"problem": fmt.Errorf("upload a.wasm: %w", &api.Problem{Status: 422, Detail: "upload policy: body is odd", Why: "body is odd", Hint: "send less", Code: "api.invalid",
 			Errors: []api.ProblemField{{Location: "body", Message: "is odd"}, {Location: "query.x", Message: "is\x07 unknown"}}}),

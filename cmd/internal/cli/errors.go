@@ -32,17 +32,26 @@ func PrintError(w io.Writer, program string, err error, color bool) {
 	if color {
 		head = red + head + plain
 	}
-	fmt.Fprintln(w, head, Clean(what))
+	fmt.Fprintln(w, head, cleanLines(what, "  "))
 	for _, line := range []struct{ label, text string }{
 		{"why", why},
 		{"do", part(err, func(e interface{ ErrorHint() string }) string { return e.ErrorHint() })},
 		{"code", Code(err)},
 	} {
 		if line.text != "" {
-			fmt.Fprintf(w, "  %-5s %s\n", line.label+":", Clean(line.text))
+			fmt.Fprintf(w, "  %-5s %s\n", line.label+":", cleanLines(line.text, "        "))
 		}
 	}
 	printFields(w, err, why)
+}
+
+// cleanLines cleans each line and indents all but the first.
+func cleanLines(text, indent string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = Clean(line)
+	}
+	return strings.Join(lines, "\n"+indent)
 }
 
 // printFields writes what is wrong with a request beyond the cause that was named.
