@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
@@ -199,6 +200,39 @@ func TestNamesStayTrue(t *testing.T) {
 	if err != nil || len(out.Customs) != 1 {
 		t.Errorf("custom sections %v, %v", out.Customs, err)
 	}
+}
+
+func TestHostileNamesAreDropped(t *testing.T) {
+	module := (&wasmtest.Guest{}).Build()
+	module.Customs = []wasm.Custom{{Name: wasm.NameSection, Bytes: []byte("\x01\x05\xff\xff\xff\xff\x0f")}}
+	metered := instrument(t, module.Encode(), rewrite.Options{})
+	if err := validator(t)(metered); err != nil {
+		t.Error(err)
+	}
+	if out, err := wasm.Decode(metered, wasm.MaxCaps()); err != nil || len(out.Customs) != 0 {
+		t.Errorf("custom sections %v, %v", out.Customs, err)
+	}
+}
+
+// TestGoGuestFuelIsTheSameEverywhere runs the same calls in compiler and interpreter.
+func TestGoGuestFuelIsTheSameEverywhere(t *testing.T) {
+	metered := instrument(t, goGuest(t), rewrite.Options{MemoryMaxPages: 1024})
+	var fuel [2][]int64
+	for i, config := range []wazero.RuntimeConfig{wazero.NewRuntimeConfig(), wazero.NewRuntimeConfigInterpreter()} {
+		m := instance(t, config, metered)
+		counter := m.ExportedGlobal(rewrite.FuelGlobal).(api.MutableGlobal)
+		for _, name := range []string{"columns", "sort", "maps", "columns"} {
+			counter.Set(1 << 40)
+			if _, err := m.ExportedFunction(name).Call(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			fuel[i] = append(fuel[i], 1<<40-int64(counter.Get()))
+		}
+	}
+	if d := cmp.Diff(fuel[0], fuel[1]); d != "" {
+		t.Errorf("fuel differs (-compiler +interpreter):\n%s", d)
+	}
+	t.Logf("fuel of a call: columns %d, sort %d, maps %d", fuel[0][0], fuel[0][1], fuel[0][2])
 }
 
 func TestInstrumentIsDeterministic(t *testing.T) {

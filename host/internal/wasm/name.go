@@ -9,8 +9,9 @@ type Name struct {
 	Name  string
 }
 
-// Subsections of the name section that are keyed by function.
+// Subsections of the name section that are understood here.
 const (
+	nameOfModule     = 0
 	namesOfFunctions = 1
 	namesOfLocals    = 2
 	namesOfLabels    = 3
@@ -18,6 +19,9 @@ const (
 
 // RenumberNames rewrites the contents of a name section after functions moved: renumber maps an old function index to
 // its new one and keeps the order; added, sorted by index, names functions that were not there before.
+//
+// A section with counts or lengths that its bytes do not bear out is an error: engines reserve memory for what they
+// claim.
 func RenumberNames(section []byte, renumber func(uint32) uint32, added []Name) ([]byte, error) {
 	c := cursor{buf: section}
 	out := make([]byte, 0, len(section)+64)
@@ -26,10 +30,15 @@ func RenumberNames(section []byte, renumber func(uint32) uint32, added []Name) (
 		s := c.sub(c.u32())
 		body := s.buf
 		switch id {
+		case nameOfModule:
+			body = AppendName(nil, s.name())
 		case namesOfFunctions:
 			body = renumberFunctions(&s, renumber, added)
 		case namesOfLocals, namesOfLabels:
 			body = renumberIndirect(&s, renumber)
+		}
+		if s.err == nil && id <= namesOfLabels && s.left() > 0 {
+			s.fail("subsection size mismatch")
 		}
 		if c.err == nil {
 			c.err = s.err

@@ -140,6 +140,35 @@ func TestRenumberNames(t *testing.T) {
 	}
 }
 
+func TestRenumberNamesRefusesWhatIsNotThere(t *testing.T) {
+	for name, section := range map[string]string{
+		"module name longer than its subsection": "\x00\x02\xff\x01",
+		"bytes behind the module name":           "\x00\x03\x01ma",
+		"functions that are not there":           "\x01\x05\xff\xff\xff\xff\x0f",
+		"locals that are not there":              "\x02\x07\x01\x00\xff\xff\xff\xff\x0f",
+		"subsection that is not there":           "\x01\x7f\x00",
+		"bytes behind the functions":             "\x01\x05\x01\x00\x01a\x00",
+	} {
+		if _, err := wasm.RenumberNames([]byte(section), func(f uint32) uint32 { return f }, nil); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func FuzzRenumberNames(f *testing.F) {
+	f.Add([]byte("\x00\x02\x01m\x01\x07\x02\x00\x01a\x02\x01c\x02\x06\x01\x02\x01\x00\x01x\x09\x01\x00"))
+	f.Fuzz(func(t *testing.T, section []byte) {
+		same := func(f uint32) uint32 { return f }
+		out, err := wasm.RenumberNames(section, same, nil)
+		if err != nil {
+			return
+		}
+		if again, err := wasm.RenumberNames(out, same, nil); err != nil || !bytes.Equal(out, again) {
+			t.Errorf("own output changes: %v", err)
+		}
+	})
+}
+
 // TestSpecModules reads every binary of the WebAssembly core tests: what is valid or merely ill-typed must be read and
 // written back to the same meaning, what is malformed must be refused.
 func TestSpecModules(t *testing.T) {
