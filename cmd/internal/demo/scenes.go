@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -76,20 +77,15 @@ func (s *stage) boosted() bool {
 
 // spin keeps every CPU busy until the returned function is called.
 func spin() (stop func()) {
-	done := make(chan struct{})
+	var done atomic.Bool
 	var wg sync.WaitGroup
 	for range runtime.NumCPU() {
 		wg.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
+			for !done.Load() { // busy on purpose
 			}
 		})
 	}
-	return func() { close(done); wg.Wait() }
+	return func() { done.Store(true); wg.Wait() }
 }
 
 func (s *stage) why() error {

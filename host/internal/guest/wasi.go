@@ -61,7 +61,6 @@ func procExit(_ *scope, stack []uint64) {
 
 func (i *Instance) put32(ptr uint64, v uint32) { binary.LittleEndian.PutUint32(i.bytes(ptr, 4), v) }
 func (i *Instance) put64(ptr uint64, v uint64) { binary.LittleEndian.PutUint64(i.bytes(ptr, 8), v) }
-func (i *Instance) get32(ptr uint64) uint32    { return binary.LittleEndian.Uint32(i.bytes(ptr, 4)) }
 
 func argsSizesGet(s *scope, stack []uint64) uint64 {
 	s.put32(stack[0], 0)

@@ -1,4 +1,5 @@
-// Command guest is the policy that the benchmarks build for Wasm. It is not an example: it avoids the SDK.
+//go:build wasip1
+
 package main
 
 // variant makes builds differ in code: the benchmark of resident memory replaces this file, because policies that
