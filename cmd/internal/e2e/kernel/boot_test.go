@@ -79,17 +79,23 @@ func shortDir(t *testing.T) string {
 // program builds a command as a static executable for a guest.
 func program(t *testing.T, arch kernel.Arch, pkg string) []byte {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "program")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+string(arch))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
-	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(build(t, string(arch), pkg))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// build builds a command and returns the file.
+func build(t *testing.T, arch, pkg string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	return file
 }
 
 func bootX86(t *testing.T, files ...kernel.File) (*kernel.Machine, string) {

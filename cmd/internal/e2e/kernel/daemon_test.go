@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -20,9 +22,11 @@ import (
 
 // node is the daemon running in a machine, spoken to from outside.
 type node struct {
-	m   *kernel.Machine
-	api *apiclient.Client
-	pid int
+	m       *kernel.Machine
+	api     *apiclient.Client
+	socket  string // of the host, leads to the daemon's
+	command string // the command line's file
+	pid     int
 }
 
 const (
@@ -56,12 +60,15 @@ guests:
 // startNode starts the daemon and waits until it answers outside.
 func startNode(t *testing.T, m *kernel.Machine, dir string) *node {
 	t.Helper()
-	client, err := apiclient.New(apiclient.Config{Socket: forward(t, m, filepath.Join(dir, "api"), nodeSocket)})
-	if err != nil {
+	n := &node{
+		m: m, socket: forward(t, m, filepath.Join(dir, "api"), nodeSocket),
+		command: build(t, runtime.GOARCH, "github.com/edgehold/edgehold/cmd/edgehold"),
+	}
+	var err error
+	if n.api, err = apiclient.New(apiclient.Config{Socket: n.socket}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.Close)
-	n := &node{m: m, api: client}
+	t.Cleanup(n.api.Close)
 	t.Cleanup(func() {
 		if t.Failed() {
 			log, _ := m.ReadFile(context.Background(), nodeLog)
@@ -89,6 +96,17 @@ func (n *node) start(t *testing.T) {
 	})
 }
 
+// edgehold runs the command line outside, as a person would, and returns what it prints.
+func (n *node) edgehold(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(n.command, append(args, "--socket", n.socket)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("edgehold %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 func (n *node) kill(t *testing.T) {
 	t.Helper()
 	if err := n.m.Signal(t.Context(), n.pid, syscall.SIGKILL); err != nil {
@@ -99,8 +117,8 @@ func (n *node) kill(t *testing.T) {
 	}
 }
 
-// boostPolicy assembles the policy in testdata/boost.
-func boostPolicy(t *testing.T) []byte {
+// boostPolicy assembles the policy in testdata/boost and returns its file.
+func boostPolicy(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "boost.wasm")
 	if out, err := exec.Command("wat2wasm", "-o", file, "testdata/boost/boost.wat").CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
@@ -124,7 +142,10 @@ func boostPolicy(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return packed
+	if err := os.WriteFile(file, packed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestDaemonOnACPI(t *testing.T) {

@@ -4,6 +4,7 @@ package kernel_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,21 +16,20 @@ import (
 
 // story is the main job from outside: a policy is uploaded, a real load wakes it, it turns a real driver's knob, and when
 // the daemon is killed the knob goes back.
-func story(t *testing.T, m *kernel.Machine, dir string, policy []byte, hw hardware) {
+func story(t *testing.T, m *kernel.Machine, dir string, policy string, hw hardware) {
 	n := startNode(t, m, dir)
 	before := knobFiles(t, m)
 	var stop func(*testing.T) // ends the load
+	var decision string
 
 	step(t, "a policy is uploaded while the daemon runs", func(t *testing.T) {
 		begun := time.Now()
-		r, err := n.api.UploadPolicy(t.Context(), policy, api.UploadOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !r.Activated {
-			t.Fatalf("not activated: %s", r.Reason)
-		}
+		n.edgehold(t, "policy", "upload", policy)
 		t.Logf("taken in after %v", time.Since(begun).Round(time.Millisecond))
+		p, err := n.api.Policy(t.Context(), "boost")
+		if err != nil || p.State != api.PolicyActive {
+			t.Fatalf("the policy is %s: %s, %v", p.State, p.StateReason, err)
+		}
 	})
 	step(t, "a calm machine is slowed down", func(t *testing.T) {
 		eventually(t, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
@@ -41,8 +41,8 @@ func story(t *testing.T, m *kernel.Machine, dir string, policy []byte, hw hardwa
 		eventually(t, "every processor is fast", func() bool { return hw.evidence(t, hw.fast) })
 		t.Logf("fast %v after the load began", time.Since(begun).Round(time.Millisecond))
 	})
-	step(t, "the decision is explained and replayed", func(t *testing.T) { explain(t, n) })
-	step(t, "a clock that jumps takes nothing away", func(t *testing.T) { jumpNode(t, n, hw) })
+	step(t, "the decision is explained and replayed", func(t *testing.T) { decision = explain(t, n) })
+	step(t, "a clock that jumps takes nothing away", func(t *testing.T) { jumpNode(t, n, hw, decision) })
 	step(t, "without the load it is slow again", func(t *testing.T) {
 		stop(t)
 		eventually(t, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
@@ -66,7 +66,7 @@ func story(t *testing.T, m *kernel.Machine, dir string, policy []byte, hw hardwa
 }
 
 // explain asks why the knob was turned last, and has the decision made again.
-func explain(t *testing.T, n *node) {
+func explain(t *testing.T, n *node) (decision string) {
 	var newest api.DecisionSummary
 	eventually(t, "the decision is finished", func() bool {
 		page, err := n.api.Decisions(t.Context(), api.DecisionFilter{
@@ -78,18 +78,18 @@ func explain(t *testing.T, n *node) {
 		newest = page.Items[0]
 		return newest.Why == "busy"
 	})
-	e, err := n.api.ExplainDecision(t.Context(), newest.ID)
-	if err != nil || e.Summary == "" {
-		t.Errorf("explained %+v, %v", e, err)
+	if text := n.edgehold(t, "decision", "explain", newest.ID); !strings.Contains(text, "busy") {
+		t.Errorf("explained without the policy's own reason:\n%s", text)
 	}
 	r, err := n.api.ReplayDecision(t.Context(), newest.ID, api.ReplayRequest{})
 	if err != nil || !r.SameBytes || !r.SameFuel || !r.SamePlan {
 		t.Errorf("replayed %+v, %v", r, err)
 	}
+	return newest.ID
 }
 
 // jumpNode sets the clock ahead and back; the policy must be running and its decisions be there after each.
-func jumpNode(t *testing.T, n *node, hw hardware) {
+func jumpNode(t *testing.T, n *node, hw hardware, decision string) {
 	for _, to := range []time.Time{time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		if err := n.m.SetClock(t.Context(), to); err != nil {
 			t.Fatal(err)
@@ -105,6 +105,9 @@ func jumpNode(t *testing.T, n *node, hw hardware) {
 		})
 		if got := readOne(t, n.m, "policy0/scaling_max_freq"); got != hw.fast {
 			t.Errorf("at %v the limit is %s, want %s still", to, got, hw.fast)
+		}
+		if _, err := n.api.Decision(t.Context(), decision); err != nil {
+			t.Errorf("at %v: %v", to, err)
 		}
 	}
 }
