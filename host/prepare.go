@@ -122,6 +122,9 @@ func (r *Runtime) artefact(ctx context.Context, module []byte, digest [sha256.Si
 	}
 	path := filepath.Join(r.dirs.artefacts, recipe.Key(digest))
 	if a, err := readArtefact(path); err == nil {
+		if err := used(path); err != nil { // a read-only cache is a cache
+			r.config.Logger.DebugContext(ctx, "artefact not marked as used", "path", path, "error", err)
+		}
 		return a, nil
 	}
 	order := compile.Order{Module: module, Recipe: recipe, Bounds: compile.DefaultBounds}

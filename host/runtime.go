@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 
@@ -43,6 +44,7 @@ func (r *Runtime) open(ctx context.Context) error {
 	if r.dirs, err = openDirectories(r.config.CacheDir); err != nil {
 		return err
 	}
+	r.pruneCache(ctx)
 	engine, kind, err := engineConfig(r.config.Engine)
 	if err != nil {
 		return err
@@ -56,6 +58,17 @@ func (r *Runtime) open(ctx context.Context) error {
 	}
 	r.linker, err = guest.NewLinker(ctx, engine)
 	return err
+}
+
+// pruneCache gives room back that nobody has used for long.
+func (r *Runtime) pruneCache(ctx context.Context) {
+	if !r.dirs.cached() {
+		return
+	}
+	before := time.Now().Add(-keepUnused)
+	if err := errors.Join(prune(r.dirs.artefacts, before), prune(r.dirs.code, before)); err != nil {
+		r.config.Logger.WarnContext(ctx, "cache not pruned", "error", err)
+	}
 }
 
 // Engine returns what guests are executed by: Compiler or Interpreter.

@@ -35,11 +35,15 @@ func buildGo(flags ...string) ([]byte, error) {
 	out := filepath.Join(dir, "guest.wasm")
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out}, flags...)
 	cmd := exec.Command("go", append(args, guestPackage)...)
-	cmd.Env = append(slices.Clone(os.Environ()), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	cmd.Env = guestEnvironment()
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the Go guest: %w: %s", err, text)
 	}
 	return os.ReadFile(out)
+}
+
+func guestEnvironment() []string {
+	return append(slices.Clone(os.Environ()), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 }
 
 // prepared is a module on a runtime of its own.

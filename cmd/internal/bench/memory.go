@@ -205,7 +205,9 @@ func goVariant(n int) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	folder, err := exec.Command("go", "list", "-f", "{{.Dir}}", guestPackage).Output()
+	find := exec.Command("go", "list", "-f", "{{.Dir}}", guestPackage)
+	find.Env = guestEnvironment()
+	folder, err := find.Output()
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", guestPackage, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -68,6 +69,8 @@ func (m *Mover) file(content []byte) (*os.File, error) {
 	sum := sha256.Sum256(content)
 	path := filepath.Join(m.dir, hex.EncodeToString(sum[:]))
 	if f, err := intact(path, sum); err == nil {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // the owner of the directory removes what is not used; a read-only one stays as it is
 		return f, nil
 	}
 	if err := write(path, content); err != nil {

@@ -1,6 +1,7 @@
 //go:build wasip1
 
-// The guest that the benchmark builds: the policy of package policy in plain Go, on the ABI alone.
+// Command guest is the policy that the benchmarks build for Wasm: package policy behind the ABI. It is not an example: it avoids
+// the SDK.
 package main
 
 import (
