@@ -1,7 +1,5 @@
 //go:build wasip1
 
-// Command guest is the policy that the benchmarks build for Wasm: package policy behind the ABI. It is not an example: it avoids
-// the SDK.
 package main
 
 import (
@@ -58,5 +56,3 @@ func write(p *wasmabi.Plan, actions []policy.Action) {
 		p.Values, p.LeaseMS = append(p.Values, a.Value), append(p.LeaseMS, 0)
 	}
 }
-
-func main() {}
