@@ -47,15 +47,16 @@ const (
 
 // Change is one step of a watched list.
 type Change[T any] struct {
-	// Type is "present" for what was there at first, then "changed" or "gone".
-	Type string `json:"type" enum:"present,changed,gone" doc:"Present at the start, changed, or gone."`
-	Name string `json:"name" doc:"Name or identifier of the item."`
-	Item *T     `json:"item,omitempty" doc:"The item; left out when it is gone."`
+	// Type is "present" for what was there at first, "listed" once after all of that, then "changed" or "gone".
+	Type string `json:"type" enum:"present,listed,changed,gone" doc:"Present at the start, listed after that, changed, or gone."`
+	Name string `json:"name,omitempty" doc:"Name or identifier of the item; empty when listed."`
+	Item *T     `json:"item,omitempty" doc:"The item; left out when it is gone and when listed."`
 }
 
 // Types of a [Change].
 const (
 	ChangePresent = "present"
+	ChangeListed  = "listed"
 	ChangeChanged = "changed"
 	ChangeGone    = "gone"
 )

@@ -125,7 +125,7 @@ func invalid(attempted, location, message string) *problem {
 func (s *Server) documentStream(path string) {
 	s.api.OpenAPI().Paths[path].Get.Responses["200"].Content[streamContentType] = &huma.MediaType{
 		Schema: &huma.Schema{Type: huma.TypeString, Description: "With watch=true: server-sent events named change, whose data is a JSON object with type " +
-			"(present, changed or gone), name and item; an event named problem has a problem document; the last one is named event."},
+			"(present, then listed once, then changed or gone), name and item; an event named problem has a problem document; the last one is named event."},
 	}
 }
 

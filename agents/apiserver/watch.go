@@ -47,6 +47,9 @@ func watch[T any](out *stream, r *http.Request, reader *subscription, spec watch
 			return err
 		}
 	}
+	if err := out.send(0, "change", api.Change[T]{Type: api.ChangeListed}); err != nil {
+		return err
+	}
 	return out.follow(r, reader, func(events []api.Event) error { return spec.deliver(out, r, events) })
 }
 

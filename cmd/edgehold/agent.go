@@ -58,7 +58,7 @@ func (a *app) eventCommand() *cobra.Command {
 	watch.RunE = a.watching(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, _ []string) error {
 		return cli.Watch(p, eventTable, func(yield func(api.Change[api.Event], error) bool) {
 			for event, err := range agent.Events(ctx, 0) {
-				if !yield(api.Change[api.Event]{Type: api.ChangePresent, Name: event.Name, Item: &event}, err) {
+				if !yield(api.Change[api.Event]{Type: api.ChangeChanged, Name: event.Name, Item: &event}, err) {
 					return
 				}
 			}

@@ -97,6 +97,9 @@ func knobChanges(changes iter.Seq2[api.Change[api.Mechanism], error], name strin
 				yield(api.Change[api.Knob]{}, err)
 				return
 			}
+			if change.Type == api.ChangeListed && !yield(api.Change[api.Knob]{Type: change.Type}, nil) {
+				return
+			}
 			if change.Name != name || change.Item == nil {
 				continue
 			}

@@ -201,6 +201,7 @@ func TestStreams(t *testing.T) {
 		{"mechanism list -w -o name", "CPUFrequency\n"},
 		{"mechanism list -w -o json", `{"type":"present","name":"CPUFrequency"`},
 		{"mechanism list -w -o yaml", "---\nitem:\n"},
+		{"policy list -w", "NAME   STATE   VERSION   STANDBY   CALLS   FAILURES\n"},
 		{"mechanism state CPUFrequency -w -o name", "policy0/max_frequency\npolicy0/governor\n"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

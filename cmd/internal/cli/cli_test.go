@@ -95,6 +95,8 @@ func TestWatch(t *testing.T) {
 	changes := func() iter.Seq2[api.Change[fish], error] {
 		return func(yield func(api.Change[fish], error) bool) {
 			_ = yield(api.Change[fish]{Type: api.ChangePresent, Name: "carp", Item: &pond[0]}, nil) &&
+				yield(api.Change[fish]{Type: api.ChangePresent, Name: "Äsche", Item: &pond[1]}, nil) &&
+				yield(api.Change[fish]{Type: api.ChangeListed}, nil) &&
 				yield(api.Change[fish]{Type: api.ChangeChanged, Name: "Äsche", Item: &pond[1]}, nil) &&
 				yield(api.Change[fish]{Type: api.ChangeGone, Name: "carp"}, nil) &&
 				yield(api.Change[fish]{}, errors.New("the stream ended"))
