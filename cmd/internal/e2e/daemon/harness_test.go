@@ -42,7 +42,7 @@ func newHome(t *testing.T) *home {
 	if err := trees.Write(h.path("tree"), "intel_pstate-passive"); err != nil {
 		t.Fatal(err)
 	}
-	h.configure(t, "")
+	h.configure(t, "socket", "")
 	var err error
 	if h.api, err = apiclient.New(apiclient.Config{Socket: h.path("socket")}); err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func newHome(t *testing.T) *home {
 
 func (h *home) path(elem ...string) string { return filepath.Join(append([]string{h.dir}, elem...)...) }
 
-// configure writes the configuration; more is appended to it.
-func (h *home) configure(t *testing.T, more string) {
+// configure writes the configuration: where the daemon listens, and a further line about mechanisms.
+func (h *home) configure(t *testing.T, socket, mechanisms string) {
 	t.Helper()
 	text := fmt.Sprintf(`
 state_directory: state
@@ -67,9 +67,10 @@ mechanism_plugins:
     CPUFrequency:
       "*/max_frequency":
         min_period: 1ms
+  %s
 api:
-  socket: socket
-%s`, grace, more)
+  socket: %s
+`, grace, mechanisms, socket)
 	if err := os.WriteFile(h.path("config.yaml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,15 +84,54 @@ func TestKilledWhileItDecides(t *testing.T) {
 	}
 }
 
+// The first turn after a start is the moment when the guard has had the least time to get ready.
 func TestKilledForGood(t *testing.T) {
 	h := newHome(t)
-	d := h.start(t)
 	original := h.limit(t)
+	for round := range 3 {
+		d := h.start(t)
+		if round == 0 {
+			h.upload(t, 0)
+		}
+		h.wantTurned(t, original)
+		d.kill()
+		h.wantBack(t, original, grace)
+	}
+}
+
+func TestGuardKilledBeforeTheDaemon(t *testing.T) {
+	h := newHome(t)
+	original := h.limit(t)
+	d := h.start(t)
 	h.upload(t, 0)
-	eventually(t, 10*time.Second, "the knob is turned", func() bool { return h.limit(t) != original })
+	h.wantTurned(t, original)
+	first := h.guard(t)
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "there is another guard", func() bool { g := h.guard(t); return g != 0 && g != first })
+	h.wantDecisions(t)
 	d.kill()
-	eventually(t, grace+5*time.Second, "the knob is back", func() bool { return h.limit(t) == original })
-	eventually(t, 5*time.Second, "the guard has ended", func() bool { return len(h.processes(t)) == 0 })
+	h.wantBack(t, original, grace)
+}
+
+func TestDaemonThatHangs(t *testing.T) {
+	const lease = 2 * time.Second
+	h := newHome(t)
+	h.configure(t, "socket", fmt.Sprintf("lease: %v", lease))
+	original := h.limit(t)
+	d := h.start(t)
+	h.upload(t, 0)
+	h.wantTurned(t, original)
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, lease+grace+10*time.Second, "the lease of a daemon that hangs ends", func() bool { return h.limit(t) == original })
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	h.wantTurned(t, original)
+	h.wantDecisions(t)
 }
 
 func TestStoppedOnPurpose(t *testing.T) {
@@ -99,7 +139,7 @@ func TestStoppedOnPurpose(t *testing.T) {
 	d := h.start(t)
 	original := h.limit(t)
 	h.upload(t, 0)
-	eventually(t, 10*time.Second, "the knob is turned", func() bool { return h.limit(t) != original })
+	h.wantTurned(t, original)
 	if code := d.signal(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -180,7 +220,7 @@ func (h *home) wantDecisions(t *testing.T) {
 // decided reports whether one of the newest decisions plans the limit.
 func (h *home) decided(t *testing.T, kHz int) bool {
 	t.Helper()
-	for _, limit := range h.planned(t, 20) {
+	for _, limit := range h.planned(t, 100) {
 		if limit == kHz {
 			return true
 		}
@@ -221,6 +261,33 @@ func (h *home) planned(t *testing.T, newest int) map[string]int {
 		}
 	}
 	return limits
+}
+
+// wantTurned waits until the policy has turned the knob.
+func (h *home) wantTurned(t *testing.T, original int) {
+	t.Helper()
+	eventually(t, 20*time.Second, "the knob is turned", func() bool { return h.limit(t) != original })
+}
+
+// wantBack expects the knob to go back by itself after a while, and nothing of the daemon to stay.
+func (h *home) wantBack(t *testing.T, original int, after time.Duration) {
+	t.Helper()
+	begun := time.Now()
+	eventually(t, after+10*time.Second, "the knob is back", func() bool { return h.limit(t) == original })
+	t.Logf("the knob was back after %v", time.Since(begun).Round(10*time.Millisecond))
+	eventually(t, 10*time.Second, "nothing of the daemon runs any more", func() bool { return len(h.processes(t)) == 0 })
+}
+
+// guard is the process id of the guard, 0 when there is none.
+func (h *home) guard(t *testing.T) (pid int) {
+	t.Helper()
+	for _, p := range h.processes(t) {
+		arguments, _ := os.ReadFile(filepath.Join("/proc", p, "cmdline"))
+		if strings.Contains(string(arguments), "\x00guard\x00") {
+			pid, _ = strconv.Atoi(p)
+		}
+	}
+	return pid
 }
 
 // processes lists the processes that run this home's programs: daemons, guards, compilers.

@@ -21,17 +21,8 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	h.start(t)
 	second := h.launch(t)
 	wantRefusal(t, second)
-	h.configure(t, "") // the same state folder, another socket
-	other := *h
-	config, err := os.ReadFile(h.path("config.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Replace(string(config), "socket: socket", "socket: socket2", 1)
-	if err := os.WriteFile(h.path("config.yaml"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	wantRefusal(t, other.launch(t))
+	h.configure(t, "socket2", "") // the same state folder, another socket
+	wantRefusal(t, h.launch(t))
 	if _, err := h.api.Version(t.Context()); err != nil {
 		t.Errorf("the first daemon does not answer any more: %v", err)
 	}
@@ -73,11 +64,14 @@ func TestFullDisk(t *testing.T) {
 	if got := h.active(t); got != "1.0.0" {
 		t.Errorf("version %q is active on the full disk", got)
 	}
+	empty(t, ballast)
+	h.wantDecisions(t)
+
+	fill(t, ballast)
+	time.Sleep(time.Second) // what it does without space it shall have time for
 	d.kill()
 	turned := h.limit(t)
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	empty(t, ballast)
 	h.start(t)
 	if got := h.active(t); got != "1.0.0" {
 		t.Errorf("version %q is active after the disk had space again", got)
@@ -226,6 +220,13 @@ func fill(t *testing.T, file string) {
 		_, err = f.Write([]byte{0})
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+func empty(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 }
