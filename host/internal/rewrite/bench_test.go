@@ -159,6 +159,9 @@ func instantiate(t testing.TB, config wazero.RuntimeConfig, module []byte, start
 // goGuest is testdata/guest, built by the Go compiler as a policy is.
 func goGuest(t testing.TB) []byte {
 	t.Helper()
+	if raceDetector {
+		t.Skip("the race detector makes compiling a Go guest take half a minute, and there is one goroutine")
+	}
 	module, err := buildGoGuest()
 	if err != nil {
 		t.Skipf("needs the go command to build a guest: %v", err)

@@ -90,7 +90,7 @@ func TestHostileGuestsAreStopped(t *testing.T) {
 		{"endless mutual recursion", wasmtest.EndlessMutualRecursion(30), wasmabi.ExportCall, "out of stack"},
 		{"exponential tree of calls", wasmtest.CallTree(60), wasmabi.ExportCall, "out of fuel"},
 		{"frames in one page", wasmtest.DeepStack(500), wasmabi.ExportCall, "out of stack"},
-		{"memory fill", wasmtest.MemoryFill(16), wasmabi.ExportCall, "out of fuel"},
+		{"memory fill", wasmtest.MemoryFill(2), wasmabi.ExportCall, "out of fuel"},
 		{"host calls", wasmtest.HostCallFlood(), wasmabi.ExportCall, "out of fuel"},
 		{"logs", wasmtest.LogFlood(64), wasmabi.ExportCall, "out of fuel"},
 		{"start", wasmtest.EndlessStart(), rewrite.StartExport, "out of fuel"},
