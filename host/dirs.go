@@ -1,7 +1,9 @@
 package host
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -28,6 +30,17 @@ func openDirectories(root string) (directories, error) {
 		}
 	}
 	return d, nil
+}
+
+// forgetMachineCode removes what the engine has kept. The folder in between carries the engine's version.
+func (d directories) forgetMachineCode() error {
+	files, err := filepath.Glob(filepath.Join(d.engine, "*", "*"))
+	for _, file := range files {
+		if e := os.Remove(file); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
 }
 
 func openPrivate(dir string) error {

@@ -125,6 +125,33 @@ func TestSecondPrepareTakesFromDisk(t *testing.T) {
 	}
 }
 
+func TestDamagedMachineCodeIsMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	module := small(t, wasmtest.Echo())
+	r := newRuntime(t, Config{CacheDir: dir})
+	if r.Engine() != Compiler {
+		t.Skip("needs an engine that compiles")
+	}
+	prepare(t, r, module)
+	for name, content := range map[string]string{"emptied": "", "overwritten": "damaged"} {
+		t.Run(name, func(t *testing.T) {
+			files, _ := filepath.Glob(filepath.Join(dir, "engine", "*", "*"))
+			if len(files) == 0 {
+				t.Fatal("no machine code was kept")
+			}
+			for _, f := range files {
+				if err := os.WriteFile(f, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m := prepare(t, newRuntime(t, Config{CacheDir: dir}), module)
+			if _, err := once(t, m, SessionConfig{}, wasmabi.OpHealth, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestCacheDirectoryOfOthersIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {

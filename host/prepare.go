@@ -75,6 +75,9 @@ func (r *Runtime) prepare(ctx context.Context, module []byte, manifest *wasmabi.
 func (r *Runtime) program(ctx context.Context, a *compile.Artefact, limits Limits) (*guest.Program, error) {
 	compiled, err := r.load(ctx, a)
 	if err != nil {
+		compiled, err = r.reload(ctx, a, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	img, err := r.image(a.Content())
@@ -103,6 +106,19 @@ func (r *Runtime) load(ctx context.Context, a *compile.Artefact) (compiled wazer
 	}
 	_, err = code.NewMover(r.dirs.code).Around(load)
 	return compiled, err
+}
+
+// reload compiles again after load has failed. The artefact carries a checksum and once compiled within bounds, so what is
+// wrong is the kept machine code: a power cut can leave half of it, and the engine takes that for an error.
+func (r *Runtime) reload(ctx context.Context, a *compile.Artefact, cause error) (wazero.CompiledModule, error) {
+	if r.engine != Compiler || !r.dirs.cached() {
+		return nil, cause
+	}
+	r.config.Logger.WarnContext(ctx, "machine code is made again", "error", cause)
+	if err := r.dirs.forgetMachineCode(); err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return r.load(ctx, a)
 }
 
 // interpreterFactor is how much slower the interpreter is: its slices are shorter so that they take as long.

@@ -101,7 +101,7 @@ func TestDamagedStateFile(t *testing.T) {
 			h.upload(t, 0)
 			for _, pattern := range []string{
 				"edgehold.db", "edgehold.db-wal", "modules/*.json", "mechanisms/journal.json", "mechanisms/leases.json",
-				"mechanisms/audit.jsonl", "cache/artefacts/*",
+				"mechanisms/audit.jsonl", "cache/*/*", "cache/*/*/*",
 			} {
 				h.wantDecisions(t)
 				d.kill() // an unclean end is what makes the next start look closely
