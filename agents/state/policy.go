@@ -75,17 +75,21 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 }
 
 // Activate makes a version the active one, atomically: the one before it becomes
-// the standby, unless it is quarantined, and the standby before that retires.
+// the standby, unless it is quarantined, and the standby before that retires. It
+// ends a quarantine of that version.
 func (d *DB) Activate(ctx context.Context, policy, digest string) error {
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		p, err := policyIn(ctx, tx, policy)
 		if err != nil {
 			return err
 		}
-		if _, err := versionIn(ctx, tx, policy, digest); err != nil {
+		next, err := versionIn(ctx, tx, policy, digest)
+		switch {
+		case err != nil:
 			return err
-		}
-		if p.Active == digest {
+		case p.Active == digest && next.State == Quarantined:
+			return setPointers(ctx, tx, policy, digest, p.Standby)
+		case p.Active == digest:
 			return nil
 		}
 		standby := p.Active
