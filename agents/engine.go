@@ -14,7 +14,8 @@ import (
 // Its methods may be called from any goroutine, before and during Run.
 type Engine struct {
 	c     Config
-	queue chan *pending // closed by Run when no loop is left to send
+	queue chan *pending              // closed by Run when no loop is left to send
+	stuck map[string]<-chan struct{} // of the scheduler: by mechanism, closed when the command that hangs returns
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
@@ -33,7 +34,7 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("configure the engine: %w", err)
 	}
 	c = c.withDefaults()
-	return &Engine{c: c, queue: make(chan *pending, c.Queue), mode: c.Mode, loops: make(map[Key]*loop)}, nil
+	return &Engine{c: c, queue: make(chan *pending, c.Queue), stuck: make(map[string]<-chan struct{}), mode: c.Mode, loops: make(map[Key]*loop)}, nil
 }
 
 // Run closes what a crash left open, then runs every loop until ctx ends and all

@@ -141,13 +141,29 @@ func (l *loop) renew(ctx context.Context, now time.Time) {
 // release gives back everything that the loop holds. What can't be given back
 // goes when its lease does.
 func (l *loop) release(ctx context.Context, why string) {
+	l.giveBack(ctx, l.held, why)
+	clear(l.held)
+}
+
+// releaseRevoked gives back what the binding does not grant any more.
+func (l *loop) releaseRevoked(ctx context.Context) {
+	revoked := make(holdings)
+	for k, s := range l.held {
+		if !l.b.granted(Action{Mechanism: k.mechanism, Knob: k.knob, Verb: Set}) {
+			revoked[k] = s
+			delete(l.held, k)
+		}
+	}
+	l.giveBack(ctx, revoked, "the policy is not granted the knob any more")
+}
+
+func (l *loop) giveBack(ctx context.Context, held holdings, why string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.e.c.ApplyTimeout)
 	defer cancel()
-	for _, h := range l.held.all(l.b.Key, why) {
+	for _, h := range held.all(l.b.Key, why) {
 		if err := l.e.c.Actuator.Release(ctx, h); err != nil {
 			l.e.c.Logger.Error("knobs are not released; their lease will run out", "loop", l.b.Key.String(),
 				"mechanism", h.Mechanism, "knobs", h.Knobs, "error", err)
 		}
 	}
-	clear(l.held)
 }

@@ -231,3 +231,70 @@ func TestBoundsThatCannotBeWatchedAreTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestReplaceGivesBackWhatIsNoLongerGranted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		b := binding("p", always(set("cpu", "max", 1), set("gpu", "max", 1)))
+		b.Interval = 0
+		e, stop := start(t, w.config(), b)
+		defer stop()
+		synctest.Wait()
+		b.Policy, b.Grants = &script{}, []Grant{{Mechanism: "gpu"}}
+		must(t, e.Replace(t.Context(), b))
+		synctest.Wait()
+		if len(w.released) != 1 || w.released[0].Mechanism != "cpu" {
+			t.Errorf("released %+v, want cpu alone", w.released)
+		}
+		if held := e.Status()[0].Held; len(held) != 1 {
+			t.Errorf("held %v, want what gpu has", held)
+		}
+	})
+}
+
+// TestStuckMechanismHoldsUpNobodyElse: an actuator that ignores its context costs its own mechanism, and the engine ends.
+func TestStuckMechanismHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		free := make(chan struct{})
+		w.apply = func(c Command) Result {
+			if c.Mechanism == "cpu" {
+				<-free
+			}
+			return Result{Effect: Applied}
+		}
+		_, stop := start(t, w.config(), binding("hangs", always(set("cpu", "max", 1))), binding("works", always(set("gpu", "max", 1))))
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		w.mu.Lock()
+		done, refused := len(w.applied), 0
+		for _, d := range w.finished {
+			if len(d.Results) > 0 && d.Results[0].Code == "mechanism.stuck" {
+				refused++
+			}
+		}
+		w.mu.Unlock()
+		if done < 10 || refused < 10 {
+			t.Errorf("in 20 s: %d commands of the other mechanism, %d of the stuck one refused", done, refused)
+		}
+		stop()
+		close(free)
+	})
+}
+
+func TestLeaseTooShortToRenewIsLengthened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := set("cpu", "max", 1)
+		a.Lease = time.Millisecond
+		b := binding("p", always(a))
+		b.Interval = 0
+		_, stop := start(t, w.config(), b)
+		defer stop()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := len(w.renewed); n > 30 {
+			t.Errorf("renewed %d times in 10 s", n)
+		}
+	})
+}

@@ -286,6 +286,7 @@ func (l *loop) replace(ctx context.Context, b Binding) error {
 	case l.off():
 		l.release(ctx, "the mode is heuristic and the new version uses a machine-learning model")
 	case l.started:
+		l.releaseRevoked(ctx)
 		l.resume()
 	}
 	l.publish(nil)

@@ -143,7 +143,7 @@ func (e *Engine) apply(ctx context.Context, c Command) Result {
 	defer cancel()
 	ctx, span := e.c.Tracer.Start(ctx, "apply", slog.String("mechanism", c.Mechanism))
 	began := time.Now()
-	r := e.c.Actuator.Apply(ctx, c)
+	r := e.carryOut(ctx, c)
 	r.Mechanism, r.Verb, r.Took = c.Mechanism, c.Verb, time.Since(began)
 	var err error
 	if !r.Effect.Done() {
@@ -152,6 +152,39 @@ func (e *Engine) apply(ctx context.Context, c Command) Result {
 	span.End(err, slog.String("effect", string(r.Effect)))
 	return r
 }
+
+// carryOut calls the actuator. One that does not return though its time is up is left behind, so that it holds up nobody
+// else's plans; until it does, its mechanism gets no other command. What it may yet do is under no lease that is renewed.
+func (e *Engine) carryOut(ctx context.Context, c Command) Result {
+	stuck := func(why string) Result {
+		return Result{Effect: Unfinished, Code: "mechanism.stuck", Message: why, Hint: "look for hardware or a driver that hangs"}
+	}
+	if before := e.stuck[c.Mechanism]; before != nil {
+		select {
+		case <-before:
+			delete(e.stuck, c.Mechanism)
+		default:
+			r := stuck("an earlier command has not returned yet")
+			r.Effect = Refused
+			return r
+		}
+	}
+	answer, returned := make(chan Result, 1), make(chan struct{})
+	go func() {
+		defer close(returned)
+		answer <- e.c.Actuator.Apply(ctx, c)
+	}()
+	select {
+	case r := <-answer:
+		return r
+	case <-time.After(e.c.ApplyTimeout + stuckAfter):
+		e.stuck[c.Mechanism] = returned
+		return stuck("it did not return in time; it may still act")
+	}
+}
+
+// stuckAfter is how long an actuator may take to notice that its time is up.
+const stuckAfter = time.Second
 
 // judge says what the results amount to.
 func judge(r Ruling, results []Result) (Outcome, string) {
@@ -189,6 +222,8 @@ func commands(d Decision, lease time.Duration) []Command {
 	for _, a := range d.Ruling.Kept {
 		if a.Lease == 0 {
 			a.Lease = lease
+		} else {
+			a.Lease = max(a.Lease, minLease)
 		}
 		c := commandFor(&cs, d, a)
 		if a.Knob != AllKnobs {
@@ -197,6 +232,10 @@ func commands(d Decision, lease time.Duration) []Command {
 	}
 	return cs
 }
+
+// minLease is the shortest lease that a plan gets: renewing shorter ones would keep the loop, and the disk, busy with nothing
+// else.
+const minLease = time.Second
 
 func commandFor(cs *[]Command, d Decision, a Action) *Command {
 	for i := range *cs {

@@ -185,7 +185,7 @@ func (s *Supervisor) conclude(ctx context.Context, cs *changeSet, l *Lease, got 
 		}
 	}
 	s.saveLeases()
-	return Result{Outcome: outcome(cs.changes), Changes: cs.changes, Lease: l.ID, Expires: l.Expires}
+	return Result{Outcome: outcome(cs.changes), Changes: cs.changes, Lease: l.ID, Expires: l.Expires, TTL: l.TTL}
 }
 
 func (d *drive) explain(ctx context.Context, knob string, want, got Value) string {

@@ -28,12 +28,13 @@ type Change struct {
 
 // Result is the answer to a command. For Refused, Undone and PartlyUndone an error with the same words comes along.
 type Result struct {
-	Outcome Outcome   `json:"outcome"`
-	Changes []Change  `json:"changes,omitempty"`
-	Lease   LeaseID   `json:"lease,omitempty"`
-	Expires time.Time `json:"expires,omitzero"`
-	Code    string    `json:"code,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
+	Outcome Outcome       `json:"outcome"`
+	Changes []Change      `json:"changes,omitempty"`
+	Lease   LeaseID       `json:"lease,omitempty"`
+	Expires time.Time     `json:"expires,omitzero"`
+	TTL     time.Duration `json:"ttl,omitempty"` // of the lease, as granted
+	Code    string        `json:"code,omitempty"`
+	Reason  string        `json:"reason,omitempty"`
 }
 
 // State is a mechanism's present condition.
