@@ -25,7 +25,7 @@ func (a actuator) Apply(ctx context.Context, c agents.Command) agents.Result {
 	result, err := a.supervisor.Apply(ctx, command(c))
 	out := agents.Result{
 		Mechanism: c.Mechanism, Verb: c.Verb, Effect: effect(result.Outcome), Changes: changes(result.Changes),
-		Lease: agents.LeaseID(result.Lease), Expires: result.Expires, Code: result.Code, Message: result.Reason,
+		Lease: agents.LeaseID(result.Lease), Expires: result.Expires, TTL: result.TTL, Code: result.Code, Message: result.Reason,
 		Took: time.Since(start),
 	}
 	explainFailure(&out, err)

@@ -98,7 +98,7 @@ func (n *Node) openDriver(ctx context.Context, d driver) error {
 }
 
 // keepGuard keeps the guard process alive until [Node.Close]. Without a mechanism there is nothing to guard.
-func (n *Node) keepGuard() {
+func (n *Node) keepGuard(run context.Context) {
 	roots := map[string]string{}
 	for _, d := range n.supervisor.Describe() {
 		roots[d.Name] = n.config.MechanismPlugins.Root
@@ -120,6 +120,7 @@ func (n *Node) keepGuard() {
 	}()
 	select {
 	case <-watching:
+	case <-run.Done():
 	case <-time.After(guardPatience):
 		n.log.Error("no guard watches: if this process is killed, knobs stay where policies put them until the next start")
 	}

@@ -38,6 +38,9 @@ func (p *policies) uploadFile(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
+	}
 	if info.Size() > maxFolderModule {
 		return fmt.Errorf("%d bytes are more than a module may have", info.Size())
 	}

@@ -147,9 +147,9 @@ func (r *rig) upload(example string) api.UploadResult {
 // busy says how busy the node's CPUs are.
 func (r *rig) busy(ratio float64) {
 	r.t.Helper()
-	if err := r.telemetry.Store().Append("node_cpu_utilisation_ratio", []ring.Label(nil), time.Now().UnixMilli(), ratio); err != nil {
-		r.t.Fatal(err)
-	}
+	r.await("a sample has a millisecond of its own", func() bool {
+		return r.telemetry.Store().Append("node_cpu_utilisation_ratio", []ring.Label(nil), time.Now().UnixMilli(), ratio) == nil
+	})
 }
 
 // limit returns scaling_max_freq of the first CPU, in kHz.

@@ -35,7 +35,10 @@ func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
 	if !record.Enabled || record.Active == "" {
 		return
 	}
-	failed := p.resume(ctx, record, record.Active)
+	failed := p.quarantined(ctx, record)
+	if failed == nil {
+		failed = p.resume(ctx, record, record.Active)
+	}
 	if failed == nil {
 		return
 	}
@@ -47,6 +50,22 @@ func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
 	}
 	if failed != nil {
 		p.running.Store(record.Name, &running{name: record.Name, digest: record.Active, waits: failed.Error()})
+	}
+}
+
+// quarantined returns an error if the active version is: a restart does not give it another chance, a person does.
+func (p *policies) quarantined(ctx context.Context, record state.Policy) error {
+	versions, err := p.db.Versions(ctx, record.Name)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(versions, func(v state.Version) bool { return v.Digest == record.Active })
+	if i < 0 || versions[i].State != state.Quarantined {
+		return nil
+	}
+	return &Error{
+		Code: "policy.quarantined", What: "start policy " + record.Name, Why: versions[i].Reason,
+		Hint: "upload a mended version, or insist with `edgehold policy rollback " + record.Name + " --to " + versions[i].Version + "`",
 	}
 }
 
@@ -73,7 +92,12 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 		return nil, err
 	}
 	m := module.Manifest()
-	dict := newDictionary(ctx, m, agents.Node, record.Parameters, p.allowed(ctx, record.Name), p.supervisor)
+	allow, err := p.allowed(ctx, record.Name)
+	if err != nil {
+		module.Close()
+		return nil, err
+	}
+	dict := newDictionary(ctx, m, agents.Node, record.Parameters, allow, p.supervisor)
 	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict}, nil
 }
 
@@ -87,7 +111,7 @@ func (p *policies) Enable(ctx context.Context, name string, by api.Actor) (api.P
 			return nil
 		}
 		if err := p.resume(ctx, record, record.Active); err != nil {
-			return err
+			return errors.Join(err, p.db.SetEnabled(context.WithoutCancel(ctx), name, record.Enabled))
 		}
 		p.publish(api.ResourcePolicy, name, api.EventPolicyEnabled, "")
 		return nil
@@ -117,7 +141,7 @@ func (p *policies) Rollback(ctx context.Context, name, version string, by api.Ac
 		if err != nil {
 			return err
 		}
-		if digest == record.Active {
+		if r := p.find(name); digest == record.Active && r != nil && r.module != nil {
 			return nil
 		}
 		if !record.Enabled {
@@ -160,14 +184,19 @@ func (p *policies) Delete(ctx context.Context, name string, by api.Actor) error 
 }
 
 func (p *policies) delete(ctx context.Context, name string) error {
-	if _, err := p.record(ctx, name); err != nil {
+	record, err := p.record(ctx, name)
+	if err != nil {
 		return err
 	}
 	if err := p.stop(ctx, name); err != nil {
 		return err
 	}
-	if err := p.db.Remove(ctx, name); err != nil {
+	if err := p.db.Remove(ctx, name); err != nil { // it is still known, so it goes on
+		p.startPolicy(context.WithoutCancel(ctx), record)
 		return err
+	}
+	if err := p.db.DropSetting(ctx, allowKey(name)); err != nil {
+		p.log.Warn("what the policy was allowed is remembered", "policy", name, "error", err)
 	}
 	if _, err := p.db.Collect(ctx, keptVersions); err != nil {
 		p.log.Warn("modules that nobody needs stay on disk", "error", err)
@@ -179,13 +208,19 @@ func (p *policies) delete(ctx context.Context, name string) error {
 // keptVersions is how many versions of a policy are kept besides the active one and the standby.
 const keptVersions = 10
 
-// stop takes a policy out of the engine, which gives its knobs back.
+// stopPatience bounds how long a loop may take to end: it finishes a plan that is being applied and gives its knobs back.
+const stopPatience = 20 * time.Second
+
+// stop takes a policy out of the engine, which gives its knobs back. A loop that was told to end can't be kept, so stop sees
+// it through though the caller may have gone away.
 func (p *policies) stop(ctx context.Context, name string) error {
 	r := p.find(name)
 	if r == nil {
 		return nil
 	}
 	if r.bound() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		defer cancel()
 		if err := p.engine.Unbind(ctx, key(name)); err != nil {
 			return err
 		}
@@ -197,17 +232,22 @@ func (p *policies) stop(ctx context.Context, name string) error {
 }
 
 func (p *policies) change(ctx context.Context, action, name string, by api.Actor, f func(state.Policy) error) (api.Policy, error) {
-	p.mu.Lock()
-	record, err := p.record(ctx, name)
-	if err == nil {
-		err = f(record)
-	}
-	p.mu.Unlock()
+	err := p.changeRecord(ctx, name, f)
 	p.audit(ctx, by, action, name, err)
 	if err != nil {
 		return api.Policy{}, err
 	}
 	return p.Get(ctx, name)
+}
+
+func (p *policies) changeRecord(ctx context.Context, name string, f func(state.Policy) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	record, err := p.record(ctx, name)
+	if err != nil {
+		return err
+	}
+	return f(record)
 }
 
 func (p *policies) record(ctx context.Context, name string) (state.Policy, error) {
@@ -283,12 +323,22 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 	if err != nil {
 		return
 	}
-	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, p.allowed(ctx, r.name), p.supervisor)
+	allow, err := p.allowed(ctx, r.name)
+	if err != nil {
+		return
+	}
+	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, allow, p.supervisor)
 	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
 		return
 	}
 	next := *r
 	next.dict, next.view, next.waits = &dict, nil, ""
+	if r.bound() {
+		if next.waits = p.unfit(ctx, &next); next.waits != "" {
+			p.suspend(ctx, r, &next)
+			return
+		}
+	}
 	if err := p.bind(ctx, &next, r); err != nil {
 		p.log.Warn("policy is not bound", "policy", r.name, "error", err)
 		return
@@ -300,6 +350,18 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 	if next.bound() && !r.bound() {
 		p.publish(api.ResourcePolicy, r.name, api.EventPolicyActivated, "version "+r.version)
 	}
+}
+
+// suspend has a policy wait whose hardware has gone: that is no fault of its own, so it is not quarantined.
+func (p *policies) suspend(ctx context.Context, r, next *running) {
+	if err := p.engine.Unbind(ctx, key(r.name)); err != nil {
+		p.log.Warn("policy is not suspended", "policy", r.name, "error", err)
+		return
+	}
+	p.sensor.show(key(r.name), nil)
+	p.running.Store(r.name, next)
+	r.view.close()
+	p.log.Warn("policy waits", "policy", r.name, "reason", next.waits)
 }
 
 func sameKnobs(a, b []wasmabi.KnobInfo) bool {

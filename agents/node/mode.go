@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
@@ -17,6 +18,8 @@ type mode struct {
 	engine   *agents.Engine
 	policies *policies
 	now      func() time.Time
+
+	mu sync.Mutex // of changes, so that the engine and the database end with the same
 }
 
 // modeSetting is the key under which the mode, its time and who set it are kept.
@@ -54,6 +57,9 @@ func (m *mode) Get(ctx context.Context) (api.Mode, error) {
 
 // Set implements apiserver.Mode. It is durable before it takes effect.
 func (m *mode) Set(ctx context.Context, to api.ModeName, by api.Actor) (api.Mode, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // some loops told and others not would be neither mode
 	changed := m.engine.Mode() != agents.Mode(to)
 	err := m.db.SetSetting(ctx, modeSetting, fmt.Sprintf("%s %d %s", to, m.now().Unix(), by))
 	if err == nil {

@@ -153,7 +153,7 @@ var rules = map[string]agents.Rule{"knob": agents.PerKnob, "mechanism": agents.P
 
 // Run runs the agent until ctx ends or a part of it fails. ready is called once the stored policies are bound.
 func (n *Node) Run(ctx context.Context, ready func()) error {
-	n.keepGuard()
+	n.keepGuard(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	run := func(what string, f func(context.Context) error) {
 		g.Go(func() error {

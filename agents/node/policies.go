@@ -125,13 +125,14 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	}
 	if !record.Enabled {
 		result.Reason = "the policy is disabled"
-		return false, p.db.Activate(ctx, next.name, next.digest)
+		err := p.db.Activate(ctx, next.name, next.digest)
+		return false, errors.Join(err, p.keepOptions(ctx, next.name, o))
 	}
 	if err := p.activate(ctx, next); err != nil {
 		return false, err
 	}
 	result.Activated, result.Reason = next.bound(), next.waits
-	return true, nil
+	return true, p.keepOptions(ctx, next.name, o)
 }
 
 // runs reports whether this very module is the active version, and alive if it should be.
@@ -184,7 +185,9 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	}
 	allow := o.Allow
 	if allow == nil {
-		allow = p.allowed(ctx, next.name)
+		if allow, err = p.allowed(ctx, next.name); err != nil {
+			return err
+		}
 	}
 	dict := newDictionary(ctx, m, agents.Node, parameters, allow, p.supervisor)
 	next.dict = &dict
@@ -251,30 +254,33 @@ func (p *policies) store(ctx context.Context, next *running, raw []byte, record 
 			return err
 		}
 	}
-	if o.Parameters != nil {
-		if err := p.db.SetParameters(ctx, next.name, o.Parameters); err != nil {
-			return err
-		}
-	}
-	if o.Allow != nil {
-		if err := p.db.SetSetting(ctx, allowKey(next.name), strings.Join(o.Allow, ",")); err != nil {
-			return err
-		}
-	}
 	var err error
 	*record, err = p.db.Policy(ctx, next.name)
 	return err
 }
 
+// keepOptions makes what came with an upload durable, once its version is in charge: a version that could not take over
+// leaves the one before with what it had.
+func (p *policies) keepOptions(ctx context.Context, name string, o api.UploadOptions) error {
+	var errs []error
+	if o.Parameters != nil {
+		errs = append(errs, p.db.SetParameters(ctx, name, o.Parameters))
+	}
+	if o.Allow != nil {
+		errs = append(errs, p.db.SetSetting(ctx, allowKey(name), strings.Join(o.Allow, ",")))
+	}
+	return errors.Join(errs...)
+}
+
 func allowKey(policy string) string { return "allow/" + policy }
 
 // allowed returns the mechanisms that the operator allows a policy; nil is all.
-func (p *policies) allowed(ctx context.Context, name string) []string {
+func (p *policies) allowed(ctx context.Context, name string) ([]string, error) {
 	v, found, err := p.db.Setting(ctx, allowKey(name))
 	if err != nil || !found {
-		return nil
+		return nil, err
 	}
-	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
+	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' }), nil
 }
 
 // activate puts a version in charge, first in the engine, then in the database; if the second fails, the first is taken
@@ -338,7 +344,7 @@ func (p *policies) bind(ctx context.Context, next, before *running) error {
 		next.view = view
 		return nil
 	}
-	if next.waits = waitsFor(next, view); next.waits != "" {
+	if next.waits = p.waitsFor(ctx, next, view); next.waits != "" {
 		view.close()
 		return nil
 	}
@@ -354,13 +360,24 @@ func (p *policies) bind(ctx context.Context, next, before *running) error {
 }
 
 // waitsFor says what a policy lacks, or nothing.
-func waitsFor(r *running, v *view) string {
-	m := r.module.Manifest()
-	if len(m.Mechanisms) > 0 && len(r.dict.init.Mechanisms) == 0 {
-		return "none of its mechanisms is granted: " + strings.Join(warnings(r.dict), "; ")
+func (p *policies) waitsFor(ctx context.Context, r *running, v *view) string {
+	if why := p.unfit(ctx, r); why != "" {
+		return why
 	}
+	m := r.module.Manifest()
 	if missing := v.missing(m); len(missing) > 0 {
 		return "nobody has sent " + strings.Join(missing, ", ") + " yet"
+	}
+	return ""
+}
+
+// unfit says why a policy can't start with the knobs that there are, or nothing.
+func (p *policies) unfit(ctx context.Context, r *running) string {
+	if len(r.module.Manifest().Mechanisms) > 0 && len(r.dict.init.Mechanisms) == 0 {
+		return "none of its mechanisms is granted: " + strings.Join(warnings(r.dict), "; ")
+	}
+	if err := (&guest{module: r.module, dict: r.dict}).try(ctx, p.now()); err != nil {
+		return "its Initialize failed: " + err.Error()
 	}
 	return ""
 }
