@@ -47,12 +47,17 @@ func call(op, length uint32) uint64 {
 	return wasmabi.Pack(wasmabi.StatusOK, uint32(len(wasmabi.AppendPlan(response[:0], &plan))))
 }
 
+// Columns of the plan, as long as it can get.
+var (
+	mechanisms, verbs, knobs, leases [policy.MaxActions]uint32
+	settings                         [policy.MaxActions]float64
+)
+
 func write(p *wasmabi.Plan, actions []policy.Action) {
+	n := len(actions)
 	p.Seq = observation.Seq
-	p.Mechanisms, p.Verbs, p.Knobs = p.Mechanisms[:0], p.Verbs[:0], p.Knobs[:0]
-	p.Values, p.LeaseMS = p.Values[:0], p.LeaseMS[:0]
-	for _, a := range actions {
-		p.Mechanisms, p.Verbs, p.Knobs = append(p.Mechanisms, 0), append(p.Verbs, wasmabi.VerbSet), append(p.Knobs, a.Target)
-		p.Values, p.LeaseMS = append(p.Values, a.Value), append(p.LeaseMS, 0)
+	p.Mechanisms, p.Verbs, p.Knobs, p.Values, p.LeaseMS = mechanisms[:n], verbs[:n], knobs[:n], settings[:n], leases[:n]
+	for i, a := range actions {
+		knobs[i], settings[i] = a.Target, a.Value
 	}
 }
