@@ -185,3 +185,25 @@ func TestStats(t *testing.T) {
 		t.Errorf("fuel %d, median latency %d", got.Fuel.Sum, got.Latency.Quantile(0.5))
 	}
 }
+
+// TestModulesThatShareCodeCloseAlone prepares one module twice, as a swap to the same version and back does, and another
+// that differs in its manifest alone: the engine keeps one machine code for all of them.
+func TestModulesThatShareCodeCloseAlone(t *testing.T) {
+	variants(t, func(t *testing.T, c Config) {
+		r := newRuntime(t, c)
+		a, b := prepare(t, r, reference(t)), prepare(t, r, reference(t))
+		a.Close()
+		<-a.gone
+		if _, err := once(t, b, SessionConfig{}, wasmabi.OpHealth, nil); err != nil {
+			t.Errorf("after the twin was closed: %v", err)
+		}
+		b.Trim(0)
+		if _, err := once(t, b, SessionConfig{}, opEcho, []byte("new instance")); err != nil {
+			t.Errorf("a new instance: %v", err)
+		}
+		_, err := once(t, b, SessionConfig{}, opPanic, nil)
+		if e := wantKind(t, err, Trap); len(e.Stack) == 0 {
+			t.Error("the error has no stack")
+		}
+	})
+}

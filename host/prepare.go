@@ -101,7 +101,7 @@ func (r *Runtime) load(ctx context.Context, a *compile.Artefact) (compiled wazer
 		return err
 	}
 	if r.engine != Compiler || !r.dirs.cached() {
-		err = load()
+		err = code.Apart(load)
 		return compiled, err
 	}
 	_, err = code.NewMover(r.dirs.code).Around(load)
@@ -134,7 +134,7 @@ func (r *Runtime) image(content []byte) (*image.Image, error) {
 // artefact takes the module's artefact from disk, or has it made.
 func (r *Runtime) artefact(ctx context.Context, module []byte, digest [sha256.Size]byte, recipe compile.Recipe) (*compile.Artefact, error) {
 	if !r.dirs.cached() {
-		return compile.InProcess(ctx, compile.Order{Module: module, Recipe: recipe})
+		return compile.InProcess(ctx, compile.Order{Module: module, Recipe: recipe}) // interprets: makes no machine code
 	}
 	path := filepath.Join(r.dirs.artefacts, recipe.Key(digest))
 	if a, err := readArtefact(path); err == nil {
@@ -158,10 +158,15 @@ func (r *Runtime) artefact(ctx context.Context, module []byte, digest [sha256.Si
 }
 
 func (r *Runtime) make(ctx context.Context, o compile.Order) (*compile.Artefact, error) {
-	if r.config.InProcess {
-		return compile.InProcess(ctx, o)
+	if !r.config.InProcess {
+		return compile.InChild(ctx, o)
 	}
-	return compile.InChild(ctx, o)
+	var a *compile.Artefact
+	err := code.Apart(func() (err error) {
+		a, err = compile.InProcess(ctx, o)
+		return err
+	})
+	return a, err
 }
 
 func readArtefact(path string) (*compile.Artefact, error) {

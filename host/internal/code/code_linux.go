@@ -8,15 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
+	"slices"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// loading makes sure that memory which becomes executable between two looks at the process's maps is that of one load.
-var loading sync.Mutex
 
 // leastBytes is the size below which moving is not worth a file.
 const leastBytes = 256 << 10
@@ -34,10 +31,11 @@ func (m *Mover) Around(load func() error) (moved int64, err error) {
 	if mapsErr != nil {
 		return 0, nil
 	}
-	for _, s := range subtract(after, before) {
-		if s.size() >= leastBytes && m.move(s) == nil {
-			moved += int64(s.size())
-		}
+	fresh := slices.DeleteFunc(subtract(after, before), func(s span) bool { return s.size() < leastBytes })
+	// More than one means that somebody makes code without the lock. What isn't ours may be unmapped at any moment, and its
+	// addresses given to somebody else: hands off.
+	if len(fresh) == 1 && m.move(fresh[0]) == nil {
+		moved = int64(fresh[0].size())
 	}
 	return moved, nil
 }
