@@ -30,6 +30,8 @@ var rows = []Row{
 	{"Go guests in a GiB, called once", "wazero default", AtLeast(4500, ""), density},
 	{"hostile 351 KiB upload refused", "", AtMost(50, "ms"), hostileUpload},
 	{"resident memory, five Go policies", "", AtMost(40, "MB"), resident},
+	{"whole daemon: crossing to applied, p99", "", AtMost(20, "ms"), crossingToApplied},
+	{"whole daemon: idle memory, five Go policies", "", AtMost(40, "MB"), idleDaemon},
 }
 
 func main() {
