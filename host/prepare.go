@@ -104,7 +104,9 @@ func (r *Runtime) load(ctx context.Context, a *compile.Artefact) (compiled wazer
 		err = code.Apart(load)
 		return compiled, err
 	}
-	_, err = code.NewMover(r.dirs.code).Around(load)
+	if _, err = code.NewMover(r.dirs.code).Around(load); err == nil {
+		code.Forget(compiled)
+	}
 	return compiled, err
 }
 

@@ -87,7 +87,7 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 	if err != nil {
 		return nil, err
 	}
-	module, err := p.runtime.Prepare(ctx, raw)
+	module, err := p.prepare(ctx, raw)
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ type Node struct {
 	engine     *agents.Engine
 	ready      atomic.Bool
 	guardPID   atomic.Int64 // 0: no guard has come to watch
+	settled    func()
 	endGuard   func() error
 	closers    []func(context.Context) error // in the order of opening
 }
@@ -53,11 +54,15 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger
 	Publish func(api.Event) // events for whoever listens; must not block
+	Settled func()          // called when the policies have been the same for a while: a time to give up memory
 }
 
 // Open makes a node agent of a valid configuration.
 func Open(ctx context.Context, c Config, o Options) (_ *Node, err error) {
-	n := &Node{config: c, log: o.Logger}
+	n := &Node{config: c, log: o.Logger, settled: o.Settled}
+	if n.settled == nil {
+		n.settled = func() {}
+	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -180,15 +185,24 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	return g.Wait()
 }
 
+// settleAfter is for how many reviews the policies have to be the same.
+const settleAfter = 5
+
 func (n *Node) reviewPolicies(ctx context.Context) error {
 	tick := time.NewTicker(reviewEvery)
 	defer tick.Stop()
+	changes, same := uint64(0), 0
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			n.Policies.review(ctx)
+		}
+		if now := n.Policies.changes.Load(); now != changes {
+			changes, same = now, 0
+		} else if same++; same == settleAfter {
+			n.settled()
 		}
 	}
 }

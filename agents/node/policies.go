@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
@@ -32,8 +33,9 @@ type policies struct {
 	now        func() time.Time
 	publish    func(resource api.Resource, name, kind, message string)
 
-	mu      sync.Mutex // of changes; held across database and engine
-	running sync.Map   // name -> *running, replaced whole at each change
+	mu      sync.Mutex    // of changes; held across database and engine
+	running sync.Map      // name -> *running, replaced whole at each change
+	changes atomic.Uint64 // modules prepared since the start
 }
 
 // running is a policy with its active version prepared. It does not change once it is published.
@@ -80,7 +82,7 @@ func subject(name, version, digest string) string {
 func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
 	start := time.Now()
 	result := api.UploadResult{Digest: state.Digest(raw), DryRun: o.DryRun}
-	module, err := p.runtime.Prepare(ctx, raw)
+	module, err := p.prepare(ctx, raw)
 	if err != nil {
 		return result, err
 	}
@@ -96,6 +98,11 @@ func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, 
 		module.Close()
 	}
 	return result, err
+}
+
+func (p *policies) prepare(ctx context.Context, raw []byte) (*host.Module, error) {
+	defer p.changes.Add(1)
+	return p.runtime.Prepare(ctx, raw)
 }
 
 // accept judges a prepared module and, unless it is a dry run, stores and activates it. kept says that the module is in

@@ -63,7 +63,7 @@ func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayR
 			return nil, nil, err
 		}
 	}
-	if m, err = p.runtime.Prepare(ctx, raw); err != nil {
+	if m, err = p.prepare(ctx, raw); err != nil {
 		return nil, nil, err
 	}
 	return m, m.Close, nil

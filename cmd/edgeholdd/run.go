@@ -51,7 +51,7 @@ func runCommand() *cobra.Command {
 func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) {
 	limitMemory()
 	events := apiserver.NewEvents(0)
-	agent, err := node.Open(ctx, config, node.Options{Version: version, Logger: log, Publish: events.Publish})
+	agent, err := node.Open(ctx, config, node.Options{Version: version, Logger: log, Publish: events.Publish, Settled: settle})
 	if err != nil {
 		return err
 	}
