@@ -20,10 +20,11 @@ type Filter struct {
 	Outcomes  []agents.Outcome
 	Mechanism string
 	Knob      string
-	Since     time.Time // inclusive
-	Until     time.Time // exclusive
-	Limit     int       // default 50, at most 500
-	Cursor    string    // Page.Next of the page before
+	Since     time.Time                   // inclusive
+	Until     time.Time                   // exclusive
+	Match     func(*agents.Decision) bool // what the fields above can't express; nil matches all
+	Limit     int                         // default 50, at most 500
+	Cursor    string                      // Page.Next of the page before
 }
 
 // Page is a part of a list, newest first, without the records of the episodes.
@@ -50,24 +51,46 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	query := `SELECT seq, repeated, body FROM decisions` + where + fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, f.Limit+1)
+	query := `SELECT seq, repeated, body FROM decisions` + where + fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, f.rows()+1)
 	found, err := l.query(ctx, query, args...)
 	if err != nil {
 		return Page{}, state.Explain("list the decisions", err)
 	}
-	var p Page
-	if len(found) > f.Limit {
-		found = found[:f.Limit]
-		p.Next = strconv.FormatInt(found[f.Limit-1].seq, 36)
+	return l.page(ctx, f, found)
+}
+
+// rows is how many are read at a time: with a Match nobody knows how many of them count.
+func (f Filter) rows() int {
+	if f.Match != nil {
+		return maxLimit
 	}
-	for _, r := range found {
+	return f.Limit
+}
+
+// page makes a page of what was found. If all of it was read and the page is not full, the list goes on behind it.
+func (l *Log) page(ctx context.Context, f Filter, rows []found) (Page, error) {
+	var p Page
+	for i, r := range rows {
+		if i == f.rows() || len(p.Decisions) == f.Limit {
+			p.Next = strconv.FormatInt(rows[i-1].seq, 36)
+			break
+		}
 		if r.err != nil { // one damaged row does not hide the others
 			l.o.Logger.Error("a decision can't be read", "seq", r.seq, "error", r.err)
 			continue
 		}
-		p.Decisions = append(p.Decisions, r.decision)
+		if f.Match == nil || f.Match(&r.decision) {
+			p.Decisions = append(p.Decisions, r.decision)
+		}
 	}
-	return p, nil
+	missing := f.Limit - len(p.Decisions)
+	if f.Match == nil || p.Next == "" || missing == 0 {
+		return p, nil
+	}
+	f.Cursor, f.Limit = p.Next, missing
+	rest, err := l.List(ctx, f)
+	p.Decisions, p.Next = append(p.Decisions, rest.Decisions...), rest.Next
+	return p, err
 }
 
 func (f Filter) where() (clause string, args []any, err error) {

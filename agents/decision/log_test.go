@@ -127,6 +127,22 @@ func TestListPagesAndFilters(t *testing.T) {
 			t.Errorf("pages gave %v", all)
 		}
 	})
+	t.Run("few among many", func(t *testing.T) {
+		for n := range 2 * maxLimit {
+			l.Note(example(100+n, agents.Landed))
+		}
+		others := func(d *agents.Decision) bool { return d.Key.Policy == "other" }
+		p, err := l.List(ctx, Filter{Match: others, Limit: 3})
+		must(t, err)
+		if d := cmp.Diff(ids(p), []string{"d0009", "d0007", "d0005"}); d != "" {
+			t.Error(d)
+		}
+		p, err = l.List(ctx, Filter{Match: others, Limit: 3, Cursor: p.Next})
+		must(t, err)
+		if d := cmp.Diff(ids(p), []string{"d0003", "d0001"}); d != "" || p.Next != "" {
+			t.Error(d, p.Next)
+		}
+	})
 	if _, err := l.List(ctx, Filter{Cursor: "!"}); err == nil {
 		t.Error("a foreign cursor was taken")
 	}

@@ -23,13 +23,13 @@ func (d *decisions) List(ctx context.Context, f api.DecisionFilter) (api.Decisio
 	for _, o := range f.Outcomes {
 		filter.Outcomes = append(filter.Outcomes, engineOutcomes[o]...)
 	}
+	if len(f.Outcomes) > 0 { // several of ours are one of the engine's
+		filter.Match = func(one *agents.Decision) bool { return slices.Contains(f.Outcomes, outcome(one)) }
+	}
 	page, err := d.log.List(ctx, filter)
 	out := api.DecisionPage{Next: page.Next, Items: make([]api.DecisionSummary, 0, len(page.Decisions))}
 	for _, one := range page.Decisions {
-		summary := decisionSummary(&one)
-		if len(f.Outcomes) == 0 || slices.Contains(f.Outcomes, summary.Outcome) {
-			out.Items = append(out.Items, summary)
-		}
+		out.Items = append(out.Items, decisionSummary(&one))
 	}
 	return out, err
 }
