@@ -40,7 +40,7 @@ func (a *app) policyUpload() *cobra.Command {
 		Use: "upload FILE", Short: "Upload a module and let it decide", Args: args(1, 1, "the module's file, or - for standard input"),
 		Long: "The agent checks the module, compiles it, tries its golden vectors, stores it and lets it decide. A refusal leaves whatever runs untouched.",
 		Example: "  edgehold policy upload load-follower.wasm\n  edgehold policy upload load-follower.wasm --dry-run\n" +
-			"  edgehold policy upload load-follower.wasm --allow CPUFrequency --set target=0.7",
+			"  edgehold policy upload load-follower.wasm --allow CPUFrequency --set high=0.7",
 	}
 	flags := c.Flags()
 	flags.BoolVar(&o.DryRun, "dry-run", false, "check everything and store nothing")
