@@ -182,6 +182,8 @@ func (l *loop) submit(ctx context.Context, p *pending) {
 		p.decision.Outcome, p.decision.Reason = Discarded, "the loop was stopped before its plan was queued"
 		return
 	}
+	l.acting = true
+	defer func() { l.acting = false }()
 	for {
 		var renew <-chan time.Time
 		if at := l.held.renewAt(); !at.IsZero() && time.Since(p.queued) < l.e.c.PlanAge {

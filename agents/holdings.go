@@ -129,7 +129,8 @@ func (l *loop) hold(p *pending) {
 // that hangs loses its knobs.
 func (l *loop) renew(ctx context.Context, now time.Time) {
 	for lease, length := range l.held.due(now) {
-		if err := l.e.c.Actuator.Renew(ctx, lease, length); err != nil && ctx.Err() == nil {
+		err := l.e.c.Actuator.Renew(ctx, lease, length)
+		if err != nil && ctx.Err() == nil && !l.acting { // else its own plan may just have taken the lease's place
 			l.e.c.Logger.Warn("lease is lost", "loop", l.b.Key.String(), "lease", string(lease),
 				"knobs", l.held.lost(lease), "error", err)
 			continue

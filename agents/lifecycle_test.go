@@ -1,8 +1,10 @@
 package agents
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -295,6 +297,37 @@ func TestLeaseTooShortToRenewIsLengthened(t *testing.T) {
 		synctest.Wait()
 		if n := len(w.renewed); n > 30 {
 			t.Errorf("renewed %d times in 10 s", n)
+		}
+	})
+}
+
+// TestLeaseReplacedByTheLoopsOwnPlanIsNotLost: the plan that takes a lease's place may be under way when the lease wants
+// renewing.
+func TestLeaseReplacedByTheLoopsOwnPlanIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var log bytes.Buffer
+		c := w.config()
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.apply = func(c Command) Result {
+			time.Sleep(10 * time.Millisecond)
+			return Result{Effect: Applied, Lease: LeaseID(c.Decision)}
+		}
+		w.renew = func(id LeaseID) error {
+			if last := w.commands[len(w.commands)-1].Decision; id != LeaseID(last) || len(w.begun) != len(w.commands) {
+				return errors.New("there is none of that name")
+			}
+			return nil
+		}
+		a := set("cpu", "max", 1)
+		a.Lease = 30 * time.Second
+		b := binding("p", always(a))
+		b.Interval = 10 * time.Second
+		_, stop := start(t, c, b)
+		time.Sleep(2 * time.Minute)
+		stop()
+		if text := log.String(); text != "" {
+			t.Errorf("logged: %s", text)
 		}
 	})
 }

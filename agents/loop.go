@@ -34,6 +34,7 @@ type loop struct {
 	state     []byte // the policy's context
 	seq       uint64
 	held      holdings
+	acting    bool // a plan of it is on its way through the scheduler
 
 	timer      *time.Timer
 	periodicAt time.Time // zero: never
