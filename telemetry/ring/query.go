@@ -47,12 +47,14 @@ func newEngine(c Config) *promql.Engine {
 		LookbackDelta:        c.Lookback,
 		EnableAtModifier:     true,
 		EnableNegativeOffset: true,
+
+		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 	})
 }
 
 // Query evaluates a PromQL expression at one time.
 func (s *Store) Query(ctx context.Context, expr string, at time.Time) (Result, error) {
-	return s.run(ctx, expr, func(ctx context.Context) (promql.Query, error) {
+	return s.run(ctx, expr, 1, func(ctx context.Context) (promql.Query, error) {
 		return s.engine.NewInstantQuery(ctx, s, nil, expr, at)
 	})
 }
@@ -67,14 +69,18 @@ func (s *Store) QueryRange(ctx context.Context, expr string, from, to time.Time,
 	case to.Sub(from)/step >= maxSteps:
 		return Result{}, badQuery(expr, fmt.Sprintf("it asks for more than %d steps", maxSteps), nil)
 	}
-	return s.run(ctx, expr, func(ctx context.Context) (promql.Query, error) {
+	return s.run(ctx, expr, int64(to.Sub(from)/step)+1, func(ctx context.Context) (promql.Query, error) {
 		return s.engine.NewRangeQuery(ctx, s, nil, expr, from, to, step)
 	})
 }
 
-func (s *Store) run(ctx context.Context, expr string, prepare func(context.Context) (promql.Query, error)) (Result, error) {
-	if len(expr) > maxQueryBytes {
-		return Result{}, badQuery(expr, fmt.Sprintf("it has %d bytes, the most is %d", len(expr), maxQueryBytes), nil)
+func (s *Store) run(ctx context.Context, expr string, steps int64, prepare func(context.Context) (promql.Query, error)) (Result, error) {
+	parsed, err := parse(expr)
+	if err == nil {
+		err = checkCost(expr, parsed, steps)
+	}
+	if err != nil {
+		return Result{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.QueryTimeout)
 	defer cancel()
@@ -146,7 +152,7 @@ func checkExpression(expr string) error {
 	if t := parsed.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 		return badSelection(fmt.Sprintf("expression %q makes a %s; a selection needs one value for each series", shorten(expr), t))
 	}
-	return nil
+	return checkCost(expr, parsed, 1)
 }
 
 func parse(expr string) (parser.Expr, error) {
