@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // pstates is the file in an [X86] machine's folder that holds a byte for every performance state the kernel has chosen.
@@ -31,6 +33,24 @@ func X86(ctx context.Context, dir, table string) (Board, error) {
 			"-chardev", "file,id=pstates,path=" + pstates, "-device", "isa-debugcon,iobase=0x502,chardev=pstates",
 		},
 	}, nil
+}
+
+// WithDisk adds a disk, a file that [MakeDisk] made, which the guest mounts at /disk. The kernel needs the module virtio_blk, and
+// ext4, which the one for [X86] has built in.
+func (b Board) WithDisk(file string) Board {
+	b.Args = append(slices.Clone(b.Args), "-drive", "file="+file+",format=raw,if=none,id=disk,cache=writeback", "-device", "virtio-blk-pci,drive=disk")
+	return b
+}
+
+// MakeDisk makes a file with an empty file system.
+func MakeDisk(ctx context.Context, file string, bytes int64) error {
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(file, bytes); err != nil {
+		return err
+	}
+	return run(ctx, filepath.Dir(file), nil, "/sbin/mkfs.ext4", "-q", "-F", file)
 }
 
 // ARM is a machine of two Cortex-A53 processors with the operating points that the device tree source file points adds.
@@ -74,7 +94,7 @@ func run(ctx context.Context, dir string, input io.Reader, program string, args 
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Stdin = dir, input
 	out, err := cmd.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return &Missing{program, err}
 	}
 	if err != nil {

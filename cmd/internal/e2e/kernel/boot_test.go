@@ -100,11 +100,21 @@ func build(t *testing.T, arch, pkg string) string {
 
 func bootX86(t *testing.T, files ...kernel.File) (*kernel.Machine, string) {
 	t.Helper()
+	return bootX86With(t, "", files...)
+}
+
+// bootX86With boots with a disk, unless its name is empty.
+func bootX86With(t *testing.T, disk string, files ...kernel.File) (*kernel.Machine, string) {
+	t.Helper()
 	return boot(t, kernel.Config{
-		Modules: []string{"virtio_pci", "virtio_console", "acpi_cpufreq", "cpufreq_userspace", "cpufreq_powersave"},
+		Modules: []string{"virtio_pci", "virtio_console", "virtio_blk", "acpi_cpufreq", "cpufreq_userspace", "cpufreq_powersave"},
 		Files:   files,
 	}, func(ctx context.Context, dir string) (kernel.Board, error) {
-		return kernel.X86(ctx, dir, absolute(t, "testdata/pstates.asl"))
+		board, err := kernel.X86(ctx, dir, absolute(t, "testdata/pstates.asl"))
+		if disk != "" {
+			board = board.WithDisk(disk)
+		}
+		return board, err
 	}, kernel.AMD64)
 }
 

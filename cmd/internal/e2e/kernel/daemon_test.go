@@ -32,15 +32,16 @@ type node struct {
 const (
 	nodeSocket = "/run/edgehold.sock"
 	nodeLog    = "/run/edgeholdd.log"
+	nodeState  = "/var/lib/edgehold"
 	nodeConfig = "/etc/edgehold.yaml"
 )
 
 // nodeFiles are the daemon and its configuration for the RAM disk.
-func nodeFiles(t *testing.T, arch kernel.Arch) []kernel.File {
+func nodeFiles(t *testing.T, arch kernel.Arch, state string) []kernel.File {
 	t.Helper()
 	skipUnlessPatient(t)
-	const config = `
-state_directory: /var/lib/edgehold
+	config := `
+state_directory: ` + state + `
 api:
   socket: ` + nodeSocket + `
 telemetry:
@@ -150,7 +151,7 @@ func boostPolicy(t *testing.T) string {
 
 func TestDaemonOnACPI(t *testing.T) {
 	policy := boostPolicy(t)
-	m, dir := bootX86(t, nodeFiles(t, kernel.AMD64)...)
+	m, dir := bootX86(t, nodeFiles(t, kernel.AMD64, nodeState)...)
 	story(t, m, dir, policy, hardware{slow: "1200000", fast: "3000000", evidence: func(t *testing.T, kHz string) bool {
 		seen := transitions(t, m)
 		return last(seen, 0) == number(kHz) && last(seen, 1) == number(kHz)
@@ -159,7 +160,7 @@ func TestDaemonOnACPI(t *testing.T) {
 
 func TestDaemonOnARM(t *testing.T) {
 	policy := boostPolicy(t)
-	m, dir := bootARM(t, nodeFiles(t, kernel.ARM64)...)
+	m, dir := bootARM(t, nodeFiles(t, kernel.ARM64, nodeState)...)
 	story(t, m, dir, policy, hardware{slow: "299999", fast: "1199999", evidence: func(t *testing.T, kHz string) bool {
 		return readOne(t, m, "policy0/scaling_cur_freq") == kHz
 	}})

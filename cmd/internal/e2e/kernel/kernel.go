@@ -31,7 +31,7 @@ const (
 var metaPackage = map[Arch]string{AMD64: "linux-image-cloud-amd64", ARM64: "linux-image-arm64"}
 
 // kept are the files of a kernel package that a test machine has use for; the rest would take a third of a gigabyte.
-var kept = regexp.MustCompile(`^(boot/vmlinuz-.*|lib/modules/[^/]*/kernel/drivers/(acpi|base|char|cpufreq|hwmon|powercap|thermal|virtio)/.*\.ko)$`)
+var kept = regexp.MustCompile(`^(boot/vmlinuz-.*|lib/modules/[^/]*/kernel/drivers/(acpi|base|block|char|cpufreq|virtio)/.*\.ko)$`)
 
 // Kernel is an unpacked kernel package.
 type Kernel struct {

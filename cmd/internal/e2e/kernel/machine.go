@@ -20,6 +20,7 @@ import (
 type Machine struct {
 	*control.Client
 	dir   string
+	kill  context.CancelFunc
 	ended chan struct{} // closed when qemu has gone
 }
 
@@ -55,12 +56,11 @@ func Start(ctx context.Context, dir string, c Config) (*Machine, error) {
 		return nil, err
 	}
 	defer listener.Close()
-	stop, err := m.launch(ctx, c.Board, image)
-	if err != nil {
+	if m.kill, err = m.launch(ctx, c.Board, image); err != nil {
 		return nil, err
 	}
 	if err := m.greet(ctx, listener); err != nil {
-		stop()
+		m.kill()
 		<-m.ended
 		return nil, fmt.Errorf("boot %s: %w; its console said:\n%s", c.Kernel.Release, err, m.Console())
 	}
@@ -151,7 +151,14 @@ func (m *Machine) Console() string {
 	return string(complaints) + string(console)
 }
 
-// Stop turns the machine off, as pulling its plug would.
+// PullPlug ends the machine at once. What its kernel has not written to its disk is lost.
+func (m *Machine) PullPlug() {
+	m.kill()
+	<-m.ended
+	m.Client.Close()
+}
+
+// Stop turns the machine off after its kernel has written what it still had to. It may have ended before.
 func (m *Machine) Stop() {
 	m.PowerOff(context.Background()) //nolint:errcheck // the answer goes down with the machine
 	m.Client.Close()

@@ -17,7 +17,7 @@ import (
 
 // serve readies the network and the drivers and answers calls until the pipe breaks; then the machine has no purpose and is turned off.
 func serve() error {
-	if err := errors.Join(loopback(), loadModules("/modules")); err != nil {
+	if err := errors.Join(loopback(), loadModules("/modules"), mountDisk()); err != nil {
 		fmt.Println("guest:", err) // seen on the console; what works is served nevertheless
 	}
 	port, err := openPort("edgehold.control")
@@ -40,6 +40,21 @@ func mount() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// mountDisk mounts the disk at /disk, if the machine has one.
+func mountDisk() error {
+	const device, dir = "/dev/vda", "/disk"
+	if _, err := os.Stat("/sys/block/vda"); err != nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(device, dir, "ext4", 0, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", device, err)
+	}
+	return nil
 }
 
 // loopback brings the interface lo up; without it nothing can listen on 127.0.0.1.
