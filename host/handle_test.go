@@ -121,6 +121,17 @@ func TestHandleSeesTheDeadlineAndTheCallersValues(t *testing.T) {
 	}
 }
 
+func TestHandleThatOutlivesTheDeadlineEndsTheCall(t *testing.T) {
+	m := prepare(t, newRuntime(t, Config{CacheDir: testCache(t), Limits: Limits{Deadline: 20 * time.Millisecond}}), reference(t))
+	_, err := once(t, m, SessionConfig{Handles: []Handle{
+		handleFunc(func(ctx context.Context, _ uint32, _, dst []byte) ([]byte, error) {
+			<-ctx.Done()
+			return dst, ctx.Err()
+		}),
+	}}, opHostCall, make([]byte, 12))
+	wantKind(t, err, Deadline)
+}
+
 func TestHandleThatPanicsEndsTheCallOnly(t *testing.T) {
 	m := prepare(t, newRuntime(t, Config{CacheDir: testCache(t)}), reference(t))
 	_, err := once(t, m, SessionConfig{Handles: []Handle{

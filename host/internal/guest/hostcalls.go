@@ -87,6 +87,7 @@ func (i *Instance) perform(s *scope, handle, op uint32, in []byte) wasmabi.Statu
 	result, err := i.handles[handle].Call(s.callerContext(), op, in, i.kept.result[:0])
 	switch {
 	case err != nil:
+		i.meter.checkDeadline() // the handle may have failed because time is up, and then so is the guest's
 		return i.failed(err)
 	case len(result) > int(i.program.Limits.ResponseBytes):
 		return wasmabi.StatusTooLarge
