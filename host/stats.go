@@ -48,7 +48,11 @@ func (h *Histogram) Count() (n uint64) {
 
 // Quantile returns an upper bound, tight within a factor of two, of the q-th quantile; 0 if there are no values.
 func (h *Histogram) Quantile(q float64) uint64 {
-	rank := uint64(q * float64(h.Count()))
+	count := h.Count()
+	if count == 0 {
+		return 0
+	}
+	rank := min(uint64(q*float64(count)), count-1)
 	for n, b := range h.Buckets {
 		if b > 0 && rank < b {
 			return 1<<n - 1

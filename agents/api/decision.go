@@ -8,7 +8,7 @@ type DecisionOutcome string
 const (
 	// DecisionQuiet means that Analyze saw no reason to plan.
 	DecisionQuiet DecisionOutcome = "quiet"
-	// DecisionPending means that a plan was logged and has not finished. After a crash it stays so.
+	// DecisionPending means that a plan was logged and has not finished.
 	DecisionPending DecisionOutcome = "pending"
 	// DecisionApplied means that every planned change took effect as planned.
 	DecisionApplied DecisionOutcome = "applied"
@@ -16,6 +16,10 @@ const (
 	DecisionClamped DecisionOutcome = "clamped"
 	// DecisionUnchanged means that the knobs stood there already.
 	DecisionUnchanged DecisionOutcome = "unchanged"
+	// DecisionPartlyApplied means that some of the planned changes landed: another plan won the rest, or a mechanism refused.
+	DecisionPartlyApplied DecisionOutcome = "partly-applied"
+	// DecisionInterrupted means that the agent stopped while a logged plan was carried out.
+	DecisionInterrupted DecisionOutcome = "interrupted"
 	// DecisionDiscarded means that another plan won every knob.
 	DecisionDiscarded DecisionOutcome = "discarded"
 	// DecisionRefused means that the safety core or a grant said no.
@@ -32,7 +36,7 @@ type DecisionSummary struct {
 	Version    string          `json:"version" doc:"Version that decided."`
 	Asset      string          `json:"asset" example:"node" doc:"Node or application."`
 	Trigger    string          `json:"trigger" enum:"periodic,wake,manual" doc:"What woke Analyze."`
-	Outcome    DecisionOutcome `json:"outcome" enum:"quiet,pending,applied,clamped,unchanged,discarded,refused,failed" doc:"How it ended."`
+	Outcome    DecisionOutcome `json:"outcome" enum:"quiet,pending,applied,clamped,unchanged,partly-applied,interrupted,discarded,refused,failed" doc:"How it ended."`
 	Why        string          `json:"why,omitempty" doc:"The policy's own words."`
 	DurationUS uint64          `json:"duration_us" doc:"From trigger to recorded result."`
 	Repeated   uint64          `json:"repeated,omitempty" doc:"How many equal dull runs this one stands for, itself not counted."`

@@ -61,7 +61,7 @@ func matches(f api.AuditFilter, e state.Entry) bool {
 
 func auditEntry(e state.Entry) api.AuditEntry {
 	out := api.AuditEntry{
-		Seq: uint64(e.Seq), At: e.Time, Actor: e.Actor, Action: e.Action, Target: e.Subject, Outcome: e.Outcome, Hash: e.Hash,
+		Seq: uint64(e.Seq), At: e.Time, Actor: e.Actor, Action: e.Action, Target: e.Subject, Outcome: e.Outcome, Code: e.Code, Hash: e.Hash,
 	}
 	if e.Detail != "" {
 		out.Detail = map[string]string{"detail": e.Detail}
@@ -85,6 +85,6 @@ func (a audit) Verify(ctx context.Context) (api.AuditVerification, error) {
 // RecordRefusal implements apiserver.Audit.
 func (a audit) RecordRefusal(ctx context.Context, by api.Actor, action, target string, p *api.Problem) error {
 	return a.db.Audit(ctx, state.Entry{
-		Actor: by.String(), Action: action, Subject: target, Outcome: "refused", Detail: p.Code + ": " + p.Error(),
+		Actor: by.String(), Action: action, Subject: target, Outcome: "refused", Code: p.Code, Detail: p.Error(),
 	})
 }

@@ -57,25 +57,31 @@ func (d *decisions) Explain(ctx context.Context, id string) (api.Explanation, er
 	return out, nil
 }
 
-// engineOutcomes says which of the engine's outcomes one of the API's may be.
+// engineOutcomes says which of the engine's outcomes one of the API's is made of.
 var engineOutcomes = map[api.DecisionOutcome][]agents.Outcome{
-	api.DecisionQuiet:     {agents.NoPlan},
-	api.DecisionPending:   {agents.Open, agents.Interrupted},
-	api.DecisionApplied:   {agents.Landed, agents.PartlyLanded},
-	api.DecisionClamped:   {agents.Landed, agents.PartlyLanded},
-	api.DecisionUnchanged: {agents.Landed, agents.PartlyLanded},
-	api.DecisionDiscarded: {agents.Discarded},
-	api.DecisionRefused:   {agents.RefusedByAll},
-	api.DecisionFailed:    {agents.Failed},
+	api.DecisionQuiet:         {agents.NoPlan},
+	api.DecisionPending:       {agents.Open},
+	api.DecisionApplied:       {agents.Landed},
+	api.DecisionClamped:       {agents.Landed},
+	api.DecisionUnchanged:     {agents.Landed},
+	api.DecisionPartlyApplied: {agents.PartlyLanded},
+	api.DecisionInterrupted:   {agents.Interrupted},
+	api.DecisionDiscarded:     {agents.Discarded},
+	api.DecisionRefused:       {agents.RefusedByAll},
+	api.DecisionFailed:        {agents.Failed},
 }
 
+// outcome is the engine's, but for a plan that landed whole: then it says what that came to.
 func outcome(d *agents.Decision) api.DecisionOutcome {
+	if d.Outcome == agents.Landed {
+		return effectOfAll(d.Results)
+	}
 	for o, of := range engineOutcomes {
-		if slices.Contains(of, d.Outcome) && len(of) == 1 || o == api.DecisionPending && slices.Contains(of, d.Outcome) {
+		if slices.Contains(of, d.Outcome) {
 			return o
 		}
 	}
-	return effectOfAll(d.Results)
+	return api.DecisionPending
 }
 
 func effectOfAll(results []agents.Result) api.DecisionOutcome {

@@ -68,7 +68,7 @@ func (n *Node) openMechanisms(ctx context.Context, publish func(api.Resource, st
 	}
 	n.closes(n.leaveGuard) // after the supervisor has closed, or the guard would revert what Close keeps
 	n.closes(n.supervisor.Close)
-	n.Mechanisms = &knobs{supervisor: n.supervisor, publish: publish}
+	n.Mechanisms = &knobs{supervisor: n.supervisor}
 	for _, d := range drivers {
 		if err := n.openDriver(ctx, d); err != nil {
 			return err
@@ -136,14 +136,14 @@ func (n *Node) leaveGuard(context.Context) error {
 	return n.endGuard()
 }
 
-// observe turns what happens to knobs without a command into events.
+// observe turns what happens to knobs into events.
 func observe(publish func(api.Resource, string, string, string)) func(mechanisms.Event) {
 	kinds := map[string]string{
 		mechanisms.EventExpired: api.EventKnobReverted, mechanisms.EventReverted: api.EventKnobReverted,
 		mechanisms.EventDrift: api.EventKnobDrifted, mechanisms.EventCommand: api.EventKnobChanged,
 	}
 	return func(e mechanisms.Event) {
-		if kind, ok := kinds[e.Kind]; ok && len(e.Changes) > 0 {
+		if kind, ok := kinds[e.Kind]; ok && len(e.Changes) > 0 && e.Outcome != mechanisms.Unchanged {
 			publish(api.ResourceMechanism, e.Mechanism, kind, summary(e.Changes))
 		}
 	}

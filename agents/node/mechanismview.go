@@ -18,7 +18,6 @@ type knobs struct {
 	supervisor *mechanisms.Supervisor
 	lacking    []api.Mechanism // known to this program, absent from this machine
 	audit      func(ctx context.Context, by api.Actor, action, subject string, err error)
-	publish    func(resource api.Resource, name, kind, message string)
 }
 
 // personPriority ranks a person above every policy.
@@ -154,9 +153,6 @@ func (k *knobs) Apply(ctx context.Context, name string, c api.MechanismCommand, 
 	}
 	result, err := m.Apply(ctx, command)
 	k.audit(ctx, by, "mechanism.apply", name+": "+summary(result.Changes), err)
-	if err == nil && result.Outcome != mechanisms.Unchanged {
-		k.publish(api.ResourceMechanism, name, api.EventKnobChanged, summary(result.Changes))
-	}
 	return mechanismResult(name, result, false), err
 }
 
@@ -233,9 +229,6 @@ func (k *knobs) Revert(ctx context.Context, name string, names []string, by api.
 	}
 	result, err := k.revert(ctx, m, names)
 	k.audit(ctx, by, "mechanism.revert", name+": "+summary(result.Changes), err)
-	if err == nil && len(result.Changes) > 0 {
-		k.publish(api.ResourceMechanism, name, api.EventKnobReverted, summary(result.Changes))
-	}
 	return mechanismResult(name, result, false), err
 }
 

@@ -421,6 +421,9 @@ func (p *policies) audit(ctx context.Context, by api.Actor, action, subject stri
 	e := state.Entry{Actor: by.String(), Action: action, Subject: subject, Outcome: "done"}
 	if err != nil {
 		e.Outcome, e.Detail = "refused", err.Error()
+		if coded := (interface{ ErrorCode() string })(nil); errors.As(err, &coded) {
+			e.Code = coded.ErrorCode()
+		}
 	}
 	if err := p.db.Audit(context.WithoutCancel(ctx), e); err != nil {
 		p.log.Error("audit entry is lost", "action", action, "subject", subject, "error", err)

@@ -20,6 +20,7 @@ type Entry struct {
 	Action  string // did what, as "policy.upload"
 	Subject string // to what
 	Outcome string // "done", "refused", "failed"
+	Code    string `json:",omitempty"` // stable, of a refusal
 	Detail  string
 	Before  string // hash of the entry before, in hex
 	Hash    string `json:"-"` // of this entry's JSON, in hex

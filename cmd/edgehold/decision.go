@@ -198,7 +198,7 @@ func resolve(ctx context.Context, agent *apiclient.Client, id string) (string, e
 		return id, nil
 	}
 	interesting := api.DecisionFilter{Limit: 1, Outcomes: []api.DecisionOutcome{api.DecisionApplied, api.DecisionClamped, api.DecisionUnchanged,
-		api.DecisionDiscarded, api.DecisionRefused, api.DecisionFailed, api.DecisionPending}}
+		api.DecisionPartlyApplied, api.DecisionInterrupted, api.DecisionDiscarded, api.DecisionRefused, api.DecisionFailed, api.DecisionPending}}
 	for _, filter := range []api.DecisionFilter{interesting, {Limit: 1}} {
 		page, err := agent.Decisions(ctx, filter)
 		if err != nil {
