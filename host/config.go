@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/edgehold/edgehold/host/internal/intake"
+	"time"
 )
 
 // Engine says how guests are executed.
@@ -37,6 +38,8 @@ type Config struct {
 	// Limits are the most that a guest is granted; a manifest may ask for less. Zero fields take their default.
 	Limits Limits
 	Caps   Caps // zero: DefaultCaps
+	// CompileTime is the processor time that compiling one module may take; 0 is 10 s. A slow processor needs more.
+	CompileTime time.Duration
 	// InProcess compiles without a child process. Nothing can stop a hostile module then but the caps.
 	InProcess bool
 	Logger    *slog.Logger // what guests log; nil discards it

@@ -145,7 +145,7 @@ func (r *Runtime) artefact(ctx context.Context, module []byte, digest [sha256.Si
 		}
 		return a, nil
 	}
-	order := compile.Order{Module: module, Recipe: recipe, Bounds: compile.DefaultBounds}
+	order := compile.Order{Module: module, Recipe: recipe, Bounds: compile.DefaultBounds.WithCPU(r.config.CompileTime)}
 	if r.engine == Compiler {
 		order.CacheDir = r.dirs.engine
 	}

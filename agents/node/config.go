@@ -129,6 +129,8 @@ type Guests struct {
 	MemoryBytes uint64   `json:"memory_bytes,omitempty"`
 	Engine      string   `json:"engine,omitempty"` // auto, compiler, interpreter
 	Instances   int      `json:"instances,omitempty"`
+	// CompileTime is the processor time that compiling one module may take. A slow processor needs more than the default.
+	CompileTime Duration `json:"compile_time,omitempty"`
 	// CacheDirectory keeps machine code between starts; by default a folder of the state directory. It is executed, so
 	// nobody else may write to it.
 	CacheDirectory string `json:"cache_directory,omitempty"`
@@ -143,6 +145,7 @@ const (
 	defaultLease     = 30 * time.Second
 	defaultGrace     = 2 * time.Second
 	defaultSeries    = 4000
+	defaultCompile   = 10 * time.Second
 )
 
 // SetDefaults fills what the file left out.
@@ -164,6 +167,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
 	setDefault(&c.API.Socket, DefaultSocket)
 	setDefault(&c.Guests.Engine, "auto")
+	setDefault(&c.Guests.CompileTime, Duration(defaultCompile))
 	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
 }
 
@@ -197,6 +201,7 @@ func (c *Config) Validate() error {
 	p.address("telemetry.traces.endpoint", c.Telemetry.Traces.Endpoint)
 	p.between("mechanism_plugins.lease", c.MechanismPlugins.Lease, time.Second, 24*time.Hour)
 	p.between("mechanism_plugins.guard_grace", c.MechanismPlugins.GuardGrace, 100*time.Millisecond, time.Hour)
+	p.between("guests.compile_time", c.Guests.CompileTime, time.Second, time.Hour)
 	c.API.validate(&p)
 	return p.err()
 }

@@ -209,7 +209,8 @@ func exampleConfig() Config {
 	c.MechanismPlugins.Envelope = map[string]map[string]Bound{
 		"CPUFrequency": {"*/max_frequency": {Min: "800 MHz", MinPeriod: Duration(time.Second)}},
 	}
-	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4, CacheDirectory: c.Guests.CacheDirectory}
+	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4,
+		CompileTime: c.Guests.CompileTime, CacheDirectory: c.Guests.CacheDirectory}
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
 	c.API.TLS = TLS{Certificate: "/etc/edgehold/tls.crt", Key: "/etc/edgehold/tls.key"}
 	return c

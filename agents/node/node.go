@@ -111,7 +111,7 @@ func (n *Node) openState(ctx context.Context) error {
 func (n *Node) openRuntime(ctx context.Context) error {
 	g := n.config.Guests
 	runtime, err := host.New(ctx, host.Config{
-		CacheDir: g.CacheDirectory, Engine: engines[g.Engine], MaxInstances: g.Instances, Logger: n.log.With("part", "guest"),
+		CacheDir: g.CacheDirectory, Engine: engines[g.Engine], MaxInstances: g.Instances, CompileTime: time.Duration(g.CompileTime), Logger: n.log.With("part", "guest"),
 		Limits: host.Limits{Fuel: g.Fuel, Deadline: time.Duration(g.Deadline), Memory: g.MemoryBytes},
 	})
 	if err != nil {
