@@ -79,7 +79,13 @@ api:
 // limit reads the knob that the tests watch, in kHz.
 func (h *home) limit(t *testing.T) int {
 	t.Helper()
-	b, err := os.ReadFile(h.path("tree/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"))
+	return h.frequency(t, "policy0/scaling_max_freq")
+}
+
+// frequency reads a file of the tree's cpufreq folder, in kHz.
+func (h *home) frequency(t *testing.T, file string) int {
+	t.Helper()
+	b, err := os.ReadFile(h.path("tree/sys/devices/system/cpu/cpufreq", file))
 	if err != nil {
 		t.Fatal(err)
 	}
