@@ -42,6 +42,7 @@ type Command struct {
 	Decision  string // id
 	Priority  int
 	Lease     time.Duration
+	Standing  bool // the plan named no lease: the loop renews it for as long as it is well
 }
 
 // Holding names knobs that a policy holds.

@@ -300,6 +300,27 @@ func TestLeasesLiveWithTheLoop(t *testing.T) {
 	})
 }
 
+// A plan that names a lease means it: the loop does not renew what the policy wanted for a while only.
+func TestNamedLeaseEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		brief := set("cpu", "max", 2)
+		brief.Lease = 20 * time.Second
+		b := binding("p", always(brief, set("cpu", "min", 1)))
+		b.Interval = 0
+		e, stop := start(t, w.config(), b)
+		defer stop()
+		time.Sleep(95 * time.Second)
+		synctest.Wait()
+		if len(w.renewed) != 9 {
+			t.Errorf("renewed %d times in 95 s, want only the lease that was not named, each 10 s", len(w.renewed))
+		}
+		if d := cmp.Diff(e.Status()[0].Held, []string{"cpu min"}); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 func TestResetEndsHolding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

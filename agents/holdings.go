@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -12,11 +13,13 @@ type knobName struct{ mechanism, knob string }
 type standing struct {
 	lease   LeaseID
 	length  time.Duration
-	renewAt time.Time
+	renewAt time.Time // zero: it ends with its lease, as the plan asked
+	ends    time.Time // of one that is not renewed
 }
 
 // holdings are the settings that stand, by knob. They stand until the policy
-// sets or resets the knob again, fails for good, or is taken away.
+// sets or resets the knob again, fails for good, or is taken away; one for which
+// the plan named a lease also ends with that.
 type holdings map[knobName]standing
 
 // renewAt is when the next lease wants renewing: after a third of its length, so
@@ -44,7 +47,10 @@ func (h holdings) take(c Command, r Result, now time.Time) {
 	}
 	for _, s := range c.Settings {
 		st := standing{lease: r.Lease, length: length}
-		if r.Lease != "" {
+		switch {
+		case !c.Standing:
+			st.ends = now.Add(length)
+		case r.Lease != "":
 			st.renewAt = now.Add(length / 3)
 		}
 		h[knobName{c.Mechanism, s.Knob}] = st
@@ -72,7 +78,7 @@ func (h holdings) due(now time.Time) map[LeaseID]time.Duration {
 
 func (h holdings) renewed(lease LeaseID, now time.Time) {
 	for k, s := range h {
-		if s.lease == lease {
+		if s.lease == lease && s.ends.IsZero() {
 			s.renewAt = now.Add(s.length / 3)
 			h[k] = s
 		}
@@ -88,6 +94,11 @@ func (h holdings) lost(lease LeaseID) (knobs []string) {
 	}
 	slices.Sort(knobs)
 	return knobs
+}
+
+// prune forgets what has ended with its lease.
+func (h holdings) prune(now time.Time) {
+	maps.DeleteFunc(h, func(_ knobName, s standing) bool { return !s.ends.IsZero() && now.After(s.ends) })
 }
 
 func (h holdings) names() (knobs []string) {

@@ -220,12 +220,13 @@ func judge(r Ruling, results []Result) (Outcome, string) {
 func commands(d Decision, lease time.Duration) []Command {
 	var cs []Command
 	for _, a := range d.Ruling.Kept {
-		if a.Lease == 0 {
+		standing := a.Lease == 0
+		if standing {
 			a.Lease = lease
 		} else {
 			a.Lease = max(a.Lease, minLease)
 		}
-		c := commandFor(&cs, d, a)
+		c := commandFor(&cs, d, a, standing)
 		if a.Knob != AllKnobs {
 			c.Settings = append(c.Settings, Setting{Knob: a.Knob, Value: a.Value, Unit: a.Unit})
 		}
@@ -237,16 +238,16 @@ func commands(d Decision, lease time.Duration) []Command {
 // else.
 const minLease = time.Second
 
-func commandFor(cs *[]Command, d Decision, a Action) *Command {
+func commandFor(cs *[]Command, d Decision, a Action, standing bool) *Command {
 	for i := range *cs {
 		c := &(*cs)[i]
-		if c.Mechanism == a.Mechanism && c.Verb == a.Verb && (a.Verb == Reset || c.Lease == a.Lease) {
+		if c.Mechanism == a.Mechanism && c.Verb == a.Verb && (a.Verb == Reset || c.Lease == a.Lease && c.Standing == standing) {
 			return c
 		}
 	}
 	c := Command{Mechanism: a.Mechanism, Verb: a.Verb, Owner: d.Key, Decision: d.ID, Priority: d.Priority}
 	if a.Verb == Set {
-		c.Lease = a.Lease
+		c.Lease, c.Standing = a.Lease, standing
 	}
 	*cs = append(*cs, c)
 	return &(*cs)[len(*cs)-1]

@@ -51,6 +51,7 @@ func (l *loop) publish(d *Decision) {
 	if l.failures == 0 {
 		s.Last = nil
 	}
+	l.held.prune(time.Now())
 	s.Held, s.Unwatched = l.held.names(), l.unwatched
 	s.Condition = l.condition()
 }

@@ -21,7 +21,7 @@ type Plan struct {
 	Verbs      []uint32
 	Knobs      []uint32  // indices into Init.Knobs, or AllKnobs
 	Values     []float64 // in the knob's unit; for a choice its index; 0 with VerbReset
-	LeaseMS    []uint32  // how long the setting holds unless it is renewed; 0 is the host's default
+	LeaseMS    []uint32  // how long the setting holds unless a later plan renews it; 0: while the policy is in charge
 }
 
 const planFields = 7

@@ -99,7 +99,7 @@ func (p *Plan) ResetKnob(knobs ...Knob) Settings {
 }
 
 // For says how long the settings hold unless a later plan renews them; then the knobs get their original values
-// back. Without it the host's default holds.
+// back. Without it they hold for as long as the policy is in charge and well.
 func (s Settings) For(lease time.Duration) {
 	ms := lease.Milliseconds()
 	if ms < 1 || ms >= math.MaxUint32 {

@@ -170,11 +170,10 @@ func (k *knob) change(info *wasmabi.KnobInfo, s Setting, now time.Time) {
 	if info.Min <= info.Max {
 		k.value = min(max(k.value, info.Min), info.Max)
 	}
-	lease := s.Lease
-	if lease == 0 {
-		lease = defaultLease
+	k.expires = time.Time{} // without For it holds for as long as the policy is in charge
+	if s.Lease > 0 {
+		k.expires = now.Add(s.Lease)
 	}
-	k.expires = now.Add(lease)
 }
 
 // WantAct fails the test unless a plan was asked for, for a reason that contains the text.

@@ -29,9 +29,6 @@ type Node struct {
 	woken   bool // whether the current observation crossed a bound
 }
 
-// defaultLease is what a setting without For gets here.
-const defaultLease = time.Minute
-
 // New makes a node. newPolicy is called for each episode and returns a policy as it is after the module's
 // initialisation.
 func New(t testing.TB, newPolicy func() policy.Policy) *Node {
