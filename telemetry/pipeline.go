@@ -103,6 +103,7 @@ func (p *Pipeline) build(ctx context.Context) (err error) {
 	if p.store, err = ring.New(c.Ring); err != nil {
 		return err
 	}
+	c.OTLP.Reserved = func(name string) bool { return p.runner.Has(name) }
 	if p.receiver, err = otlp.New(p.store, c.OTLP); err != nil {
 		return err
 	}

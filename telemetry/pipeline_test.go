@@ -247,3 +247,13 @@ func BenchmarkExportToCrossing(b *testing.B) {
 		<-crossed
 	}
 }
+
+func TestApplicationsCantSpeakForTheHost(t *testing.T) {
+	p, end := run(t, Config{OTLP: otlp.Config{HTTP: "127.0.0.1:0"}})
+	defer end()
+	for name, want := range map[string]bool{"node_load1": true, attr.RingSeries: true, "app_latency_seconds": false} {
+		if got := p.config.OTLP.Reserved(name); got != want {
+			t.Errorf("%s: reserved %v, want %v", name, got, want)
+		}
+	}
+}

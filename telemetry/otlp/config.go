@@ -42,6 +42,10 @@ type Config struct {
 	// deployment.environment.name.
 	Promote []string
 
+	// Reserved names metrics that clients may not send: those that the host itself is the source of, and that a client could
+	// otherwise lie about. Nil reserves none.
+	Reserved func(name string) bool
+
 	// Clock tells the time; default time.Now.
 	Clock  func() time.Time
 	Logger *slog.Logger

@@ -120,6 +120,10 @@ func (f *feed) metric(m *metrics.Metric) {
 		f.tally.reject(points, "a metric has no name")
 		return
 	}
+	if reserved := f.receiver.config.Reserved; reserved != nil && reserved(name) {
+		f.tally.reject(points, "metric "+name+" is measured by this agent itself")
+		return
+	}
 	switch data := m.GetData().(type) {
 	case *metrics.Metric_Gauge:
 		f.describe(name, m, ring.Gauge)

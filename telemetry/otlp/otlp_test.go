@@ -224,6 +224,16 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%+v", refused)
 		}
 	})
+	t.Run("reserved names", func(t *testing.T) {
+		r, store := newReceiver(t, Config{Reserved: func(name string) bool { return name == "node_load1" }})
+		resp, _ := r.export(t.Context(), from("liar", gauge("node.load1", many(2)...), gauge("mine", many(2)...)))
+		if got := resp.GetPartialSuccess(); got.GetRejectedDataPoints() != 2 || !strings.Contains(got.GetErrorMessage(), "node_load1 is measured by this agent itself") {
+			t.Errorf("%+v", got)
+		}
+		if got, _ := store.Latest("mine"); len(got) == 0 {
+			t.Error("the other metric was refused too")
+		}
+	})
 	t.Run("series of a client", func(t *testing.T) {
 		r, store := newReceiver(t, Config{MaxSeries: 3})
 		resp, _ := r.export(t.Context(), from("greedy", gauge("n", many(5)...)))

@@ -114,6 +114,11 @@ func (r *Runner) Collect() {
 	}
 }
 
+// Has reports whether a metric comes from one of the sources.
+func (r *Runner) Has(metric string) bool {
+	return slices.ContainsFunc(r.workers, func(w *worker) bool { return w.about.covers(metric) })
+}
+
 // SetFilter changes [Config.Filter] while running.
 func (r *Runner) SetFilter(patterns []string) error {
 	if err := checkPatterns(patterns); err != nil {
