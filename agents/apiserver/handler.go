@@ -67,20 +67,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.notRouted(w, r)
 		return
 	}
-	if isStream(r) {
+	if isStream(r) || r.URL.Path == healthPath {
 		s.mux.ServeHTTP(w, r)
-		return
-	}
-	select {
-	case s.inFlight <- struct{}{}:
-		defer func() { <-s.inFlight }()
-	default:
-		s.refuse(w, r, newProblem(http.StatusServiceUnavailable, "api.busy", r.Method+" "+r.URL.Path,
-			"too many requests are at work", "try again in a moment"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
 	defer cancel()
+	if r.ContentLength != 0 {
+		if !take(ctx, s.bodies) {
+			s.refuse(w, r, busy(r))
+			return
+		}
+		defer func() { <-s.bodies }()
+	}
+	if !take(ctx, s.inFlight) {
+		s.refuse(w, r, busy(r))
+		return
+	}
+	defer func() { <-s.inFlight }()
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.RequestTimeout + time.Second))
 	r = r.WithContext(ctx)
 	if p := s.readBody(w, r, pattern); p != nil {
@@ -88,6 +92,25 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// slotPatience is how long a request waits for its turn.
+const slotPatience = time.Second
+
+// take takes a slot, and waits a moment for one.
+func take(ctx context.Context, slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-time.After(slotPatience):
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func busy(r *http.Request) *problem {
+	return newProblem(http.StatusServiceUnavailable, "api.busy", r.Method+" "+r.URL.Path,
+		"too many requests are at work", "try again in a moment")
 }
 
 func isStream(r *http.Request) bool {

@@ -236,6 +236,24 @@ func TestTooManyAtOnceAreTurnedAway(t *testing.T) {
 	}
 }
 
+// TestSlowBodiesLeaveRoom: callers who send half a module and wait keep nobody from reading.
+func TestSlowBodiesLeaveRoom(t *testing.T) {
+	s := serve(t, func(c *apiserver.Config) { c.MaxInFlight = 4 })
+	for range 6 {
+		conn, err := net.Dial("unix", s.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "POST /v1/policies HTTP/1.1\r\nHost: x\r\nContent-Type: application/wasm\r\nContent-Length: 1000\r\n\r\nhalf")
+	}
+	for range 3 {
+		if _, err := s.client.Mode(t.Context()); err != nil {
+			t.Errorf("a reader beside slow bodies: %v", err)
+		}
+	}
+}
+
 func TestStopLetsRequestsFinish(t *testing.T) {
 	s := serve(t)
 	entered, leave := make(chan struct{}), make(chan struct{})

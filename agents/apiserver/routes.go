@@ -13,7 +13,10 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 )
 
-const eventsPath = "/v1/events"
+const (
+	eventsPath = "/v1/events"
+	healthPath = "/healthz"
+)
 
 // route registers every operation.
 func (s *Server) route() {
@@ -26,7 +29,7 @@ func (s *Server) route() {
 	s.routeMetrics()
 	s.routeAgent()
 	s.routeEvents()
-	s.mux.Handle("GET /healthz", s.config.HealthHandler)
+	s.mux.Handle("GET "+healthPath, s.config.HealthHandler)
 	if s.config.MetricsHandler != nil {
 		s.mux.Handle("GET /metrics", s.config.MetricsHandler)
 	}

@@ -25,6 +25,7 @@ type Server struct {
 	mux      *http.ServeMux
 	limits   map[string]int64 // largest body for each route that has its own
 	inFlight chan struct{}
+	bodies   chan struct{} // of requests in flight, those with a body: slow ones leave room for the others
 	tokens   *token.File
 	failures failures
 	audits   *rate.Limiter // bounds refusals that strangers can cause to be written
@@ -53,6 +54,7 @@ func build(c Config) *Server {
 		log:      c.Logger,
 		limits:   map[string]int64{},
 		inFlight: make(chan struct{}, c.MaxInFlight),
+		bodies:   make(chan struct{}, (c.MaxInFlight+1)/2),
 		audits:   rate.NewLimiter(10, 50),
 	}
 	s.route()
