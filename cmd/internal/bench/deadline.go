@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/edgehold/edgehold/host"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	deadline      = 10 * time.Millisecond
-	deadlineCalls = 200
+	deadline        = 10 * time.Millisecond
+	deadlineCalls   = 100
+	deadlineBatches = 4
 )
 
 // overrunLoop measures how long after its deadline a loop without end is stopped.
@@ -43,6 +45,22 @@ func overrun(ctx context.Context, guest []byte) (Measured, error) {
 		return Measured{}, err
 	}
 	defer p.close(ctx)
+	// On a busy machine the worst of a hundred calls is one that did not have the processor. The batch that was disturbed
+	// least, judging by the native loop, says most about us.
+	quietest := Measured{Theirs: math.Inf(1)}
+	for range deadlineBatches {
+		m, err := overrunBatch(ctx, p)
+		if err != nil {
+			return Measured{}, err
+		}
+		if m.Theirs < quietest.Theirs {
+			quietest = m
+		}
+	}
+	return quietest, nil
+}
+
+func overrunBatch(ctx context.Context, p *prepared) (Measured, error) {
 	var late, native []time.Duration
 	for range deadlineCalls {
 		took, err := timedOut(ctx, p)
