@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -47,6 +48,12 @@ func problemOf(err error) *problem {
 		code, why, hint = "api.timeout", "it took longer than a request may", "try again; if it stays so, run edgehold doctor"
 	case errors.Is(err, context.Canceled):
 		code, why, hint = "api.stopping", "the caller went away or the daemon is stopping", "try again"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code, why, hint = "node.disk-full", "no space is left", "free some space; nothing that was accepted is lost"
+	case errors.Is(err, syscall.EROFS):
+		code, why, hint = "node.read-only", "a file system can't be written", "mount it for writing, or choose another state_directory"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		code, why, hint = "node.busy", "the daemon has no more files or memory to open: "+err.Error(), "raise the limits of its service (LimitNOFILE, MemoryMax)"
 	default:
 		code, hint = "api.internal", "look into the daemon's log, and report this as a fault of Edgehold"
 	}

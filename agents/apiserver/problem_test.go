@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +205,9 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		errors.New("no code"):                                       500,
 		fmt.Errorf("read: %w", context.DeadlineExceeded):            504,
 		fmt.Errorf("write state: %w", os.ErrPermission):             500,
+		fmt.Errorf("compile: write x: %w", syscall.ENOSPC):          507,
+		fmt.Errorf("compile: write x: %w", syscall.EROFS):           507,
+		fmt.Errorf("compile: open x: %w", syscall.EMFILE):           503,
 		fmt.Errorf("x: %w", &apiservertest.Error{Code: "a.in-use"}): 409,
 	} {
 		if got := apiserver.StatusOf(err); got != want {

@@ -48,10 +48,20 @@ func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
 		failed = p.resume(ctx, record, record.Standby)
 		p.audit(ctx, api.DaemonActor, "policy.rollback", record.Name+" at start", failed)
 	}
-	if failed != nil {
-		p.running.Store(record.Name, &running{name: record.Name, digest: record.Active, waits: failed.Error()})
+	if failed == nil {
+		return
 	}
+	r := &running{name: record.Name, digest: record.Active, waits: failed.Error(), again: p.now().Add(startAgainAfter)}
+	if own := (*Error)(nil); errors.As(failed, &own) && own.Code == codeQuarantined {
+		r.again = time.Time{}
+	}
+	p.running.Store(record.Name, r)
 }
+
+// startAgainAfter is when a start that failed is tried again: a full disk or a lack of memory may have passed.
+const startAgainAfter = time.Minute
+
+const codeQuarantined = "policy.quarantined"
 
 // quarantined returns an error if the active version is: a restart does not give it another chance, a person does.
 func (p *policies) quarantined(ctx context.Context, record state.Policy) error {
@@ -64,7 +74,7 @@ func (p *policies) quarantined(ctx context.Context, record state.Policy) error {
 		return nil
 	}
 	return &Error{
-		Code: "policy.quarantined", What: "start policy " + record.Name, Why: versions[i].Reason,
+		Code: codeQuarantined, What: "start policy " + record.Name, Why: versions[i].Reason,
 		Hint: "upload a mended version, or insist with `edgehold policy rollback " + record.Name + " --to " + versions[i].Version + "`",
 	}
 }
@@ -311,11 +321,21 @@ func (p *policies) review(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running.Range(func(_, v any) bool {
-		if r := v.(*running); r.module != nil && ctx.Err() == nil {
+		switch r := v.(*running); {
+		case ctx.Err() != nil:
+		case r.module != nil:
 			p.reviewOne(ctx, r)
+		case !r.again.IsZero() && p.now().After(r.again):
+			p.startAgain(ctx, r.name)
 		}
 		return true
 	})
+}
+
+func (p *policies) startAgain(ctx context.Context, name string) {
+	if record, err := p.db.Policy(ctx, name); err == nil {
+		p.startPolicy(ctx, record)
+	}
 }
 
 func (p *policies) reviewOne(ctx context.Context, r *running) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
 )
@@ -81,4 +82,30 @@ func TestPolicyWaitsWhileItsHardwareIsAway(t *testing.T) {
 	}
 	r.await("it is back", func() bool { return state() == api.PolicyActive })
 	r.await("it acts again", func() bool { return r.limit() == slow })
+}
+
+// TestStartThatFailedIsTriedAgain: what kept a policy from starting may pass.
+func TestStartThatFailedIsTriedAgain(t *testing.T) {
+	r := newRig(t)
+	calm(t, r)
+	r.stop()
+	stored, err := filepath.Glob(filepath.Join(r.config.StateDirectory, "modules", "*.wasm"))
+	if err != nil || len(stored) != 1 {
+		t.Fatalf("stored modules: got %v, %v", stored, err)
+	}
+	if err := os.Rename(stored[0], stored[0]+".away"); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	if r.Policies.find("cpu-boost").module != nil {
+		t.Fatal("it started without its module")
+	}
+	if err := os.Rename(stored[0]+".away", stored[0]); err != nil {
+		t.Fatal(err)
+	}
+	failed := *r.Policies.find("cpu-boost")
+	failed.again = time.Now()
+	r.Policies.running.Store("cpu-boost", &failed)
+	r.busy(0.05)
+	r.await("it acts", func() bool { return r.limit() == slow })
 }

@@ -47,6 +47,7 @@ type running struct {
 	dict      *dictionary
 	view      *view // nil while it is not bound
 	waits     string
+	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
 }
 
@@ -172,7 +173,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	for _, v := range versions {
 		if v.Digest == next.digest && v.State == state.Quarantined {
 			return &Error{
-				Code: "policy.quarantined", What: what, Why: "this module misbehaved here: " + v.Reason,
+				Code: codeQuarantined, What: what, Why: "this module misbehaved here: " + v.Reason,
 				Hint: "mend it and raise its version, or insist with `edgehold policy rollback " + next.name + " --to " + next.version + "`",
 			}
 		}

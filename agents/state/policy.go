@@ -76,21 +76,22 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 
 // Activate makes a version the active one, atomically: the one before it becomes
 // the standby, unless it is quarantined, and the standby before that retires. It
-// ends a quarantine of that version.
+// ends a quarantine of that version. Where nothing changes nothing is written, so
+// that a full disk keeps no policy from going on.
 func (d *DB) Activate(ctx context.Context, policy, digest string) error {
+	if d.isActive(ctx, policy, digest) {
+		return nil
+	}
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		p, err := policyIn(ctx, tx, policy)
 		if err != nil {
 			return err
 		}
-		next, err := versionIn(ctx, tx, policy, digest)
-		switch {
-		case err != nil:
+		if _, err := versionIn(ctx, tx, policy, digest); err != nil {
 			return err
-		case p.Active == digest && next.State == Quarantined:
+		}
+		if p.Active == digest {
 			return setPointers(ctx, tx, policy, digest, p.Standby)
-		case p.Active == digest:
-			return nil
 		}
 		standby := p.Active
 		if before, err := versionIn(ctx, tx, policy, p.Active); err == nil && before.State == Quarantined {
@@ -102,6 +103,11 @@ func (d *DB) Activate(ctx context.Context, policy, digest string) error {
 		return setPointers(ctx, tx, policy, digest, standby)
 	})
 	return d.explain(fmt.Sprintf("activate %s of policy %s", digest, policy), err)
+}
+
+func (d *DB) isActive(ctx context.Context, policy, digest string) bool {
+	v, err := versionIn(ctx, d.read, policy, digest)
+	return err == nil && v.State == Active
 }
 
 // Rollback makes the standby active and the active version the standby.
