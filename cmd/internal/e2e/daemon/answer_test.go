@@ -41,7 +41,9 @@ func TestKilledRightAfterAnAnswer(t *testing.T) {
 				})
 				return err
 			},
-			func() bool { return h.frequency(t, "policy1/scaling_max_freq") == 2000000 && h.held(t, "policy1/max_frequency") },
+			func() bool {
+				return h.frequency(t, "policy1/scaling_max_freq") == 2000000 && h.held(t, "policy1/max_frequency")
+			},
 		}, {
 			"delete", func() error { return h.api.DeletePolicy(t.Context(), "pulse") },
 			func() bool { return h.active(t) == "" },

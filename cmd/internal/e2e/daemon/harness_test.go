@@ -39,6 +39,7 @@ func newHome(t *testing.T) *home {
 		t.Skip("runs daemons and kills them: not in short mode")
 	}
 	h := &home{dir: shortDir(t), bin: daemonProgram(t)}
+	t.Cleanup(func() { h.endGuards(t) })
 	if err := trees.Write(h.path("tree"), "intel_pstate-passive"); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,15 @@ func newHome(t *testing.T) *home {
 	}
 	t.Cleanup(h.api.Close)
 	return h
+}
+
+// endGuards ends the guards of daemons that were killed: they would look for knobs in a folder that is gone.
+func (h *home) endGuards(t *testing.T) {
+	for _, p := range h.processes(t) {
+		if pid, err := strconv.Atoi(p); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 func (h *home) path(elem ...string) string { return filepath.Join(append([]string{h.dir}, elem...)...) }
@@ -140,7 +150,7 @@ func (h *home) launch(t *testing.T) *process {
 	}
 	go func() { defer close(p.ended); p.cmd.Wait() }()
 	t.Cleanup(func() {
-		p.signal(syscall.SIGKILL)
+		p.end()
 		if t.Failed() {
 			t.Logf("a daemon said:\n%s", p.said())
 		}
@@ -158,6 +168,16 @@ func (p *process) signal(s syscall.Signal) int {
 	p.cmd.Process.Signal(s)
 	<-p.ended
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// end lets the daemon put its knobs back, unless it takes long.
+func (p *process) end() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(15 * time.Second):
+		p.kill()
+	}
 }
 
 func (p *process) kill() { p.signal(syscall.SIGKILL) }
