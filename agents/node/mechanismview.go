@@ -87,7 +87,7 @@ func (k *knobs) lack(name string, err error) (api.Mechanism, error) {
 func driverOf(facts map[string]string) string {
 	var names []string
 	for key, name := range facts {
-		if (key == "driver" || strings.HasSuffix(key, "/driver")) && !slices.Contains(names, name) {
+		if name != "" && (key == "driver" || strings.HasSuffix(key, "/driver")) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
