@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/host"
-	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -21,56 +21,24 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// compiler returns the command that compiles the folder to out.
-type compiler func(dir, out string) *exec.Cmd
+// compiler builds a guest from the Go package in a folder.
+type compiler func(pkg string) ([]byte, error)
 
-func standardGo(dir, out string) *exec.Cmd {
-	c := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./"+dir)
-	c.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	return c
-}
-
-func tinyGo(dir, out string) *exec.Cmd {
-	c := exec.Command("tinygo", "build", "-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug", "-o", out, "./"+dir)
-	c.Env = append(os.Environ(), "GOFLAGS=")
-	return c
-}
-
-// build compiles the example and packs its manifest.
-func build(t testing.TB, dir string, with compiler) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := plugins.ParseManifest(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := filepath.Join(t.TempDir(), "policy.wasm")
-	if text, err := with(dir, out).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packed, err := plugins.Pack(module, manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return packed
-}
+func standardGo(pkg string) ([]byte, error) { return pluginstest.Go(pkg) }
 
 // prepare takes the example through everything that an upload goes through.
 func prepare(t testing.TB, dir string, with compiler) *host.Module {
 	t.Helper()
+	module, err := with("./" + dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := host.New(context.Background(), host.Config{CacheDir: filepath.Join(t.TempDir(), "cache")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(context.Background()) })
-	m, err := r.Prepare(context.Background(), build(t, dir, with))
+	m, err := r.Prepare(context.Background(), pluginstest.Pack(t, dir, module))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +104,7 @@ func TestExamplesWithTinyGo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles four modules")
 	}
-	checkExamples(t, tinyGo, "01-cpu-boost", "03-worse")
+	checkExamples(t, pluginstest.TinyGo, "01-cpu-boost", "03-worse")
 }
 
 // checkExamples runs the named examples, or all.
@@ -209,7 +177,7 @@ func BenchmarkEpisode(b *testing.B) {
 		if _, err := exec.LookPath("tinygo"); err != nil {
 			b.Skip("TinyGo is not installed: ", err)
 		}
-		benchmarkEpisode(b, tinyGo)
+		benchmarkEpisode(b, pluginstest.TinyGo)
 	})
 }
 

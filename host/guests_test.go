@@ -2,15 +2,13 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -45,38 +43,14 @@ var referenceManifest = wasmabi.Manifest{
 	ABI: wasmabi.Version,
 }
 
-// reference returns the reference guest, built by the go tool.
+// reference returns the reference guest, with the names of its functions, which traps tell.
 func reference(t testing.TB) []byte {
 	t.Helper()
-	module, err := referenceModule()
+	module, err := wasmabi.AppendManifest(pluginstest.Module(t, "./testdata/guests/reference", "-ldflags="), &referenceManifest)
 	if err != nil {
-		t.Skipf("the reference guest needs the go tool: %v", err)
+		t.Fatal(err)
 	}
 	return module
-}
-
-var referenceModule = sync.OnceValues(func() ([]byte, error) {
-	plain, err := buildGuest("./testdata/guests/reference")
-	if err != nil {
-		return nil, err
-	}
-	return wasmabi.AppendManifest(plain, &referenceManifest)
-})
-
-// buildGuest builds a Go guest, which takes the go tool half a second even if nothing changed, and less with its cache.
-func buildGuest(pkg string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "edgehold-guest")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "guest.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-o", out, pkg)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build %s: %w: %s", pkg, err, text)
-	}
-	return os.ReadFile(out)
 }
 
 // testCache is a cache directory that survives test runs, so that a guest is compiled once for each of its contents.

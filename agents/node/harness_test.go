@@ -2,10 +2,8 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,7 +16,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
-	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
@@ -30,46 +28,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var modules sync.Map // example -> func() ([]byte, error)
-
-// module builds one of the examples, once for all tests.
+// module builds one of the examples.
 func module(t *testing.T, example string) []byte {
 	t.Helper()
-	build, _ := modules.LoadOrStore(example, sync.OnceValues(func() ([]byte, error) {
-		return compile(filepath.Join("../../examples", example))
-	}))
-	raw, err := build.(func() ([]byte, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-func compile(dir string) ([]byte, error) {
-	out, err := os.CreateTemp("", "edgehold-node-test-*.wasm")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(out.Name())
-	defer out.Close()
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", out.Name(), ".")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build %s: %w\n%s", dir, err, text)
-	}
-	raw, err := os.ReadFile(out.Name())
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := plugins.ParseManifest(text)
-	if err != nil {
-		return nil, err
-	}
-	return plugins.Pack(raw, manifest)
+	dir := filepath.Join("../../examples", example)
+	return pluginstest.Pack(t, dir, pluginstest.Module(t, dir))
 }
 
 // rig is a node on a recorded tree, without a host to measure: its metrics are what the test says.

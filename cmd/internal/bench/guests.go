@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"sync"
 
 	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 )
 
 // answerBytes is how much the echoing guests answer.
@@ -23,24 +20,7 @@ func echoGuest() []byte {
 const guestPackage = "github.com/edgehold/edgehold/cmd/internal/bench/guest"
 
 // goPolicy returns the module of folder guest, without a manifest.
-var goPolicy = sync.OnceValues(func() ([]byte, error) { return buildGo() })
-
-// buildGo has the go tool build it.
-func buildGo(flags ...string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "edgehold-bench")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "guest.wasm")
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out}, flags...)
-	cmd := exec.Command("go", append(args, guestPackage)...)
-	cmd.Env = guestEnvironment()
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the Go guest: %w: %s", err, text)
-	}
-	return os.ReadFile(out)
-}
+func goPolicy(flags ...string) ([]byte, error) { return pluginstest.Go(guestPackage, flags...) }
 
 func guestEnvironment() []string {
 	return append(slices.Clone(os.Environ()), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")

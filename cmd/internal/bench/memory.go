@@ -222,5 +222,5 @@ func goVariant(n int) ([]byte, error) {
 	if err := errors.Join(os.WriteFile(source, []byte(text), 0o600), os.WriteFile(list, overlay, 0o600)); err != nil {
 		return nil, err
 	}
-	return buildGo("-overlay", list)
+	return goPolicy("-overlay", list)
 }

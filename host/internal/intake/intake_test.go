@@ -2,15 +2,13 @@ package intake_test
 
 import (
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/edgehold/edgehold/host/internal/intake"
 	"github.com/edgehold/edgehold/host/internal/wasm"
 	"github.com/edgehold/edgehold/host/internal/wasm/wasmtest"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -163,7 +161,7 @@ func TestBombsAreRefusedAtOnce(t *testing.T) {
 }
 
 func TestCheckAcceptsGoPolicy(t *testing.T) {
-	module := goPolicy(t)
+	module := pluginstest.Module(t, "../../../examples/01-cpu-boost")
 	begin := time.Now()
 	s, err := intake.Check(module, intake.DefaultCaps())
 	if err != nil {
@@ -200,21 +198,4 @@ func TestSummarySaysWhatCannotBeFrozen(t *testing.T) {
 	if s.Unfreezable == "" {
 		t.Error("a guest that sets a table was called freezable")
 	}
-}
-
-// goPolicy builds the repository's first example as its author would.
-func goPolicy(t testing.TB) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "policy.wasm")
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-buildmode=c-shared", "-o", out,
-		"github.com/edgehold/edgehold/examples/01-cpu-boost")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("needs the go command to build a guest: %v: %s", err, msg)
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
 }

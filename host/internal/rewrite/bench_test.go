@@ -3,10 +3,6 @@ package rewrite_test
 import (
 	"context"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +13,7 @@ import (
 	"github.com/edgehold/edgehold/host/internal/rewrite"
 	"github.com/edgehold/edgehold/host/internal/wasm"
 	"github.com/edgehold/edgehold/host/internal/wasm/wasmtest"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 )
 
 // The benchmarks compare a guest as it is with the same guest instrumented.
@@ -162,25 +159,5 @@ func goGuest(t testing.TB) []byte {
 	if raceDetector {
 		t.Skip("the race detector makes compiling a Go guest take half a minute, and there is one goroutine")
 	}
-	module, err := buildGoGuest()
-	if err != nil {
-		t.Skipf("needs the go command to build a guest: %v", err)
-	}
-	return module
+	return pluginstest.Module(t, "./testdata/guest")
 }
-
-var buildGoGuest = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "guest")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "guest.wasm")
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-buildmode=c-shared", "-o", out, "./testdata/guest")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(out)
-})

@@ -1,0 +1,87 @@
+// Package pluginstest builds guests for tests and benchmarks from Go source code.
+// It is not what builds policies for their authors: cmd/internal/scaffold is, and explains to them what went wrong.
+package pluginstest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/edgehold/edgehold/plugins"
+)
+
+// built holds what each command line has built, as a func() ([]byte, error).
+var built sync.Map
+
+// Go builds package pkg, named as for the go tool, into a module without a manifest. It does so once for each process and
+// choice of flags; these come after the flags that `edgehold policy build` gives, and win. Callers share the module: it is
+// not theirs to change.
+func Go(pkg string, flags ...string) ([]byte, error) {
+	args := []string{"go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
+	return once(append(args, flags...), pkg, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+}
+
+// TinyGo is [Go] with TinyGo. An error is [exec.ErrNotFound] where it is not installed.
+func TinyGo(pkg string) ([]byte, error) {
+	return once([]string{"tinygo", "build", "-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug"}, pkg)
+}
+
+// Module is [Go] for a test, which is skipped where there is no go tool.
+func Module(t testing.TB, pkg string, flags ...string) []byte {
+	t.Helper()
+	module, err := Go(pkg, flags...)
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("building a guest needs the go tool: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+// Pack returns module with the manifest that policy.yaml in folder dir describes.
+func Pack(t testing.TB, dir string, module []byte) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := plugins.ParseManifest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := plugins.Pack(module, manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packed
+}
+
+func once(args []string, pkg string, env ...string) ([]byte, error) {
+	build, _ := built.LoadOrStore(strings.Join(append(args, pkg), "\n"), sync.OnceValues(func() ([]byte, error) {
+		return build(args, pkg, env)
+	}))
+	return build.(func() ([]byte, error))()
+}
+
+func build(args []string, pkg string, env []string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "edgehold-guest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "guest.wasm")
+	cmd := exec.Command(args[0], slices.Concat(args[1:], []string{"-o", out, pkg})...)
+	cmd.Env = append(os.Environ(), append(env, "GOFLAGS=")...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build guest %s: %w\n%s", pkg, err, text)
+	}
+	module, err := os.ReadFile(out)
+	return slices.Clip(module), err
+}
