@@ -80,9 +80,9 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// allowed returns what the first matching rule lets pkg import.
-func allowed(p string) []string {
-	for _, r := range imports {
+// allowed returns what the first matching rule lets the package at path p import.
+func allowed(rules []rule, p string) []string {
+	for _, r := range rules {
 		if match(r.pkg, p) {
 			return r.may
 		}
@@ -92,15 +92,16 @@ func allowed(p string) []string {
 
 func TestImportsFollowTheRules(t *testing.T) {
 	for _, p := range packages(t) {
-		may := allowed(p.rel())
+		may := allowed(imports, p.rel())
 		for _, imp := range p.Imports {
 			if ours(imp) && !matchAny(may, rel(imp)) {
 				t.Errorf("%s imports %s: the rules allow it %q", p.rel(), rel(imp), may)
 			}
 		}
+		may = slices.Concat(may, allowed(testImports, p.rel()))
 		for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
-			if ours(imp) && imp != p.ImportPath && !matchAny(may, rel(imp)) && !matchAny(testImports, rel(imp)) {
-				t.Errorf("a test of %s imports %s", p.rel(), rel(imp))
+			if ours(imp) && imp != p.ImportPath && !matchAny(may, rel(imp)) {
+				t.Errorf("a test of %s imports %s: the rules allow it %q", p.rel(), rel(imp), may)
 			}
 		}
 	}
@@ -141,6 +142,9 @@ func TestProgramsLinkOnlyWhatTheyMay(t *testing.T) {
 				if match(m+"/...", dep) {
 					t.Errorf("%s links %s", n.program, dep)
 				}
+			}
+			if ours(dep) && slices.Contains(doubles, rel(dep)) {
+				t.Errorf("%s links %s, which is for tests", n.program, rel(dep))
 			}
 		}
 	}
