@@ -1,0 +1,92 @@
+package docs
+
+import (
+	"slices"
+	"strings"
+)
+
+// document says what the lines of a document need around them, and what they have to show.
+type document struct {
+	alone      bool               // nothing else may run beside it
+	inClone    bool               // the reader stands in a clone of the repository, else in an empty folder
+	ownDaemon  bool               // it starts daemons itself; otherwise one runs, and EDGEHOLD_SOCKET leads to it
+	before     string             // what the reader has done before the first line
+	beforeEach func(block) string // what the reader has done before each block; may be nil
+	shows      []shown
+}
+
+// shown is what a line, known by its beginning, has to print. The lines come in the document's order.
+type shown struct{ line, output string }
+
+// documents holds what is not the usual: an empty folder and a running daemon.
+var documents = map[string]document{
+	"README.md": {
+		alone: true, inClone: true, ownDaemon: true,
+		shows: []shown{
+			{"edgehold policy test first", "first passes"},
+			{"edgehold policy upload first/first.wasm --set high=0", `first 0\.1\.0 decides now`},
+			{"cat machine", "(?m)^3000000$"},
+			{"edgehold decision list", "applied"},
+			{"edgehold decision explain last", "because of this: “load .* is above 0”"},
+			{"edgehold decision replay last", "The same, byte for byte"},
+			{"edgehold metric query 'node_load1'", "node_load1 "},
+			{"edgehold policy versions first", `0\.2\.0 +quarantined[^$]*0\.1\.0 +active`},
+			{"edgehold audit list", `policy\.quarantine`},
+			{`edgehold decision replay "$(`, "it would have crashed"},
+			{"edgehold mechanism apply", "2.4 GHz"},
+			{"edgehold mechanism revert", "-> 1.8 GHz"},
+			{"edgehold policy rollback first", `0\.1\.0 is active`},
+			{"cat machine", "(?m)^1800000$"},
+		},
+	},
+	"CONTRIBUTING.md":                 {inClone: true},
+	"examples/README.md":              {inClone: true},
+	"examples/01-cpu-boost/README.md": {inClone: true},
+	"cmd/edgeholdd/README.md":         {ownDaemon: true},
+	"cmd/edgehold/README.md": {
+		before: twoVersions, beforeEach: besideAProject,
+	},
+}
+
+// twoVersions makes the policy load-follower in versions 1.0.0 and 1.1.0, of which the second decides, often.
+const twoVersions = `
+edgehold policy new load-follower "$HOME/load-follower"
+sed -i 's/^analyze_interval: .*/analyze_interval: 200ms/; s/^version: .*/version: 1.0.0/' "$HOME/load-follower/policy.yaml"
+edgehold policy build "$HOME/load-follower" --to "$HOME/old.wasm"
+sed -i 's/^version: .*/version: 1.1.0/' "$HOME/load-follower/policy.yaml"
+edgehold policy build "$HOME/load-follower" --to "$HOME/load-follower.wasm"
+cp "$HOME/load-follower.wasm" "$HOME/new.wasm"
+mkdir -p "$HOME/policies"
+restore() {
+	edgehold policy upload old.wasm --set high=0
+	edgehold policy enable load-follower
+	edgehold policy upload load-follower.wasm
+	until edgehold decision list --outcome applied,clamped -o name | grep -q .; do sleep 0.02; done
+}
+`
+
+// besideAProject begins a block in a folder with the policy's modules, and with its project unless the block makes it.
+func besideAProject(b block) string {
+	begin := `mkdir "$TMPDIR/$((++block))"; cd "$TMPDIR/$block"; cp "$HOME"/*.wasm .; `
+	if !slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "edgehold policy new") }) {
+		begin += `cp -r "$HOME/load-follower" .; `
+	}
+	return begin + "restore"
+}
+
+// ports are those that documents name; a test has its own.
+var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318"}
+
+// places are folders of a machine; a test has its own.
+var places = map[string]string{
+	"/etc/edgehold/": "/etc/",
+	"/tmp/":          "/tmp/",
+}
+
+// notRun names the lines that no test can run, and why.
+var notRun = map[string]string{
+	"make test":  "this test is part of it",
+	"make check": "it runs every package's tests, which make test has done",
+	"make bench": "it measures for minutes",
+	"make fuzz":  "it fuzzes for minutes",
+}
