@@ -151,7 +151,9 @@ var flatKeys = map[string]string{
 	"policy_directory":              "policy_plugins.directory",
 	"default_telemetry_metrics":     "telemetry.default_telemetry_metrics",
 	"monitor_data_retention_time":   "telemetry.monitor_data_retention_time",
+	"monitoring_interval":           "telemetry.monitor_interval",
 	"node_exporter_scrape_interval": "telemetry.monitor_interval",
+	"managed_telemetry_enabled":     "telemetry.managed_telemetry.enabled",
 	"node_description":              "system_description",
 }
 

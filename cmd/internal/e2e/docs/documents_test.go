@@ -89,4 +89,6 @@ var notRun = map[string]string{
 	"make check": "it runs every package's tests, which make test has done",
 	"make bench": "it measures for minutes",
 	"make fuzz":  "it fuzzes for minutes",
+
+	"CGO_ENABLED=1 go test -race ./agents/decision": "make test does, and it compiles everything once more",
 }
