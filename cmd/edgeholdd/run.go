@@ -49,7 +49,7 @@ func runCommand() *cobra.Command {
 
 // run opens the agent and its interface, serves, and gives everything back.
 func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) {
-	limitMemory()
+	debug.SetGCPercent(collectAt)
 	events := apiserver.NewEvents(0)
 	agent, err := node.Open(ctx, config, node.Options{Version: version, Logger: log, Publish: events.Publish, Settled: settle})
 	if err != nil {
@@ -85,14 +85,6 @@ func makeDefaultFolder(socket string) error {
 		return fmt.Errorf("make the folder of the socket: %w", err)
 	}
 	return nil
-}
-
-// softMemory makes the collector work harder above this size: a node agent shares a small machine.
-const softMemory = 28 << 20
-
-func limitMemory() {
-	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(softMemory)
 }
 
 func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events, log *slog.Logger) apiserver.Config {

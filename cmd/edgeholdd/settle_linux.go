@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -15,7 +14,7 @@ import (
 // this program itself and the machine code of policies, that were needed once. Pages in use come back from the page cache
 // when they are touched next.
 func settle() {
-	debug.FreeOSMemory()
+	settleHeap()
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return

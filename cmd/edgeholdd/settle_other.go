@@ -2,7 +2,5 @@
 
 package main
 
-import "runtime/debug"
-
 // settle gives up what starting or preparing a policy has left in memory.
-func settle() { debug.FreeOSMemory() }
+func settle() { settleHeap() }
