@@ -30,7 +30,7 @@ unit:
 	$(GO) test -short ./...
 
 race: ## every test but the real kernels, with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /e2e/kernel)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '/e2e/kernel$$')
 
 kernel: ## the daemon on real kernels under qemu
 	$(GO) test -timeout 20m -count=1 ./cmd/internal/e2e/kernel/...

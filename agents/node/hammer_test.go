@@ -19,10 +19,6 @@ func TestEverythingAtOnce(t *testing.T) {
 		t.Skip("hammers for seconds")
 	}
 	r := newRig(t)
-	go func() {
-		for range r.events { //nolint:revive // nobody listens
-		}
-	}()
 	versions := [][]byte{module(t, "01-cpu-boost"), module(t, "03-worse")}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()

@@ -72,7 +72,12 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	n, err := Open(ctx, r.config, Options{
 		Version: "test", Logger: slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Publish: func(e api.Event) { r.events <- e },
+		Publish: func(e api.Event) {
+			select {
+			case r.events <- e:
+			default: // nobody listens
+			}
+		},
 	})
 	if err != nil {
 		cancel()

@@ -408,13 +408,13 @@ func (p *policies) binding(r *running) agents.Binding {
 	}
 }
 
-// retire gives up what a version held in memory. Its replays may still be running: Close waits for them.
+// retire gives up what a version held in memory; a replay that still runs on it keeps the module until it is done.
 func (r *running) retire() {
 	if r.view != nil {
 		r.view.close()
 	}
 	if r.module != nil {
-		go r.module.Close()
+		r.module.Close()
 	}
 }
 
