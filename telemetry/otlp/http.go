@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/edgehold/edgehold/telemetry/internal/listen"
 )
 
 const (
@@ -37,22 +39,7 @@ func (r *Receiver) serveHTTP(ctx context.Context) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(r.http) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if server.Shutdown(ending) != nil {
-		_ = server.Close()
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return listen.Serve(ctx, r.http, server, grace)
 }
 
 func (r *Receiver) post(w http.ResponseWriter, req *http.Request) {

@@ -1,5 +1,5 @@
-// Package listen opens the local doors of telemetry: unix sockets and loopback addresses. It opens
-// nothing that another machine could reach.
+// Package listen opens and serves the local doors of telemetry: unix sockets and loopback addresses. It
+// opens nothing that another machine could reach.
 package listen
 
 import (
