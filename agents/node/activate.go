@@ -1,0 +1,145 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// activate puts a version in charge, first in the engine, then in the database; if the second fails, the first is taken
+// back. A crash in between leaves the version before, and the caller was not told otherwise.
+func (p *policies) activate(ctx context.Context, next *running) error {
+	before := p.find(next.name)
+	next.activated = p.now()
+	if err := p.bind(ctx, next, before); err != nil {
+		return err
+	}
+	if err := p.db.Activate(ctx, next.name, next.digest); err != nil {
+		p.takeBack(ctx, next, before)
+		return err
+	}
+	p.running.Store(next.name, next)
+	if before != nil {
+		before.retire()
+	}
+	p.publish(api.ResourcePolicy, next.name, api.EventPolicyActivated, "version "+next.version)
+	return nil
+}
+
+func (p *policies) takeBack(ctx context.Context, next, before *running) {
+	ctx = context.WithoutCancel(ctx)
+	if !next.bound() {
+		return
+	}
+	if before == nil || !before.bound() {
+		_ = p.engine.Unbind(ctx, key(next.name))
+		p.sensor.show(key(next.name), nil)
+		next.view.close()
+		return
+	}
+	p.sensor.show(key(next.name), before.view)
+	if err := p.engine.Replace(ctx, p.binding(before)); err != nil {
+		p.log.Error("the version before can't be put back until the next start", "policy", next.name, "error", err)
+	}
+	next.view.close()
+}
+
+// bind hands the loop over to next, or starts it, or leaves next waiting for what it needs.
+func (p *policies) bind(ctx context.Context, next, before *running) error {
+	k := key(next.name)
+	view, err := p.sensor.open(next.module.Manifest(), next.dict, interval(next.module.Manifest()))
+	if err != nil {
+		return err
+	}
+	if before != nil && before.bound() {
+		return p.swap(ctx, next, before, view)
+	}
+	if next.waits = p.waitsFor(ctx, next, view); next.waits != "" {
+		view.close()
+		return nil
+	}
+	p.sensor.show(k, view)
+	next.view = view
+	if err := p.engine.Bind(ctx, p.binding(next)); err != nil {
+		p.sensor.show(k, nil)
+		view.close()
+		next.view = nil
+		return err
+	}
+	return nil
+}
+
+// swap hands the loop over from before to next, which sees view. Until the engine has done so, the sensor shows both views.
+func (p *policies) swap(ctx context.Context, next, before *running, view *view) error {
+	k := key(next.name)
+	view.before = before.view
+	p.sensor.show(k, view)
+	next.view = view
+	err := p.engine.Replace(ctx, p.binding(next))
+	view = view.alone()
+	if err != nil {
+		p.sensor.show(k, before.view)
+		next.view.close()
+		next.view = nil
+		return fmt.Errorf("swap policy %s from %s to %s: %w", next.name, before.version, next.version, err)
+	}
+	p.sensor.show(k, view)
+	next.view = view
+	return nil
+}
+
+// waitsFor says what a policy lacks, or nothing.
+func (p *policies) waitsFor(ctx context.Context, r *running, v *view) string {
+	if why := p.unfit(ctx, r); why != "" {
+		return why
+	}
+	m := r.module.Manifest()
+	if missing := v.missing(m); len(missing) > 0 {
+		return "nobody has sent " + strings.Join(missing, ", ") + " yet"
+	}
+	return ""
+}
+
+// unfit says why a policy can't start with the knobs that there are, or nothing.
+func (p *policies) unfit(ctx context.Context, r *running) string {
+	if len(r.module.Manifest().Mechanisms) > 0 && len(r.dict.init.Mechanisms) == 0 {
+		return "none of its mechanisms is granted: " + strings.Join(warnings(r.dict), "; ")
+	}
+	if err := (&guest{module: r.module, dict: r.dict}).try(ctx, p.now()); err != nil {
+		return "its Initialize failed: " + err.Error()
+	}
+	return ""
+}
+
+// defaultAnalyzeInterval is for manifests that name none.
+const defaultAnalyzeInterval = 5 * time.Second
+
+func interval(m *wasmabi.Manifest) time.Duration {
+	if m.AnalyzeIntervalMS == 0 {
+		return defaultAnalyzeInterval
+	}
+	return time.Duration(m.AnalyzeIntervalMS) * time.Millisecond
+}
+
+func (p *policies) binding(r *running) agents.Binding {
+	m := r.module.Manifest()
+	return agents.Binding{
+		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.module, dict: r.dict},
+		Interval: interval(m), Bounds: bounds(m), Grants: r.dict.agentGrants(), UsesML: m.UsesML, Schema: m.StateSchema,
+	}
+}
+
+// retire gives up what a version held in memory; a replay that still runs on it keeps the module until it is done.
+func (r *running) retire() {
+	if r.view != nil {
+		r.view.close()
+	}
+	if r.module != nil {
+		r.module.Close()
+	}
+}
