@@ -27,6 +27,8 @@ func (e examiner) guard(context.Context) doctor.Result {
 	switch pid := e.n.guardPID.Load(); {
 	case len(e.n.supervisor.Describe()) == 0:
 		return doctor.OK("nothing to guard")
+	case pid == 0 && !e.n.Ready():
+		return doctor.Warn("ask again in a moment", "the guard is being started")
 	case pid == 0:
 		return doctor.Fail("see the daemon's log for why it does not start", "no guard process watches over the knobs")
 	default:

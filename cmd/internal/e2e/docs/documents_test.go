@@ -32,7 +32,7 @@ var documents = map[string]document{
 			{"edgehold metric query 'node_load1'", "node_load1 "},
 			{"edgehold policy versions first", `0\.2\.0 +quarantined[^$]*0\.1\.0 +active`},
 			{"edgehold audit list", `policy\.quarantine`},
-			{`edgehold decision replay "$(`, "it would have crashed"},
+			{`edgehold decision replay "$(`, `0\.2\.0 failed on the inputs`},
 			{"edgehold mechanism apply", "2.4 GHz"},
 			{"edgehold mechanism revert", "-> 1.8 GHz"},
 			{"edgehold policy rollback first", `0\.1\.0 is active`},
