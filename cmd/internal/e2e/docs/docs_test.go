@@ -99,7 +99,7 @@ func (d document) run(t *testing.T, name string, all []block) {
 	}
 	result, err := s.play(name, steps)
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	d.check(t, name, result)
 }

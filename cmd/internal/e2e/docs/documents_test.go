@@ -42,7 +42,26 @@ var documents = map[string]document{
 	"CONTRIBUTING.md":                 {inClone: true},
 	"examples/README.md":              {inClone: true},
 	"examples/01-cpu-boost/README.md": {inClone: true},
-	"cmd/edgeholdd/README.md":         {ownDaemon: true},
+	"cmd/edgeholdd/README.md": {
+		ownDaemon: true,
+		shows: []shown{
+			{"edgehold doctor", "state:.*sound"},
+			{"edgehold mechanism list --server", "CPUFrequency +yes"},
+			{"edgehold metric query app_queue_length", "app_queue_length .* 7"},
+			{"curl --silent --fail --unix-socket edgehold.sock http://edgehold/healthz", "ok"},
+			{"curl --silent --fail --cacert", "node_load1 "},
+			{"edgehold mechanism apply", "(?s)mechanism.hands-off.*refused"},
+			{"edgehold mechanism apply", "1.8 GHz -> 2.4 GHz"},
+			{"until edgehold audit verify", "whole"},
+		},
+	},
+	"agents/api/README.md": {shows: []shown{
+		{"curl --silent --fail --unix-socket \"$EDGEHOLD_SOCKET\" http://edgehold/v1/mechanisms/CPUFrequency/apply", `"outcome": ?"applied"`},
+	}},
+	"sdk/go/README.md": {shows: []shown{
+		{"edgehold policy test .", "passes: its tests succeed"},
+		{"edgehold policy upload cpu-boost.wasm", "decides now"},
+	}},
 	"cmd/edgehold/README.md": {
 		before: twoVersions, beforeEach: besideAProject,
 	},

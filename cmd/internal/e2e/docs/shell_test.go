@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// patience bounds a whole document. The longest takes a third of it on two slow processors.
-const patience = 100 * time.Second
+// patience bounds a document. The longest takes a minute on two slow processors that do nothing else.
+const patience = 5 * time.Minute
 
 // prelude begins every script. A command that goes on until it is interrupted is interrupted when it has printed
 // something; "interrupted" is put before it.

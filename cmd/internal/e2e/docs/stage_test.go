@@ -80,7 +80,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("make", "-C", repository, "build", "BIN="+dir)
+	cmd := exec.Command("make", "-C", repository, "build", "BIN="+dir, "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("make build: %w\n%s", err, text)
 	}
