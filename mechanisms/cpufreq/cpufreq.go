@@ -159,11 +159,21 @@ func (d *Driver) Read(_ context.Context, knob string) (mechanisms.Value, error) 
 	if err != nil {
 		return mechanisms.Value{}, d.readError(knob, err)
 	}
+	if a.knob == setspeed && !d.userspace(a.policy) {
+		return mechanisms.Choice(unset), nil
+	}
 	v, err := a.decode(text)
 	if err != nil {
 		return mechanisms.Value{}, fmt.Errorf("read %s: %w", knob, err)
 	}
 	return v, nil
+}
+
+// userspace reports whether setspeed means anything. The kernel's file says so itself; a recorded tree's keeps what was
+// written, and could never be put back.
+func (d *Driver) userspace(policy int) bool {
+	now, err := d.dir.Read(policyFile(policy, files[governor]))
+	return err != nil || now == "userspace"
 }
 
 // Write implements [mechanisms.Driver].
