@@ -55,6 +55,9 @@ func newSession(m *Module, i *guest.Instance, c SessionConfig) *Session {
 	return s
 }
 
+// RequestWindow is the size of the largest request that the guest can take.
+func (s *Session) RequestWindow() int { return int(s.module.program.Window.RequestCap) }
+
 // Call runs op and returns the guest's response, which is valid until the next Call or Close. An error is a *CallError
 // or ErrSessionOver.
 func (s *Session) Call(ctx context.Context, op wasmabi.Op, request []byte) ([]byte, error) {

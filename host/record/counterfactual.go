@@ -47,10 +47,7 @@ func Counterfactual(ctx context.Context, other *host.Module, e *Episode) (*Compa
 	if err := sameInputs(attempt, other, e); err != nil {
 		return nil, err
 	}
-	recorded, err := e.decision()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", attempt, err)
-	}
+	recorded := e.decision()
 	decided, err := decide(ctx, other, e)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", attempt, err)
@@ -93,7 +90,7 @@ func (e *Episode) find(op wasmabi.Op) *Call {
 }
 
 // decision reads what the recorded version decided.
-func (e *Episode) decision() (Decision, error) {
+func (e *Episode) decision() Decision {
 	d := Decision{Module: e.Module}
 	for n := range e.Calls {
 		c := &e.Calls[n]
@@ -103,20 +100,27 @@ func (e *Episode) decision() (Decision, error) {
 			continue
 		}
 		if err := d.read(c.Op, c.Response); err != nil {
-			return d, err
+			d.Err = codeOf(err)
 		}
 	}
-	return d, nil
+	return d
 }
 
+// read takes an answer over, unless it can't be read: half a plan is none.
 func (d *Decision) read(op wasmabi.Op, response []byte) error {
 	switch op {
 	case wasmabi.OpAnalyze:
-		d.Analysis = new(wasmabi.Analysis)
-		return wasmabi.DecodeAnalysis(response, d.Analysis)
+		a := new(wasmabi.Analysis)
+		if err := wasmabi.DecodeAnalysis(response, a); err != nil {
+			return err
+		}
+		d.Analysis = a
 	case wasmabi.OpPlan:
-		d.Plan = new(wasmabi.Plan)
-		return wasmabi.DecodePlan(response, d.Plan)
+		p := new(wasmabi.Plan)
+		if err := wasmabi.DecodePlan(response, p); err != nil {
+			return err
+		}
+		d.Plan = p
 	}
 	return nil
 }
