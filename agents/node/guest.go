@@ -37,7 +37,9 @@ func (g *guest) Begin(ctx context.Context, in agents.Input) (agents.Episode, err
 	e.session = session
 	init := g.dict.init
 	init.Context, init.ContextSchema = in.Context, g.module.Manifest().StateSchema
-	if _, err := session.Call(ctx, wasmabi.OpInit, wasmabi.AppendInit(nil, &init)); err != nil {
+	request := wasmabi.AppendInit(nil, &init)
+	e.initBytes = len(request) - len(in.Context)
+	if _, err := session.Call(ctx, wasmabi.OpInit, request); err != nil {
 		session.Close()
 		return nil, err
 	}
@@ -81,6 +83,8 @@ type episode struct {
 	recorder *record.Recorder
 	request  []byte
 	failed   bool
+
+	initBytes int // of Initialize's request, without the context
 }
 
 func (e *episode) Analyze(ctx context.Context) (agents.Verdict, error) {
@@ -122,6 +126,9 @@ func (e *episode) End(ctx context.Context) (agents.Trace, error) {
 	if !e.failed {
 		var state []byte
 		if state, err = e.session.Call(ctx, wasmabi.OpSnapshot, nil); err == nil {
+			err = e.checkContext(state)
+		}
+		if err == nil {
 			t.Context = append([]byte(nil), state...)
 		}
 	}
@@ -132,6 +139,20 @@ func (e *episode) End(ctx context.Context) (agents.Trace, error) {
 	var unrecorded error
 	t.Record, unrecorded = recorded.Encode()
 	return t, errors.Join(err, unrecorded)
+}
+
+// checkContext refuses a context with which the policy could not begin again: it would be lost for good, and every later
+// version of it.
+func (e *episode) checkContext(state []byte) error {
+	const head = 8 // what a longer byte string needs more than a shorter one, at most
+	if n, most := e.initBytes+head+len(state), e.session.RequestWindow(); n > most {
+		return &Error{
+			Code: "policy.context-too-large", What: "keep the context of " + e.guest.module.Manifest().Name,
+			Why:  fmt.Sprintf("with its %d bytes the request of Initialize has %d, and the policy's window takes %d", len(state), n, most),
+			Hint: "save less, or reserve a larger request window",
+		}
+	}
+	return nil
 }
 
 // observation puts the readings into the columns that the policy knows. Readings are found by name, so that an
