@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -252,7 +253,7 @@ func TestHostileGuests(t *testing.T) {
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				c.Limits, c.MaxInstances = test.limits, 1
-				c.Limits.Deadline = or(c.Limits.Deadline, patience)
+				c.Limits.Deadline = cmp.Or(c.Limits.Deadline, patience)
 				m := prepare(t, newRuntime(t, c), small(t, test.module))
 				for range 2 { // the second call runs on what the first left
 					_, err := once(t, m, SessionConfig{}, wasmabi.OpInit, make([]byte, 200))

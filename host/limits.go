@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -39,23 +40,15 @@ func DefaultLimits() Limits {
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	return Limits{
-		Fuel:          or(l.Fuel, d.Fuel),
-		Deadline:      or(l.Deadline, d.Deadline),
-		Memory:        or(l.Memory, d.Memory),
-		Stack:         or(l.Stack, d.Stack),
-		Slice:         or(l.Slice, d.Slice),
-		HostCalls:     or(l.HostCalls, d.HostCalls),
-		LogBytes:      or(l.LogBytes, d.LogBytes),
-		ResponseBytes: or(l.ResponseBytes, d.ResponseBytes),
+		Fuel:          cmp.Or(l.Fuel, d.Fuel),
+		Deadline:      cmp.Or(l.Deadline, d.Deadline),
+		Memory:        cmp.Or(l.Memory, d.Memory),
+		Stack:         cmp.Or(l.Stack, d.Stack),
+		Slice:         cmp.Or(l.Slice, d.Slice),
+		HostCalls:     cmp.Or(l.HostCalls, d.HostCalls),
+		LogBytes:      cmp.Or(l.LogBytes, d.LogBytes),
+		ResponseBytes: cmp.Or(l.ResponseBytes, d.ResponseBytes),
 	}
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // What the limits may be at most: sums of fuel stay far from overflowing, and memory fits 32-bit addresses.
@@ -92,9 +85,9 @@ func (l Limits) grant(asked wasmabi.Limits) (Limits, error) {
 	if asked.MemoryBytes > l.Memory {
 		return l, tooMuch("bytes of memory", asked.MemoryBytes, l.Memory)
 	}
-	l.Fuel = or(asked.Fuel, l.Fuel)
-	l.Memory = or(asked.MemoryBytes, l.Memory)
-	l.Deadline = or(time.Duration(asked.DeadlineMS)*time.Millisecond, l.Deadline)
+	l.Fuel = cmp.Or(asked.Fuel, l.Fuel)
+	l.Memory = cmp.Or(asked.MemoryBytes, l.Memory)
+	l.Deadline = cmp.Or(time.Duration(asked.DeadlineMS)*time.Millisecond, l.Deadline)
 	return l, nil
 }
 
