@@ -61,9 +61,6 @@ func build(c Config) *Server {
 	return s
 }
 
-// Events is the stream to publish to.
-func (s *Server) Events() *Events { return s.config.Events }
-
 // Addrs returns the addresses that the server listens on, the socket's first.
 func (s *Server) Addrs() []net.Addr {
 	addrs := make([]net.Addr, len(s.listeners))

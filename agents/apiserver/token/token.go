@@ -65,15 +65,6 @@ type Set struct{ tokens []Token }
 // Len returns the number of tokens.
 func (s *Set) Len() int { return len(s.tokens) }
 
-// Names returns the names in the order of the file.
-func (s *Set) Names() []string {
-	names := make([]string, len(s.tokens))
-	for i, t := range s.tokens {
-		names[i] = t.Name
-	}
-	return names
-}
-
 // Lookup finds whose secret was presented. It compares hashes in constant time and always with every token, so that the
 // time taken tells nothing about which one came close.
 func (s *Set) Lookup(secret string) (Token, bool) {

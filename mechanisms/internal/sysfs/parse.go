@@ -19,21 +19,6 @@ func ParseUint(s string) (uint64, error) {
 	return n, nil
 }
 
-// ParseUints reads numbers separated by space, sorts them and drops repetitions.
-func ParseUints(s string) ([]uint64, error) {
-	fields := strings.Fields(s)
-	out := make([]uint64, 0, len(fields))
-	for _, f := range fields {
-		n, err := ParseUint(f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
 // ParseCPUs reads a CPU list in both of the kernel's forms, "0 1 2" and "0-2,5", and returns it sorted.
 func ParseCPUs(s string) ([]int, error) {
 	var out []int
