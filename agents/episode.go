@@ -6,13 +6,15 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/edgehold/edgehold/telemetry/attr"
 )
 
 // pass runs one episode and sees its plan through. The decision is returned in
 // its final form.
 func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
 	start := time.Now()
-	ctx, span := l.e.c.Tracer.Start(ctx, "mape", slog.String("policy", l.b.Key.Policy), slog.String("asset", string(l.b.Key.Asset)))
+	ctx, span := l.e.c.Tracer.Start(ctx, attr.SpanPass, slog.String(attr.Policy, l.b.Key.Policy), slog.String(attr.Asset, string(l.b.Key.Asset)))
 	d := l.newDecision(t, span.TraceID())
 	d.Phases.Wait = start.Sub(since)
 	l.schedule(start, 0)
@@ -29,7 +31,7 @@ func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
 		l.follow(start, d.Verdict)
 		l.conclude(ctx, &d)
 	}
-	span.End(err, slog.String("decision", d.ID), slog.String("outcome", string(d.Outcome)))
+	span.End(err, slog.String(attr.Decision, d.ID), slog.String(attr.Outcome, string(d.Outcome)))
 	l.publish(&d)
 	return d
 }
@@ -87,24 +89,24 @@ func (l *loop) episode(ctx context.Context, d *Decision) error {
 		}
 		return err == nil
 	}
-	step("observe", &d.Phases.Observe, func(ctx context.Context) (e error) {
+	step(attr.SpanObserve, &d.Phases.Observe, func(ctx context.Context) (e error) {
 		d.Observation, e = l.e.c.Sensor.Observe(ctx, l.b.Key)
 		return e
 	})
 	var ep Episode
-	if !step("begin", &d.Phases.Begin, func(ctx context.Context) (e error) {
+	if !step(attr.SpanBegin, &d.Phases.Begin, func(ctx context.Context) (e error) {
 		ep, e = l.b.Policy.Begin(ctx, l.input(*d))
 		return e
 	}) {
 		return err
 	}
-	step("analyze", &d.Phases.Analyze, func(ctx context.Context) (e error) {
+	step(attr.SpanAnalyze, &d.Phases.Analyze, func(ctx context.Context) (e error) {
 		d.Verdict, e = ep.Analyze(ctx)
 		d.Verdict.Why = clip(d.Verdict.Why, maxWhyBytes)
 		return e
 	})
 	if d.Verdict.Plan {
-		step("plan", &d.Phases.Plan, func(ctx context.Context) error { return l.plan(ctx, ep, d) })
+		step(attr.SpanPlan, &d.Phases.Plan, func(ctx context.Context) error { return l.plan(ctx, ep, d) })
 	}
 	l.end(ctx, ep, d, &err)
 	return err

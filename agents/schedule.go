@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/edgehold/edgehold/telemetry/attr"
 )
 
 // pending is a plan on its way through the scheduler. Until done is closed it
@@ -141,7 +143,7 @@ func (e *Engine) execute(p *pending) {
 func (e *Engine) apply(ctx context.Context, c Command) Result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.c.ApplyTimeout)
 	defer cancel()
-	ctx, span := e.c.Tracer.Start(ctx, "apply", slog.String("mechanism", c.Mechanism))
+	ctx, span := e.c.Tracer.Start(ctx, attr.SpanApply, slog.String(attr.Mechanism, c.Mechanism))
 	began := time.Now()
 	r := e.carryOut(ctx, c)
 	r.Mechanism, r.Verb, r.Took = c.Mechanism, c.Verb, time.Since(began)
@@ -149,7 +151,7 @@ func (e *Engine) apply(ctx context.Context, c Command) Result {
 	if !r.Effect.Done() {
 		err = errors.New(r.Message)
 	}
-	span.End(err, slog.String("effect", string(r.Effect)))
+	span.End(err, slog.String(attr.Effect, string(r.Effect)))
 	return r
 }
 

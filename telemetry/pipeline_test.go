@@ -155,7 +155,7 @@ func TestFeedSetsThePace(t *testing.T) {
 func TestTelemetryAboutTelemetry(t *testing.T) {
 	p, end := run(t, Config{OTLP: otlp.Config{HTTP: "127.0.0.1:0"}})
 	defer end()
-	_, span := p.Tracer().Start(t.Context(), attr.SpanEpisode)
+	_, span := p.Tracer().Start(t.Context(), attr.SpanPass)
 	span.End(nil)
 	p.Sources().Collect()
 	for _, name := range []string{attr.RingSeries, attr.OTLPClients, attr.SpansEnded, attr.SourceCPU} {

@@ -8,14 +8,11 @@ const (
 	Version   = "version"   // of a policy
 	Asset     = "asset"     // what a policy manages: the node or an application
 	Mechanism = "mechanism" // name of a mechanism
-	Knob      = "knob"
-	Decision  = "decision" // id of a decision
+	Decision  = "decision"  // id of a decision
 	Outcome   = "outcome"
-	Trigger   = "trigger" // why an Analyze ran: periodic, wake, manual
-	Source    = "source"  // a source of telemetry
+	Effect    = "effect" // what became of one command of a plan
+	Source    = "source" // a source of telemetry
 	Reason    = "reason"
-	Signal    = "signal" // of OTLP: metrics
-	Transport = "transport"
 )
 
 // Host metrics that are ours; the others have the names of the Prometheus node exporter.
@@ -45,7 +42,7 @@ const (
 	RingSelections = "edgehold_ring_selections"            // open now
 	RingCrossings  = "edgehold_ring_crossings_total"       // reported by watches
 	RingQueries    = "edgehold_ring_queries_total"         // by outcome
-	OTLPRequests   = "edgehold_otlp_requests_total"        // by transport and outcome
+	OTLPRequests   = "edgehold_otlp_requests_total"        // by outcome
 	OTLPPoints     = "edgehold_otlp_points_total"          // by outcome
 	OTLPClients    = "edgehold_otlp_clients"               // known now
 	SpansEnded     = "edgehold_spans_total"                // ended
@@ -64,12 +61,12 @@ const (
 	KnobsOutstanding = "edgehold_mechanism_knobs_outstanding" // knobs away from their old values for our sake
 )
 
-// Names of the spans of the loop.
+// Spans of the loop, all of one trace.
 const (
-	SpanEpisode = "mape.episode"
-	SpanObserve = "mape.observe"
-	SpanAnalyze = "mape.analyze"
-	SpanPlan    = "mape.plan"
-	SpanExecute = "mape.execute"
-	SpanApply   = "mechanism.apply"
+	SpanPass    = "mape"    // one pass of a loop, which the others are parts of
+	SpanObserve = "observe" // reading metrics and knobs
+	SpanBegin   = "begin"   // of the policy's episode
+	SpanAnalyze = "analyze"
+	SpanPlan    = "plan"
+	SpanApply   = "apply" // one command, by its mechanism
 )

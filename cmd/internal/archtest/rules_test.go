@@ -37,7 +37,7 @@ var imports = []rule{
 	{"host/...", []string{"wasmabi", "host"}},
 
 	// The engine declares the interfaces that it needs.
-	{"agents", nil},
+	{"agents", []string{"telemetry/attr"}},
 	{"agents/state", nil},
 	{"agents/decision", []string{"agents", "agents/state"}},
 	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token", "telemetry/attr"}},
