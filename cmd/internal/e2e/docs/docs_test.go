@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,7 +153,7 @@ func TestShellLinesAreMarked(t *testing.T) {
 	for _, name := range markdown(t) {
 		text := read(t, name)
 		for _, b := range blocks(text) {
-			if !isMark(b.mark) {
+			if !slices.Contains(marks, b.mark) {
 				t.Errorf("%s:%d: a block is marked %q; choose one of %q", name, b.line-1, b.mark, marks)
 			}
 			for i, line := range b.lines {
@@ -171,12 +172,3 @@ func TestShellLinesAreMarked(t *testing.T) {
 
 // usage recognises the synopsis of a command.
 var usage = regexp.MustCompile(`^edgehold( [a-z]+)+( [\[A-Z].*| heuristic\|ml)?$`)
-
-func isMark(mark string) bool {
-	for _, m := range marks {
-		if m == mark {
-			return true
-		}
-	}
-	return false
-}
