@@ -32,6 +32,7 @@ var imports = []rule{
 	{"host/internal/wasm", nil},
 	{"host/internal/wasm/wasmtest", []string{"wasmabi", "host/internal/wasm"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm"}},
+	{"host/internal/imports", []string{"host/internal/wasm", "wasmabi"}},
 	{"host/internal/...", []string{"wasmabi", "telemetry/attr", "host/internal/..."}},
 	{"host", []string{"wasmabi", "telemetry/attr", "host/internal/..."}},
 	{"host/...", []string{"wasmabi", "host"}},

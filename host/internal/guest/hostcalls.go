@@ -9,13 +9,13 @@ import (
 )
 
 // hostFunctions is module edgehold1.
-var hostFunctions = []function{
-	{wasmabi.ImportCall, values(i32, i32, i32, i32, i32, i32), values(i64), hostCall},
-	{wasmabi.ImportLog, values(i32, i32, i32), nil, hostLog},
-	{wasmabi.ImportNow, nil, values(i64), hostNow},
-	{wasmabi.ImportRandom, values(i32, i32), nil, hostRandom},
-	{wasmabi.ImportMetric, values(i32, i64), nil, hostMetric},
-	{wasmabi.ImportYield, nil, nil, func(s *scope, _ []uint64) { s.meter.yield() }},
+var hostFunctions = map[string]function{
+	wasmabi.ImportCall:   hostCall,
+	wasmabi.ImportLog:    hostLog,
+	wasmabi.ImportNow:    hostNow,
+	wasmabi.ImportRandom: hostRandom,
+	wasmabi.ImportMetric: hostMetric,
+	wasmabi.ImportYield:  func(s *scope, _ []uint64) { s.meter.yield() },
 }
 
 // Fuel that host functions cost, beside one unit for each byte they move in the guest's memory.

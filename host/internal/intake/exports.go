@@ -13,10 +13,10 @@ var abiExports = []struct {
 	typ      wasm.FuncType
 	optional bool
 }{
-	{wasmabi.ExportMarker, signature("", ""), false},
-	{wasmabi.ExportWindow, signature("", "i"), false},
-	{wasmabi.ExportCall, signature("ii", "I"), false},
-	{wasmabi.ExportInitialize, signature("", ""), true},
+	{wasmabi.ExportMarker, wasm.FuncType{}, false},
+	{wasmabi.ExportWindow, wasm.FuncType{Results: []wasm.ValueType{wasm.I32}}, false},
+	{wasmabi.ExportCall, wasm.FuncType{Params: []wasm.ValueType{wasm.I32, wasm.I32}, Results: []wasm.ValueType{wasm.I64}}, false},
+	{wasmabi.ExportInitialize, wasm.FuncType{}, true},
 }
 
 func checkExports(m *wasm.Module) error {
