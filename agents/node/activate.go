@@ -129,7 +129,7 @@ func interval(m *wasmabi.Manifest) time.Duration {
 func (p *policies) binding(r *running) agents.Binding {
 	m := r.module.Manifest()
 	return agents.Binding{
-		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.module, dict: r.dict},
+		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.module, dict: r.dict, plans: r.plans},
 		Interval: interval(m), Bounds: bounds(m), Grants: r.dict.agentGrants(), UsesML: m.UsesML, Schema: m.StateSchema,
 	}
 }

@@ -38,6 +38,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 // MarshalJSON writes the text form.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
+// noMetric is a pattern that no name matches.
+const noMetric = "-"
+
 // MetricNames is a list of metric names, or the word "None", which D3.3 writes for an empty one.
 type MetricNames []string
 
@@ -48,7 +51,7 @@ func (m *MetricNames) UnmarshalJSON(b []byte) error {
 		if !strings.EqualFold(word, "none") {
 			return fmt.Errorf("metric names %q: write a list, or None", word)
 		}
-		*m = nil
+		*m = MetricNames{noMetric}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(m))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
@@ -17,6 +18,7 @@ import (
 type guest struct {
 	module *host.Module
 	dict   *dictionary
+	plans  *atomic.Uint64 // counts the plans that it made; may be nil
 }
 
 var (
@@ -108,6 +110,9 @@ func (e *episode) Plan(ctx context.Context) (agents.Plan, error) {
 	var p wasmabi.Plan
 	if err := wasmabi.DecodePlan(response, &p); err != nil {
 		return agents.Plan{}, e.badAnswer("Plan", err)
+	}
+	if e.guest.plans != nil {
+		e.guest.plans.Add(1)
 	}
 	return e.plan(&p)
 }

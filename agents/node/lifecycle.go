@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
@@ -108,7 +109,7 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 		return nil, err
 	}
 	dict := newDictionary(ctx, m, agents.Node, record.Parameters, allow, p.supervisor)
-	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict}, nil
+	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict, plans: new(atomic.Uint64)}, nil
 }
 
 // Enable implements apiserver.PolicySwitch.

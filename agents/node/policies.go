@@ -45,6 +45,7 @@ type running struct {
 	waits     string
 	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
+	plans     *atomic.Uint64 // made since the version was prepared
 }
 
 func key(name string) agents.Key { return agents.Key{Policy: name, Asset: agents.Node} }
@@ -89,7 +90,7 @@ func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, 
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module}
+	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module, plans: new(atomic.Uint64)}
 	kept, err := p.accept(ctx, next, raw, o, by, &result)
 	if !kept {
 		module.Close()

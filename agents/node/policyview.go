@@ -97,6 +97,7 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 		_ = name
 	}
 	out.Health = health(r.module.Stats(), status)
+	out.Health.Plans = r.plans.Load()
 	return out, nil
 }
 

@@ -67,6 +67,7 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
+	log.Info("listening", "addresses", server.Addrs(), "otlp_grpc", config.Telemetry.OTLP.GRPC, "otlp_http", config.Telemetry.OTLP.HTTP)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Run(ctx) })
 	g.Go(func() error {
