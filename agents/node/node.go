@@ -140,7 +140,7 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.engine, err = agents.New(agents.Config{
 		Sensor: n.Policies.sensor, Actuator: actuator{n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
 		Tracer: tracer{n.telemetry.Tracer()}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
-		Lease: time.Duration(n.config.MechanismPlugins.Lease), OnUnhealthy: n.Policies.unhealthy,
+		Lease: time.Duration(n.config.MechanismPlugins.Lease), MaxActions: maxActions, OnUnhealthy: n.Policies.unhealthy,
 	})
 	if err != nil {
 		return err
@@ -153,6 +153,9 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Doctor = examiner{n}
 	return nil
 }
+
+// maxActions is what one plan may ask for: a knob or two of each CPU of the largest machines.
+const maxActions = 1024
 
 var rules = map[string]agents.Rule{"knob": agents.PerKnob, "mechanism": agents.PerMechanism}
 
