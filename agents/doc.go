@@ -16,6 +16,7 @@
 //  6. The scheduler takes whatever waits (one cycle) and decides conflicts.
 //  7. The [Log] makes the decision durable. Only then
 //  8. the [Actuator] acts, once, without retry, and
-//  9. the outcome is recorded. What was set stands under leases that the loop
-//     renews for as long as the loop itself is well.
+//  9. the outcome is recorded. What was set stands under leases: one that
+//     the plan named ends by itself, the others the loop renews for as long as
+//     the loop itself is well.
 package agents

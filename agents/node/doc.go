@@ -1,3 +1,3 @@
 // Package node is the agent of one machine: it binds guests, mechanisms, telemetry and durable state to the MAPE engine.
-// It is not a program and opens no socket of its own; cmd/edgeholdd does that.
+// It is not a program and does not serve the HTTP interface; cmd/edgeholdd is and does.
 package node

@@ -170,14 +170,20 @@ func (a *app) printer() (*cli.Printer, error) {
 	return &cli.Printer{Out: a.out, Format: format, Color: cli.AllowsColor(a.out, a.getenv)}, nil
 }
 
+// agentAndPrinter returns what most commands need: whom to ask, and where to say it.
+func (a *app) agentAndPrinter() (*apiclient.Client, *cli.Printer, error) {
+	p, err := a.printer()
+	if err != nil {
+		return nil, nil, err
+	}
+	agent, err := a.connect()
+	return agent, p, err
+}
+
 // asking is a command that asks the agent once and prints what it says.
 func (a *app) asking(ask func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		p, err := a.printer()
-		if err != nil {
-			return err
-		}
-		agent, err := a.connect()
+		agent, p, err := a.agentAndPrinter()
 		if err != nil {
 			return err
 		}
@@ -190,11 +196,7 @@ func (a *app) asking(ask func(ctx context.Context, agent *apiclient.Client, p *c
 // watching is a command that prints what the agent says until it is interrupted.
 func (a *app) watching(watch func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		p, err := a.printer()
-		if err != nil {
-			return err
-		}
-		agent, err := a.connect()
+		agent, p, err := a.agentAndPrinter()
 		if err != nil {
 			return err
 		}

@@ -98,8 +98,8 @@ func (p *Plan) ResetKnob(knobs ...Knob) Settings {
 	return Settings{p, from, len(p.m.Knobs)}
 }
 
-// For says how long the settings hold unless a later plan renews them; then the knobs get their original values
-// back. Without it they hold for as long as the policy is in charge and well.
+// For says after how long the knobs get their original values back, unless a later plan sets them again by then.
+// Without it they hold for as long as the policy is in charge and well.
 func (s Settings) For(lease time.Duration) {
 	ms := lease.Milliseconds()
 	if ms < 1 || ms >= math.MaxUint32 {
