@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -148,7 +149,7 @@ func intersect(have, more []string) []string {
 func (b bounds) admit(k Knob, now, asked Value) (v Value, reason string, err error) {
 	op := "set " + k.Name
 	if b.forbid {
-		return Value{}, "", &Error{Code: CodeForbidden, Op: op, Why: orElse(b.reason, "the operator's envelope forbids this knob"), Hint: "ask whoever runs this machine to change the envelope"}
+		return Value{}, "", &Error{Code: CodeForbidden, Op: op, Why: cmp.Or(b.reason, "the operator's envelope forbids this knob"), Hint: "ask whoever runs this machine to change the envelope"}
 	}
 	if k.Kind == KindChoice {
 		return b.admitChoice(k, asked)
@@ -159,7 +160,7 @@ func (b bounds) admit(k Knob, now, asked Value) (v Value, reason string, err err
 	lo, hi, reason := b.window(k, now.Number, asked.Number)
 	n, ok := k.snap(asked.Number, lo, hi)
 	if !ok && b.within(k, now.Number) && !now.IsChoice() {
-		return now, orElse(reason, "no permitted value lies nearer"), nil
+		return now, cmp.Or(reason, "no permitted value lies nearer"), nil
 	}
 	if !ok {
 		return Value{}, "", &Error{Code: CodeForbidden, Op: op, Why: fmt.Sprintf("the hardware has no value between %s and %s %s, where the envelope would permit it",
@@ -186,16 +187,16 @@ func (b bounds) admitChoice(k Knob, asked Value) (Value, string, error) {
 func (b bounds) window(k Knob, now, asked float64) (lo, hi float64, reason string) {
 	lo, hi = b.lo, b.hi
 	if asked > hi {
-		reason = orElse(b.hiReason, fmt.Sprintf("the envelope permits at most %s %s", Number(hi), k.Unit))
+		reason = cmp.Or(b.hiReason, fmt.Sprintf("the envelope permits at most %s %s", Number(hi), k.Unit))
 	}
 	if asked < lo {
-		reason = orElse(b.loReason, fmt.Sprintf("the envelope permits at least %s %s", Number(lo), k.Unit))
+		reason = cmp.Or(b.loReason, fmt.Sprintf("the envelope permits at least %s %s", Number(lo), k.Unit))
 	}
 	if math.IsInf(b.maxStep, 1) || !b.within(k, now) {
 		return lo, hi, reason
 	}
 	if lo, hi = max(lo, now-b.maxStep), min(hi, now+b.maxStep); asked < lo || asked > hi {
-		reason = orElse(reason, fmt.Sprintf("the envelope permits steps of at most %s %s", Number(b.maxStep), k.Unit))
+		reason = cmp.Or(reason, fmt.Sprintf("the envelope permits steps of at most %s %s", Number(b.maxStep), k.Unit))
 	}
 	return lo, hi, reason
 }
@@ -218,11 +219,4 @@ func (k Knob) snapReason(asked float64) string {
 		return fmt.Sprintf("the hardware's range is %s to %s %s", Number(k.Min), Number(k.Max), k.Unit)
 	}
 	return "the nearest value that the hardware has"
-}
-
-func orElse(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }

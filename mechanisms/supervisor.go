@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,7 +145,7 @@ func (s *Supervisor) drive(name string) (*drive, error) {
 		}
 		names = append(names, d.desc.Name)
 	}
-	return nil, &Error{Code: CodeUnknown, Op: fmt.Sprintf("find mechanism %q", name), Why: "this machine has none of that name", Hint: "there are: " + orElse(strings.Join(names, ", "), "none")}
+	return nil, &Error{Code: CodeUnknown, Op: fmt.Sprintf("find mechanism %q", name), Why: "this machine has none of that name", Hint: "there are: " + cmp.Or(strings.Join(names, ", "), "none")}
 }
 
 // refresh lists the driver's knobs if what is known of them is old.

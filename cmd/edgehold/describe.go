@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -97,7 +98,7 @@ func describeMetrics(d *cli.Details, m api.ManifestSummary) {
 		d.Line("It observes nothing.")
 	}
 	for _, metric := range m.Metrics {
-		line := first(metric.Query, metric.Name)
+		line := cmp.Or(metric.Query, metric.Name)
 		if len(metric.Labels) > 0 {
 			line = seriesName(withName(metric))
 		}
@@ -211,7 +212,7 @@ func describeReport(d *cli.Details, r api.DoctorReport) {
 	d.Heading(verdict[r.Status])
 	for _, check := range r.Checks {
 		if check.Status != api.CheckOK {
-			d.Line("%s: %s", check.Name, first(check.Hint, check.Detail))
+			d.Line("%s: %s", check.Name, cmp.Or(check.Hint, check.Detail))
 		}
 	}
 }

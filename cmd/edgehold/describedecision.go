@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -85,7 +86,7 @@ func describePlan(d *cli.Details, title string, plan []api.PlannedChange, why st
 
 func plannedText(c api.PlannedChange) string {
 	if c.Verb == api.VerbReset {
-		return fmt.Sprintf("%s: reset %s", c.Mechanism, first(c.Knob, "every knob"))
+		return fmt.Sprintf("%s: reset %s", c.Mechanism, cmp.Or(c.Knob, "every knob"))
 	}
 	return fmt.Sprintf("%s: set %s to %s", c.Mechanism, c.Knob, api.FormatValue(c.Value, c.Unit))
 }
@@ -125,9 +126,9 @@ func describeReplay(d *cli.Details, r api.ReplayReport) {
 	case r.Error != nil:
 		d.Text("%s failed on the inputs of %s.", r.ReplayedWith, r.DecisionID)
 	case r.Counterfactual && r.SamePlan:
-		d.Text("%s would have planned the same as %s.", first(r.ReplayedWith, "The module"), r.RecordedWith)
+		d.Text("%s would have planned the same as %s.", cmp.Or(r.ReplayedWith, "The module"), r.RecordedWith)
 	case r.Counterfactual:
-		d.Text("%s would have planned otherwise than %s.", first(r.ReplayedWith, "The module"), r.RecordedWith)
+		d.Text("%s would have planned otherwise than %s.", cmp.Or(r.ReplayedWith, "The module"), r.RecordedWith)
 	case r.SameBytes && r.SameFuel:
 		d.Text("The same, byte for byte, with the same fuel (%d).", r.RecordedFuel)
 	default:
@@ -135,7 +136,7 @@ func describeReplay(d *cli.Details, r api.ReplayReport) {
 	}
 	if r.Counterfactual {
 		describePlan(d, "Planned by "+r.RecordedWith, r.RecordedPlan, r.RecordedWhy)
-		describePlan(d, "Planned by "+first(r.ReplayedWith, "the module"), r.ReplayedPlan, r.ReplayedWhy)
+		describePlan(d, "Planned by "+cmp.Or(r.ReplayedWith, "the module"), r.ReplayedPlan, r.ReplayedWhy)
 		d.Heading("Fuel")
 		d.Line("%d recorded, %d replayed", r.RecordedFuel, r.ReplayedFuel)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,15 +131,15 @@ func (a *app) connect() (*apiclient.Client, error) {
 }
 
 func (a *app) clientConfig() (apiclient.Config, error) {
-	server := first(a.server, a.getenv("EDGEHOLD_SERVER"))
+	server := cmp.Or(a.server, a.getenv("EDGEHOLD_SERVER"))
 	if a.socket != "" && a.server != "" {
 		return apiclient.Config{}, &cli.UsageError{Attempt: "choose the agent", Why: "both --socket and --server are given", Hint: "give one of them"}
 	}
 	if server == "" || a.socket != "" {
-		return apiclient.Config{Socket: first(a.socket, a.getenv("EDGEHOLD_SOCKET"), defaultSocket)}, nil
+		return apiclient.Config{Socket: cmp.Or(a.socket, a.getenv("EDGEHOLD_SOCKET"), defaultSocket)}, nil
 	}
-	c := apiclient.Config{Server: server, CAFile: first(a.caFile, a.getenv("EDGEHOLD_CA_FILE"))}
-	path := first(a.tokenFile, a.getenv("EDGEHOLD_TOKEN_FILE"))
+	c := apiclient.Config{Server: server, CAFile: cmp.Or(a.caFile, a.getenv("EDGEHOLD_CA_FILE"))}
+	path := cmp.Or(a.tokenFile, a.getenv("EDGEHOLD_TOKEN_FILE"))
 	if path == "" {
 		return c, &cli.UsageError{Attempt: "choose the agent", Why: "--server needs a token", Hint: "name its file with --token-file or EDGEHOLD_TOKEN_FILE"}
 	}
@@ -230,13 +231,4 @@ func slow(ctx context.Context, c *cobra.Command, limit time.Duration, err error)
 			Hint: "run edgehold doctor, or allow more with --timeout", Err: err}
 	}
 	return err
-}
-
-func first(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -63,7 +64,7 @@ var mechanismTable = cli.Table[api.Mechanism]{
 		{Title: "DRIVER", Text: func(m api.Mechanism) string { return m.Driver }},
 		{Title: "KNOBS", Right: true, Text: func(m api.Mechanism) string { return strconv.Itoa(len(m.Knobs)) }},
 		{Title: "HELD", Right: true, Text: func(m api.Mechanism) string { return strconv.Itoa(held(m)) }},
-		{Title: "SUMMARY", Text: func(m api.Mechanism) string { return first(m.Unavailable, m.Summary) }},
+		{Title: "SUMMARY", Text: func(m api.Mechanism) string { return cmp.Or(m.Unavailable, m.Summary) }},
 	},
 }
 
@@ -81,7 +82,7 @@ var stateTable = cli.Table[api.Knob]{
 	Name: func(k api.Knob) string { return k.Name },
 	Columns: []cli.Column[api.Knob]{
 		{Title: "KNOB", Text: func(k api.Knob) string { return k.Name }},
-		{Title: "CURRENT", Text: func(k api.Knob) string { return first(k.Error, api.FormatValue(k.Current, k.Unit)) }},
+		{Title: "CURRENT", Text: func(k api.Knob) string { return cmp.Or(k.Error, api.FormatValue(k.Current, k.Unit)) }},
 		{Title: "BASELINE", Text: func(k api.Knob) string { return api.FormatValue(k.Baseline, k.Unit) }},
 		{Title: "HOLDER", Text: func(k api.Knob) string { return holder(k.Lease) }},
 		{Title: "UNTIL", Text: func(k api.Knob) string { return until(k.Lease) }},
