@@ -183,6 +183,19 @@ func TestKilledDaemon(t *testing.T) {
 	}
 }
 
+// Without the journal there is nothing to put back, and a folder that somebody removed is not made again.
+func TestRemovedStateFolderEndsTheGuard(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	d := startDaemon(t, m.args("--grace=2s")...)
+	d.kill(t)
+	within(t, time.Second, "folder removed", func() bool { return os.RemoveAll(m.dir) == nil })
+	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	if _, err := os.Stat(m.dir); err == nil {
+		t.Error("the state folder was made again")
+	}
+}
+
 func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)

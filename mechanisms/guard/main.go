@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -177,6 +178,9 @@ const (
 func (g *guard) restore(ctx context.Context) error {
 	retry := firstRetry
 	for waited := time.Duration(0); ; {
+		if _, err := os.Stat(g.cfg.Dir); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the state folder %s was removed, and with it the old values", g.cfg.Dir)
+		}
 		left, err := g.round(ctx)
 		if err != nil && g.replaced() {
 			g.log.Info("another daemon has taken over")
