@@ -113,11 +113,7 @@ func TestForeignModulesHaveOneHome(t *testing.T) {
 			if matchAny(rule.importers, p.rel()) {
 				continue
 			}
-			imps := p.Imports
-			if rule.inTests {
-				imps = slices.Concat(imps, p.TestImports, p.XTestImports)
-			}
-			for _, imp := range imps {
+			for _, imp := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 				if match(rule.module+"/...", imp) {
 					t.Errorf("%s imports %s: only %q may", p.rel(), imp, rule.importers)
 				}
