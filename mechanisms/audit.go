@@ -35,7 +35,7 @@ type Event struct {
 // The kinds of event.
 const (
 	EventCommand  = "command"      // a set or reset, whatever its outcome
-	EventExpired  = "expired"      // a lease was not renewed
+	EventExpired  = "expired"      // a lease has run out
 	EventReverted = "reverted"     // knobs went to the next lease or their old value
 	EventPending  = "pending"      // knobs can't be put back yet
 	EventAdopted  = "adopted"      // leases of the process before this one go on
