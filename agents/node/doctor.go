@@ -6,6 +6,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/doctor"
+	"github.com/edgehold/edgehold/mechanisms"
 )
 
 // examiner looks at the machine, and at what only the running agent can see.
@@ -90,5 +91,9 @@ func (e examiner) audit(ctx context.Context) doctor.Result {
 	if err != nil || !v.Whole {
 		return doctor.Fail("somebody changed it, or the disk did: compare with your copy of its head", "the audit does not verify: %s", v.Detail)
 	}
-	return doctor.OK("%d entries, the chain is whole", v.Entries)
+	events, err := mechanisms.VerifyAudit(e.n.folder("mechanisms"), nil)
+	if err != nil {
+		return doctor.Fail("somebody changed it, or the disk did", "the mechanisms' audit does not verify: %v", err)
+	}
+	return doctor.OK("%d entries and %d writes to knobs, both chains are whole", v.Entries, events)
 }
