@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // scratch is a folder in memory, where there is one: these tests open many
@@ -148,6 +150,36 @@ func TestFlippedBytes(t *testing.T) {
 		checkPolicies(t, d, digests)
 		must(t, d.SetSetting(t.Context(), "still", "writable"))
 		must(t, d.Close())
+	}
+}
+
+// A damaged write-ahead log loses the newest transactions and leaves a database that is sound and old. The records beside
+// the modules know better.
+func TestLostTransactionsAreCaughtUp(t *testing.T) {
+	dir := scratch(t)
+	d := open(t, dir, Options{})
+	first, second := accept(t, d, "p", "1"), accept(t, d, "p", "2")
+	must(t, d.Activate(t.Context(), "p", first.Digest))
+	old, err := d.Policy(t.Context(), "p")
+	must(t, err)
+	must(t, d.Activate(t.Context(), "p", second.Digest))
+	must(t, d.SetEnabled(t.Context(), "p", false))
+	_, err = d.write.Exec(`UPDATE policies SET active = ?, standby = '', enabled = 1, updated = ?`, first.Digest, old.Updated.UnixNano())
+	must(t, err)
+	_, err = d.write.Exec(`UPDATE versions SET state = iif(digest = ?, 'active', 'prepared')`, first.Digest)
+	must(t, err)
+	must(t, d.Close())
+	must(t, os.WriteFile(filepath.Join(dir, lockName), []byte("unclean"), 0o600))
+
+	d = open(t, dir, Options{})
+	defer d.Close()
+	p, err := d.Policy(t.Context(), "p")
+	must(t, err)
+	if p.Active != second.Digest || p.Standby != first.Digest || p.Enabled {
+		t.Errorf("got %+v, want version 2 active, 1 standby, and the policy disabled", p)
+	}
+	if diff := cmp.Diff(states(t, d, "p"), map[string]VersionState{"1": Standby, "2": Active}); diff != "" {
+		t.Error(diff)
 	}
 }
 

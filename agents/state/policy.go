@@ -143,7 +143,8 @@ func (d *DB) Quarantine(ctx context.Context, policy, digest, reason string) erro
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE policies SET standby = '' WHERE name = ? AND standby = ?`, policy, digest)
+		_, err = tx.ExecContext(ctx, `UPDATE policies SET updated = ?3, standby = iif(standby = ?2, '', standby) WHERE name = ?1`,
+			policy, digest, time.Now().UnixNano())
 		return err
 	})
 	return d.explain(fmt.Sprintf("quarantine %s of policy %s", digest, policy), err)

@@ -112,8 +112,10 @@ func decodeRecord(b []byte) (r record, err error) {
 	return r, nil
 }
 
-// recoverPolicies fills in from the records what the tables lack. A version
-// whose module is missing or damaged is left out, with a warning.
+// recoverPolicies fills in from the records what the tables lack, or know only
+// in an older form: a damaged write-ahead log loses the newest transactions
+// without a trace. A version whose module is missing or damaged is left out,
+// with a warning.
 func (d *DB) recoverPolicies(ctx context.Context) error {
 	paths, err := filepath.Glob(d.path(modulesDir, "*"+recordSuffix))
 	if err != nil {
@@ -140,7 +142,7 @@ func (d *DB) restore(ctx context.Context, r record) error {
 	if err != nil {
 		return err
 	}
-	var added, changed bool
+	var ahead, changed bool
 	err = d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		x, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, parameters, updated) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`, name, r.Policy.Enabled, string(parameters), r.Policy.Updated.UnixNano())
@@ -151,16 +153,21 @@ func (d *DB) restore(ctx context.Context, r record) error {
 		if err != nil {
 			return err
 		}
-		added = n > 0
-		changed = added
+		if n == 0 {
+			if n, err = catchUp(ctx, tx, r.Policy, string(parameters)); err != nil {
+				return err
+			}
+		}
+		ahead = n > 0
+		changed = ahead
 		for _, v := range r.Versions {
-			back, err := d.restoreVersion(ctx, tx, v)
+			back, err := d.restoreVersion(ctx, tx, v, ahead)
 			if err != nil {
 				return err
 			}
 			changed = changed || back
 		}
-		return restorePointers(ctx, tx, r.Policy, added)
+		return restorePointers(ctx, tx, r.Policy, ahead)
 	})
 	if err == nil && changed {
 		d.report.Recovered = append(d.report.Recovered, name)
@@ -168,13 +175,25 @@ func (d *DB) restore(ctx context.Context, r record) error {
 	return err
 }
 
-// restorePointers points a policy that was added, or whose pointers lead to no
-// version, where the record says.
-func restorePointers(ctx context.Context, tx *sql.Tx, p Policy, added bool) error {
+// catchUp takes over a record that is newer than the policy's row. It may tell
+// of a change that nobody was told about; none that anybody was told about is
+// missing from it.
+func catchUp(ctx context.Context, tx *sql.Tx, p Policy, parameters string) (rows int64, err error) {
+	x, err := tx.ExecContext(ctx, `UPDATE policies SET enabled = ?2, parameters = ?3, updated = ?4 WHERE name = ?1 AND updated < ?4`,
+		p.Name, p.Enabled, parameters, p.Updated.UnixNano())
+	if err != nil {
+		return 0, err
+	}
+	return x.RowsAffected()
+}
+
+// restorePointers points a policy that was behind its record, or whose pointers
+// lead to no version, where the record says.
+func restorePointers(ctx context.Context, tx *sql.Tx, p Policy, ahead bool) error {
 	for column, digest := range map[string]string{"active": p.Active, "standby": p.Standby} {
 		_, err := tx.ExecContext(ctx, `UPDATE policies SET `+column+` = coalesce(
 			(SELECT digest FROM versions WHERE policy = ?1 AND digest = ?2), '') WHERE name = ?1 AND (?3 OR `+column+` <> ''
-			AND `+column+` NOT IN (SELECT digest FROM versions WHERE policy = ?1))`, p.Name, digest, added)
+			AND `+column+` NOT IN (SELECT digest FROM versions WHERE policy = ?1))`, p.Name, digest, ahead)
 		if err != nil {
 			return err
 		}
@@ -182,14 +201,14 @@ func restorePointers(ctx context.Context, tx *sql.Tx, p Policy, added bool) erro
 	return nil
 }
 
-func (d *DB) restoreVersion(ctx context.Context, tx *sql.Tx, v Version) (back bool, err error) {
+func (d *DB) restoreVersion(ctx context.Context, tx *sql.Tx, v Version, ahead bool) (back bool, err error) {
 	if _, err := d.Module(v.Digest); err != nil {
 		d.report.Warnings = append(d.report.Warnings, fmt.Sprintf("version %s of policy %s: %v", v.Version, v.Policy, err))
 		return false, nil
 	}
 	r, err := tx.ExecContext(ctx, `INSERT INTO versions (policy, digest, version, state, reason, size, accepted, by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		v.Policy, v.Digest, v.Version, v.State, v.Reason, v.Size, v.Accepted.UnixNano(), v.By)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (policy, digest) DO UPDATE SET state = excluded.state, reason = excluded.reason WHERE ?`,
+		v.Policy, v.Digest, v.Version, v.State, v.Reason, v.Size, v.Accepted.UnixNano(), v.By, ahead)
 	if err != nil {
 		return false, err
 	}
