@@ -21,7 +21,7 @@ type decisions struct {
 func (d *decisions) List(ctx context.Context, f api.DecisionFilter) (api.DecisionPage, error) {
 	filter := decision.Filter{Policy: f.Policy, Since: f.Since, Until: f.Until, Limit: f.Limit, Cursor: f.Cursor}
 	for _, o := range f.Outcomes {
-		filter.Outcomes = append(filter.Outcomes, engineOutcomes[o]...)
+		filter.Outcomes = append(filter.Outcomes, engineOutcomes[o])
 	}
 	if len(f.Outcomes) > 0 { // several of ours are one of the engine's
 		filter.Match = func(one *agents.Decision) bool { return slices.Contains(f.Outcomes, outcome(one)) }
@@ -58,17 +58,17 @@ func (d *decisions) Explain(ctx context.Context, id string) (api.Explanation, er
 }
 
 // engineOutcomes says which of the engine's outcomes one of the API's is made of.
-var engineOutcomes = map[api.DecisionOutcome][]agents.Outcome{
-	api.DecisionQuiet:         {agents.NoPlan},
-	api.DecisionPending:       {agents.Open},
-	api.DecisionApplied:       {agents.Landed},
-	api.DecisionClamped:       {agents.Landed},
-	api.DecisionUnchanged:     {agents.Landed},
-	api.DecisionPartlyApplied: {agents.PartlyLanded},
-	api.DecisionInterrupted:   {agents.Interrupted},
-	api.DecisionDiscarded:     {agents.Discarded},
-	api.DecisionRefused:       {agents.RefusedByAll},
-	api.DecisionFailed:        {agents.Failed},
+var engineOutcomes = map[api.DecisionOutcome]agents.Outcome{
+	api.DecisionQuiet:         agents.NoPlan,
+	api.DecisionPending:       agents.Open,
+	api.DecisionApplied:       agents.Landed,
+	api.DecisionClamped:       agents.Landed,
+	api.DecisionUnchanged:     agents.Landed,
+	api.DecisionPartlyApplied: agents.PartlyLanded,
+	api.DecisionInterrupted:   agents.Interrupted,
+	api.DecisionDiscarded:     agents.Discarded,
+	api.DecisionRefused:       agents.RefusedByAll,
+	api.DecisionFailed:        agents.Failed,
 }
 
 // outcome is the engine's, but for a plan that landed whole: then it says what that came to.
@@ -77,7 +77,7 @@ func outcome(d *agents.Decision) api.DecisionOutcome {
 		return effectOfAll(d.Results)
 	}
 	for o, of := range engineOutcomes {
-		if slices.Contains(of, d.Outcome) {
+		if of == d.Outcome {
 			return o
 		}
 	}

@@ -92,9 +92,8 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 	}
 	out.ActivatedAt = r.activated
 	out.Manifest, out.Grants = manifestSummary(r.module.Manifest()), r.dict.grants
-	for i, name := range r.dict.init.ParameterNames {
-		out.Manifest.Parameters[i].Default = r.dict.init.Parameters[i]
-		_ = name
+	for i, v := range r.dict.init.Parameters {
+		out.Manifest.Parameters[i].Default = v
 	}
 	out.Health = health(r.module.Stats(), status)
 	out.Health.Plans = r.plans.Load()
