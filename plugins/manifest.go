@@ -71,13 +71,14 @@ func syntaxError(err error) error {
 }
 
 func readManifest(root value) *wasmabi.Manifest {
-	f := root.fields("name", "version", "kind", "layer", "scope", "description", "metrics", "mechanisms",
+	f := root.fields("name", "version", "kind", "door", "layer", "scope", "description", "metrics", "mechanisms",
 		"analyze_interval", "machine_learning_usage", "limits", "state", "parameters",
 		"telemetry", "configuration", "packages")
 	m := &wasmabi.Manifest{
 		ABI:  wasmabi.Version,
 		Name: f["name"].text(), Version: f["version"].text(), Description: strings.TrimSpace(f["description"].text()),
 		Kind:  f["kind"].textOr(wasmabi.KindPolicy),
+		Door:  f["door"].text(),
 		Layer: f["layer"].textOr(wasmabi.LayerNode), Scope: f["scope"].textOr(wasmabi.ScopeNode),
 		AnalyzeIntervalMS: f["analyze_interval"].milliseconds(),
 		UsesML:            f["machine_learning_usage"].boolean(),

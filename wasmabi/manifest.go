@@ -14,6 +14,12 @@ const (
 	LayerContinuum = "continuum"
 )
 
+// Doors: what calls and imports a guest has. Either way the host runs it under the same limits, records and replays it.
+const (
+	DoorNative = ""       // those of this package
+	DoorExtism = "extism" // those of an Extism plugin; package host/extism documents how operations become calls of its exports
+)
+
 // Scopes of a policy: what one instance of it decides for.
 const (
 	ScopeNode        = "node"
@@ -44,6 +50,7 @@ type Manifest struct {
 	Layer       string // "node", "cluster" or "continuum"
 	Scope       string // "node" or "application"
 	ABI         uint32 // Version
+	Door        string // "" or "extism"
 	Description string
 
 	Metrics    []MetricRequest
@@ -122,6 +129,7 @@ type Vector struct {
 func EncodeManifest(m *Manifest) []byte {
 	f := openFields(nil)
 	f.uint("abi", uint64(m.ABI))
+	f.text("door", m.Door)
 	f.text("kind", m.Kind)
 	f.text("name", m.Name)
 	appendList(&f, "wake", m.Wake, appendWake)

@@ -19,6 +19,8 @@ func (m *Manifest) decodeField(r *reader, key string) {
 	switch key {
 	case "abi":
 		m.ABI = r.uint32()
+	case "door":
+		m.Door = r.text(MaxName)
 	case "kind":
 		m.Kind = r.text(MaxName)
 	case "name":

@@ -55,6 +55,8 @@ func samples() []sample {
 	return []sample{
 		{"manifest-empty", "manifest", &Manifest{}},
 		{"manifest-cpu-boost", "manifest", sampleManifest()},
+		{"manifest-extism", "manifest", &Manifest{Name: "count-vowels", Version: "1.0.0", Kind: KindPolicy, Layer: LayerNode,
+			Scope: ScopeNode, ABI: Version, Door: DoorExtism}},
 		{"init-empty", "init", &Init{}},
 		{"init-cpu-boost", "init", sampleInit()},
 		{"observation-empty", "observation", &Observation{}},

@@ -143,6 +143,9 @@ func (c *checker) identity(m *Manifest) {
 	if m.ABI != Version {
 		c.add("abi", "abi", "is "+decimal(uint64(m.ABI)), "this build knows ABI version "+decimal(Version))
 	}
+	if m.Door != DoorNative && m.Door != DoorExtism {
+		c.add("door", "unknown", "is "+quote(m.Door)+", which is unknown", "give extism, or leave it out for modules built with the SDK")
+	}
 	c.short("description", m.Description, MaxText)
 }
 
