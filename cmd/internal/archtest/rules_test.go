@@ -27,6 +27,7 @@ var imports = []rule{
 
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
+	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
 	{"plugins/...", []string{"plugins", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policy"}},
 
