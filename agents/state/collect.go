@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // Collect removes versions beyond the newest keep of each policy that are
@@ -40,32 +38,36 @@ func (d *DB) forgetVersions(ctx context.Context, policy string, keep int) error 
 	})
 }
 
-// removeOrphans looks and removes while nobody else can accept: inside a
-// transaction. A module is written before its row, so Accept writes it again if
-// it went meanwhile.
+// removeOrphans looks and removes while nobody else can accept or activate:
+// inside a transaction. A module is written before its row, so Accept pins it
+// from before the one until after the other.
 func (d *DB) removeOrphans(ctx context.Context) (removed []string, err error) {
 	err = d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		named, err := collect(ctx, tx, `SELECT DISTINCT digest FROM versions`, nil, func(r *sql.Rows) (s string, err error) {
-			return s, r.Scan(&s)
-		})
-		if err != nil {
-			return err
-		}
-		paths, err := filepath.Glob(d.path(modulesDir, "sha256-*.wasm"))
-		if err != nil {
-			return err
-		}
-		for _, path := range paths {
-			h := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "sha256-"), ".wasm")
-			if slices.Contains(named, digestPrefix+h) {
-				continue
-			}
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			removed = append(removed, digestPrefix+h)
-		}
-		return nil
+		removed, err = d.modules.Collect(ctx, func(ctx context.Context) ([]string, error) { return d.named(ctx, tx) })
+		return err
 	})
 	return removed, err
+}
+
+// named is every module that may be started again: of the versions in the
+// database, and of those in the records, which know more after damage that
+// nobody noticed.
+func (d *DB) named(ctx context.Context, tx *sql.Tx) ([]string, error) {
+	all, err := collect(ctx, tx, `SELECT DISTINCT digest FROM versions`, nil, func(r *sql.Rows) (s string, err error) {
+		return s, r.Scan(&s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	paths, err := filepath.Glob(d.path(modulesDir, "*"+recordSuffix))
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if r, err := decodeRecord(b); err == nil { // one that is damaged knows nothing more
+			all = append(all, r.Policy.Active, r.Policy.Standby)
+		}
+	}
+	return all, err
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Options tune a DB. The zero value is useful.
@@ -21,6 +23,8 @@ type Options struct {
 	FlushEvery time.Duration // how long what Later was given may wait; default 1 s
 	AuditMax   int           // entries in the database; default 10,000
 	AuditFiles int           // of entries moved out; default 8
+
+	ModuleBytes int64 // that the modules may take, downloads included; default 1 GiB
 }
 
 // Report says what Open found.
@@ -42,6 +46,8 @@ type DB struct {
 	now    func() time.Time
 	report Report
 	lock   *lockFile
+
+	modules *store.Store
 
 	write *sql.DB // one connection
 	read  *sql.DB // two at most
@@ -87,7 +93,10 @@ func Open(ctx context.Context, dir string, o Options) (*DB, error) {
 	if unclean {
 		d.sweep()
 	}
-	if err := d.openOrRecover(ctx); err != nil {
+	if d.modules, err = store.Open(d.path(modulesDir), store.Options{Suffix: moduleSuffix, MaxBytes: d.opts.ModuleBytes, Now: d.now}); err == nil {
+		err = d.openOrRecover(ctx)
+	}
+	if err != nil {
 		lock.release(false)
 		return nil, Explain(what, err)
 	}
@@ -109,6 +118,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AuditFiles <= 0 {
 		o.AuditFiles = 8
+	}
+	if o.ModuleBytes <= 0 {
+		o.ModuleBytes = 1 << 30
 	}
 	return o
 }

@@ -52,15 +52,13 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 	if err := checkName(v.Policy); err != nil {
 		return v, err
 	}
-	digest, err := d.writeBlob(module)
+	defer d.modules.Pin(Digest(module))() // until the row names it
+	digest, err := d.writeBlob(ctx, module)
 	if err != nil {
 		return v, d.explain(what, err)
 	}
 	v.Digest, v.Size, v.State, v.Accepted = digest, int64(len(module)), Prepared, d.now()
 	err = d.changePolicy(ctx, v.Policy, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := d.writeBlob(module); err != nil { // Collect may have taken it meanwhile
-			return err
-		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, updated) VALUES (?, 1, ?)
 			ON CONFLICT DO NOTHING`, v.Policy, v.Accepted.UnixNano())
 		if err != nil {

@@ -99,7 +99,7 @@ func TestDamagedModuleIsNotGivenOut(t *testing.T) {
 	d := open(t, dir, Options{})
 	defer d.Close()
 	v := accept(t, d, "p", "1")
-	path, err := d.blobPath(v.Digest)
+	path, err := d.modules.Path(v.Digest)
 	must(t, err)
 	must(t, os.WriteFile(path, []byte("something else"), 0o600))
 	if _, err := d.Module(v.Digest); code(err) != "module.damaged" {

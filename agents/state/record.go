@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // record is a policy's rows as a file beside its modules. The database is the
@@ -78,14 +80,14 @@ func (d *DB) writeRecord(ctx context.Context, q rows, policy string) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(d.recordPath(policy), append(b, '\n'))
+	return store.ReplaceFile(d.recordPath(policy), append(b, '\n'))
 }
 
 func (d *DB) deleteRecord(policy string) error {
 	if err := os.Remove(d.recordPath(policy)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(d.path(modulesDir))
+	return store.SyncDir(d.path(modulesDir))
 }
 
 // decodeRecord reads a record as distrustfully as anything that lay on a disk.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // startAfresh sets a damaged database aside, under a name that says when, and
@@ -22,7 +24,7 @@ func (d *DB) startAfresh(ctx context.Context, damage error) error {
 			return fmt.Errorf("set the damaged database aside: %w", err)
 		}
 	}
-	if err := syncDir(d.dir); err != nil {
+	if err := store.SyncDir(d.dir); err != nil {
 		return err
 	}
 	d.dropOldAsides()
@@ -71,10 +73,9 @@ func (d *DB) dropOldAsides() {
 
 // sweep removes what a crash left half written.
 func (d *DB) sweep() {
-	for _, pattern := range []string{d.path(modulesDir, tempPattern), d.path(auditDir, tempPattern), d.path("*.lengthened*")} {
-		paths, _ := filepath.Glob(pattern)
-		for _, path := range paths {
-			_ = os.Remove(path)
-		}
+	store.Sweep(d.path(auditDir)) // the modules are swept when they are opened
+	paths, _ := filepath.Glob(d.path("*.lengthened*"))
+	for _, path := range paths {
+		_ = os.Remove(path)
 	}
 }

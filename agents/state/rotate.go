@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // anchorKey is the setting that holds the end of what was moved out of the
@@ -50,7 +52,7 @@ func (d *DB) rotateAudit(ctx context.Context, tx *sql.Tx) error {
 		b.WriteString(l.text + "\n")
 	}
 	name := fmt.Sprintf("%012d.jsonl", lines[0].seq)
-	if err := writeDurably(d.path(auditDir, name), b.Bytes()); err != nil {
+	if err := store.ReplaceFile(d.path(auditDir, name), b.Bytes()); err != nil {
 		return err
 	}
 	end := lines[len(lines)-1]

@@ -28,6 +28,9 @@ var imports = []rule{
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
+	{"plugins/store", nil},
+	{"plugins/bundle", []string{"plugins", "wasmabi"}},
+	{"plugins/registry", []string{"plugins", "plugins/bundle", "plugins/store", "wasmabi"}},
 	{"plugins/...", []string{"plugins", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policy"}},
 
@@ -42,7 +45,7 @@ var imports = []rule{
 
 	// The engine declares the interfaces that it needs.
 	{"agents", []string{"telemetry/attr"}},
-	{"agents/state", nil},
+	{"agents/state", []string{"plugins/store"}},
 	{"agents/decision", []string{"agents", "agents/state"}},
 	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token", "telemetry/attr"}},
 	{"agents/apiserver/token", []string{"agents/api"}},
@@ -100,6 +103,8 @@ var only = []struct {
 }{
 	{"github.com/tetratelabs/wazero", []string{"host/...", "cmd/internal/bench/..."}},
 	{"github.com/extism/go-sdk", []string{"cmd/internal/bench"}},
+	{"oras.land/oras-go", []string{"plugins/registry"}},
+	{"github.com/opencontainers/image-spec", []string{"plugins/registry", "plugins/bundle"}},
 	{"modernc.org/sqlite", []string{"agents/state"}},
 	{"go.opentelemetry.io/otel", []string{"telemetry/..."}},
 	{"google.golang.org/grpc", []string{"telemetry/..."}},
