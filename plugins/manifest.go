@@ -72,7 +72,7 @@ func syntaxError(err error) error {
 
 func readManifest(root value) *wasmabi.Manifest {
 	f := root.fields("name", "version", "kind", "door", "layer", "scope", "description", "metrics", "mechanisms",
-		"analyze_interval", "machine_learning_usage", "limits", "state", "parameters",
+		"analyze_interval", "machine_learning_usage", "limits", "state", "parameters", "provides", "capabilities",
 		"telemetry", "configuration", "packages")
 	m := &wasmabi.Manifest{
 		ABI:  wasmabi.Version,
@@ -88,6 +88,8 @@ func readManifest(root value) *wasmabi.Manifest {
 	readLimits(m, f["limits"])
 	readState(m, f["state"])
 	readParameters(m, f["parameters"])
+	readProvides(m, f["provides"])
+	readCapabilities(m, f["capabilities"])
 	readFramework(m, f)
 	return m
 }
@@ -182,9 +184,27 @@ func readParameters(m *wasmabi.Manifest, all value) {
 	}
 }
 
+func readProvides(m *wasmabi.Manifest, v value) {
+	f := v.fields("mechanism", "summary", "every", "burst")
+	m.Provides = wasmabi.Provides{
+		Mechanism: f["mechanism"].text(), Summary: f["summary"].text(),
+		EveryMS: f["every"].milliseconds(), Burst: uint32(f["burst"].whole(math.MaxUint32)),
+	}
+}
+
+func readCapabilities(m *wasmabi.Manifest, all value) {
+	for _, v := range all.list() {
+		f := v.fields("name", "kind", "hosts", "methods", "paths", "write", "bytes", "reason")
+		m.Capabilities = append(m.Capabilities, wasmabi.CapabilityRequest{
+			Name: f["name"].text(), Kind: f["kind"].text(), Hosts: f["hosts"].texts(), Methods: f["methods"].texts(), Paths: f["paths"].texts(),
+			Write: f["write"].boolean(), Bytes: f["bytes"].bytes(), Reason: f["reason"].text(),
+		})
+	}
+}
+
 // fileNames maps the manifest's field names to those of the file, where they differ.
 var fileNames = strings.NewReplacer("analyze_interval_ms", "analyze_interval", "limits.deadline_ms", "limits.deadline",
-	"limits.memory_bytes", "limits.memory", "migrates_from", "state.migrates_from")
+	"limits.memory_bytes", "limits.memory", "provides.every_ms", "provides.every", "migrates_from", "state.migrates_from")
 
 // validate adds what the manifest itself finds, except where a problem with that place is known already.
 func (d *document) validate(m *wasmabi.Manifest) {

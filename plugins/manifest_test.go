@@ -51,6 +51,52 @@ parameters:
     unit: ratio
 `
 
+const adapter = `
+name: smart-plug
+version: 1.0.0
+kind: adapter
+provides:
+  mechanism: SmartPlug
+  summary: a socket
+  every: 500ms
+  burst: 4
+limits: {deadline: 5s}
+capabilities:
+  - name: device
+    kind: http
+    hosts: ["plug.example.org:80"]
+    methods: [GET, PUT]
+    bytes: 4KiB
+    reason: switch the relay
+  - {name: leds, kind: file, paths: ["/sys/class/leds/*/brightness"], write: true, reason: show it}
+`
+
+func TestAdapter(t *testing.T) {
+	got, err := ParseManifest([]byte(adapter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &wasmabi.Manifest{
+		Name: "smart-plug", Version: "1.0.0", Kind: "adapter", Layer: "node", Scope: "node", ABI: 1, Limits: wasmabi.Limits{DeadlineMS: 5000},
+		Provides: wasmabi.Provides{Mechanism: "SmartPlug", Summary: "a socket", EveryMS: 500, Burst: 4},
+		Capabilities: []wasmabi.CapabilityRequest{
+			{Name: "device", Kind: "http", Hosts: []string{"plug.example.org:80"}, Methods: []string{"GET", "PUT"}, Bytes: 4096, Reason: "switch the relay"},
+			{Name: "leds", Kind: "file", Paths: []string{"/sys/class/leds/*/brightness"}, Write: true, Reason: "show it"},
+		},
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("got (-) and want (+):\n%s", diff)
+	}
+}
+
+func TestAdapterProblemsHaveTheirLine(t *testing.T) {
+	_, err := ParseManifest([]byte(strings.Replace(adapter, "plug.example.org:80", "*:80", 1)))
+	var e *FileError
+	if !errors.As(err, &e) || len(e.Problems) != 1 || e.Problems[0].Line != 14 || e.Problems[0].Code != "manifest.host" {
+		t.Errorf("got %+v", e)
+	}
+}
+
 func TestFlatForm(t *testing.T) {
 	got, err := ParseManifest([]byte(flat))
 	if err != nil {

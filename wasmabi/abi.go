@@ -49,15 +49,16 @@ const (
 // Op names what a call asks of the guest.
 type Op uint32
 
-// The operations. A policy has to know OpInit, OpAnalyze and OpPlan; an adapter OpInit and OpApply.
+// The operations. A policy has to know OpInit, OpAnalyze and OpPlan; an adapter OpInit, OpOptions, OpState and
+// OpApply.
 const (
 	OpInit    Op = 0 // request Init, response empty
 	OpAnalyze Op = 1 // request Observation, response Analysis
-	OpPlan    Op = 2 // request Observation, response Plan
-	OpApply   Op = 3
-	OpState   Op = 4
-	OpOptions Op = 5
-	OpRevert  Op = 6
+	OpPlan    Op = 2 // request Observation, response Plan; to an adapter: request Settings, response Readings
+	OpApply   Op = 3 // request Settings, response empty
+	OpState   Op = 4 // request Names, response Readings
+	OpOptions Op = 5 // request empty, response Options
+	OpRevert  Op = 6 // request Settings, response empty
 
 	OpSnapshot Op = 16 // request empty, response the context, raw bytes
 	OpMigrate  Op = 17 // request Migrate, response the new context, raw bytes

@@ -16,8 +16,14 @@ const (
 	MaxFeatures   = 64
 	MaxSchemas    = 64 // schemas that a policy migrates from
 
+	MaxCapabilities = 16
+	MaxAffects      = 64 // knobs that one knob moves along
+	MaxFacts        = 64 // facts of one reading
+	MaxHeaders      = 64 // of an HTTP request or response
+
 	MaxName     = 256      // bytes of a name, unit, label or pattern
 	MaxText     = 4096     // bytes of a description, reason, message or query
+	MaxBody     = 64 << 10 // bytes of an HTTP body, a file, a stored value or a CoAP payload
 	MaxContext  = 64 << 10 // bytes of a policy's context
 	MaxVector   = 64 << 10 // bytes of a golden vector's request or response
 	MaxManifest = 1 << 20  // bytes of an encoded manifest

@@ -51,6 +51,17 @@ func FuzzDecodePlan(f *testing.F)        { fuzzCodec(f, "plan") }
 func FuzzDecodeError(f *testing.F)       { fuzzCodec(f, "error") }
 func FuzzDecodeMigrate(f *testing.F)     { fuzzCodec(f, "migrate") }
 
+func FuzzDecodeOptions(f *testing.F)      { fuzzCodec(f, "options") }
+func FuzzDecodeNames(f *testing.F)        { fuzzCodec(f, "names") }
+func FuzzDecodeSettings(f *testing.F)     { fuzzCodec(f, "settings") }
+func FuzzDecodeReadings(f *testing.F)     { fuzzCodec(f, "readings") }
+func FuzzDecodeHTTPRequest(f *testing.F)  { fuzzCodec(f, "http-request") }
+func FuzzDecodeHTTPResponse(f *testing.F) { fuzzCodec(f, "http-response") }
+func FuzzDecodeFile(f *testing.F)         { fuzzCodec(f, "file") }
+func FuzzDecodeItem(f *testing.F)         { fuzzCodec(f, "item") }
+func FuzzDecodeCoAPRequest(f *testing.F)  { fuzzCodec(f, "coap-request") }
+func FuzzDecodeCoAPResponse(f *testing.F) { fuzzCodec(f, "coap-response") }
+
 func FuzzDecodeContext(f *testing.F) {
 	f.Add(AppendContext(nil, sampleContext()))
 	f.Add([]byte{})

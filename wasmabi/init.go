@@ -21,6 +21,8 @@ type Init struct {
 	Parameters     []float64
 	ParameterNames []string
 
+	Capabilities []CapabilityRequest // granted to an adapter; a handle is its index
+
 	Context       []byte // what the last instance handed out with OpSnapshot; empty at the first start
 	ContextSchema uint32
 }
@@ -74,6 +76,7 @@ func AppendInit(dst []byte, m *Init) []byte {
 	f.texts("features", m.Features)
 	f.texts("mechanisms", m.Mechanisms)
 	f.floats("parameters", m.Parameters)
+	appendList(&f, "capabilities", m.Capabilities, appendCapability)
 	f.uint("context_schema", uint64(m.ContextSchema))
 	f.texts("parameter_names", m.ParameterNames)
 	return f.close()

@@ -40,6 +40,8 @@ func (m *Init) decodeField(r *reader, key string) {
 		m.Mechanisms = r.texts(m.Mechanisms, MaxMechanisms, MaxName)
 	case "parameters":
 		m.Parameters = r.float64s(m.Parameters, MaxParameters)
+	case "capabilities":
+		m.Capabilities = list(r, m.Capabilities, MaxCapabilities, decodeCapability)
 	case "context_schema":
 		m.ContextSchema = r.uint32()
 	case "parameter_names":

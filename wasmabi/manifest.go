@@ -66,6 +66,9 @@ type Manifest struct {
 
 	Parameters []Parameter
 	Vectors    []Vector
+
+	Provides     Provides            // of an adapter: the mechanism that it makes
+	Capabilities []CapabilityRequest // of an adapter: its ways out; a policy has none
 }
 
 // MetricRequest asks for one value in each observation; its index is the metric's id.
@@ -143,9 +146,14 @@ func EncodeManifest(m *Manifest) []byte {
 	f.bool("uses_ml", m.UsesML)
 	appendList(&f, "vectors", m.Vectors, appendVector)
 	f.text("version", m.Version)
+	if m.Provides != (Provides{}) {
+		f.key("provides")
+		f.b = appendProvides(f.b, &m.Provides)
+	}
 	appendList(&f, "mechanisms", m.Mechanisms, appendMechanismRequest)
 	appendList(&f, "parameters", m.Parameters, appendParameter)
 	f.text("description", m.Description)
+	appendList(&f, "capabilities", m.Capabilities, appendCapability)
 	f.uint("state_schema", uint64(m.StateSchema))
 	f.uints("migrates_from", m.MigratesFrom)
 	f.uint("analyze_interval_ms", uint64(m.AnalyzeIntervalMS))

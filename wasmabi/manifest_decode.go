@@ -41,12 +41,16 @@ func (m *Manifest) decodeField(r *reader, key string) {
 		m.Vectors = list(r, m.Vectors, MaxVectors, decodeVector)
 	case "version":
 		m.Version = r.text(MaxName)
+	case "provides":
+		decodeProvides(r, &m.Provides)
 	case "mechanisms":
 		m.Mechanisms = list(r, m.Mechanisms, MaxMechanisms, decodeMechanismRequest)
 	case "parameters":
 		m.Parameters = list(r, m.Parameters, MaxParameters, decodeParameter)
 	case "description":
 		m.Description = r.text(MaxText)
+	case "capabilities":
+		m.Capabilities = list(r, m.Capabilities, MaxCapabilities, decodeCapability)
 	case "state_schema":
 		m.StateSchema = r.uint32()
 	case "migrates_from":

@@ -31,6 +31,16 @@ func codecs() []codec {
 		codecOf("plan", AppendPlan, DecodePlan),
 		codecOf("error", AppendError, DecodeError),
 		codecOf("migrate", AppendMigrate, DecodeMigrate),
+		codecOf("options", AppendOptions, DecodeOptions),
+		codecOf("names", AppendNames, DecodeNames),
+		codecOf("settings", AppendSettings, DecodeSettings),
+		codecOf("readings", AppendReadings, DecodeReadings),
+		codecOf("http-request", AppendHTTPRequest, DecodeHTTPRequest),
+		codecOf("http-response", AppendHTTPResponse, DecodeHTTPResponse),
+		codecOf("file", AppendFile, DecodeFile),
+		codecOf("item", AppendItem, DecodeItem),
+		codecOf("coap-request", AppendCoAPRequest, DecodeCoAPRequest),
+		codecOf("coap-response", AppendCoAPResponse, DecodeCoAPResponse),
 	}
 }
 
@@ -57,8 +67,11 @@ func samples() []sample {
 		{"manifest-cpu-boost", "manifest", sampleManifest()},
 		{"manifest-extism", "manifest", &Manifest{Name: "count-vowels", Version: "1.0.0", Kind: KindPolicy, Layer: LayerNode,
 			Scope: ScopeNode, ABI: Version, Door: DoorExtism}},
+		{"manifest-smart-plug", "manifest", sampleAdapter()},
 		{"init-empty", "init", &Init{}},
 		{"init-cpu-boost", "init", sampleInit()},
+		{"init-smart-plug", "init", &Init{Policy: "smart-plug", Version: "2.0.0", Asset: "node-7", Layer: LayerNode, Scope: ScopeNode,
+			Capabilities: sampleAdapter().Capabilities[:2]}},
 		{"observation-empty", "observation", &Observation{}},
 		{"observation-36", "observation", sampleObservation(36)},
 		{"observation-missing", "observation", &Observation{
@@ -77,6 +90,50 @@ func samples() []sample {
 		{"error-empty", "error", &Error{}},
 		{"migrate-two", "migrate", &Migrate{FromSchema: 2, Context: []byte{1, 2, 3}}},
 		{"migrate-empty", "migrate", &Migrate{}},
+		{"options-empty", "options", &Options{}},
+		{"options-plug", "options", &Options{Knobs: []KnobOption{
+			{Name: "relay/0", Summary: "the socket", Kind: KnobChoice, Min: nan, Max: nan, Step: nan, Choices: []string{"off", "on"},
+				Driver: "plug 4C11AE", Conflict: "relay", Affects: []string{"fan/speed"}},
+			{Name: "fan/speed", Unit: "1/min", Kind: KnobNumber, Min: 0, Max: 3000, Step: 100, Table: []float64{0, 1500, 3000}, ReadOnly: true, Unavailable: "it is off"},
+		}}},
+		{"names-all", "names", &Names{}},
+		{"names-two", "names", &Names{Names: []string{"relay/0", "fan/speed"}}},
+		{"settings-two", "settings", &Settings{Settings: []KnobSetting{{Knob: "relay/0", Choice: "on", Number: nan}, {Knob: "fan/speed", Number: 1500}}}},
+		{"settings-empty", "settings", &Settings{}},
+		{"readings-three", "readings", &Readings{
+			Readings: []KnobReading{
+				{Knob: "relay/0", Choice: "on", Number: nan}, {Knob: "fan/speed", Number: 1480.5},
+				{Knob: "fan/2", Number: nan, Problem: "it does not answer", Away: true},
+			},
+			Facts: []Label{{"firmware", "1.14"}},
+		}},
+		{"readings-empty", "readings", &Readings{}},
+		{"http-request-put", "http-request", &HTTPRequest{
+			Method: "PUT", URL: "http://plug.example.org:80/relay/0", Header: []Label{{"content-type", "application/json"}}, Body: []byte(`{"on":true}`),
+		}},
+		{"http-response-ok", "http-response", &HTTPResponse{Status: 200, Header: []Label{{"content-type", "application/json"}}, Body: []byte(`{"on":true}`)}},
+		{"http-response-empty", "http-response", &HTTPResponse{}},
+		{"file-write", "file", &File{Path: "/sys/class/leds/input0::capslock/brightness", Data: []byte("1\n")}},
+		{"file-read", "file", &File{Path: "/sys/class/leds/input0::capslock/brightness"}},
+		{"item-set", "item", &Item{Key: "token", Value: []byte{1, 2, 3}}},
+		{"item-get", "item", &Item{Key: "token"}},
+		{"coap-request-put", "coap-request", &CoAPRequest{Method: "PUT", URI: "coap://lamp.example.org:5683/3311/0/5851", Format: 1, Accept: 51, Payload: []byte("50")}},
+		{"coap-response-changed", "coap-response", &CoAPResponse{Code: 204}},
+		{"coap-response-content", "coap-response", &CoAPResponse{Code: 205, Format: 1, Payload: []byte("50")}},
+	}
+}
+
+func sampleAdapter() *Manifest {
+	return &Manifest{
+		Name: "smart-plug", Version: "2.0.0", Kind: KindAdapter, Layer: LayerNode, Scope: ScopeNode, ABI: Version,
+		Provides: Provides{Mechanism: "SmartPlug", Summary: "A socket with a relay and a fan.", EveryMS: 500, Burst: 4},
+		Capabilities: []CapabilityRequest{
+			{Name: "device", Kind: CapabilityHTTP, Hosts: []string{"plug.example.org:80", "*.plugs.example.org:443", "192.0.2.7:80", "[2001:db8::7]:80"},
+				Methods: []string{"GET", "PUT"}, Bytes: 4096, Reason: "read and switch the relay"},
+			{Name: "leds", Kind: CapabilityFile, Paths: []string{"/sys/class/leds/*/brightness", "/sys/class/hwmon/hwmon?/pwm[1-4]"}, Write: true, Reason: "show the state"},
+			{Name: "memory", Kind: CapabilityKV, Bytes: 1024, Reason: "remember the token"},
+			{Name: "lamp", Kind: CapabilityCoAP, Hosts: []string{"lamp.example.org:5683"}, Methods: []string{"GET", "PUT"}, Reason: "dim it"},
+		},
 	}
 }
 

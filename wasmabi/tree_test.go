@@ -78,7 +78,7 @@ func column(v reflect.Value, width int) []byte {
 	return b
 }
 
-var initialisms = strings.NewReplacer("IDs", "Ids", "MS", "Ms", "NS", "Ns", "ML", "Ml", "ABI", "Abi")
+var initialisms = strings.NewReplacer("IDs", "Ids", "MS", "Ms", "NS", "Ns", "ML", "Ml", "ABI", "Abi", "URL", "Url", "URI", "Uri")
 
 // snake turns a Go name into the schema's.
 func snake(name string) string {

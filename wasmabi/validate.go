@@ -92,6 +92,7 @@ func (m *Manifest) Validate() error {
 	c.state(m)
 	c.parameters(m.Parameters)
 	c.vectors(m.Vectors)
+	c.adapter(m)
 	if len(c.problems) == 0 {
 		return nil
 	}

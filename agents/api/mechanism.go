@@ -46,6 +46,14 @@ type Mechanism struct {
 	Driver       string    `json:"driver,omitempty" example:"acpi-cpufreq" doc:"Kernel driver or service behind it."`
 	Knobs        []Knob    `json:"knobs" doc:"Knobs with their state. Lists leave out tables and choices."`
 	LastChangeAt time.Time `json:"last_change_at,omitzero" doc:"When a knob was last changed through it."`
+	Adapter      *Adapter  `json:"adapter,omitempty" doc:"Wasm module that makes it. Native mechanisms have none."`
+}
+
+// Adapter is the Wasm module behind a mechanism.
+type Adapter struct {
+	Name    string `json:"name" example:"smart-plug" doc:"Name under which it was uploaded."`
+	Version string `json:"version" example:"1.2.0" doc:"Version that is active."`
+	Digest  string `json:"digest" doc:"Digest of the active module."`
 }
 
 // MechanismList is the answer to listing mechanisms, sorted by name.

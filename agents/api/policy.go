@@ -56,6 +56,9 @@ type ManifestSummary struct {
 	Wake       []ManifestWake      `json:"wake,omitempty" doc:"Bounds that wake Analyze at once."`
 	Parameters []ManifestParameter `json:"parameters,omitempty" doc:"Values that an operator may set."`
 
+	Provides     *ManifestProvides    `json:"provides,omitempty" doc:"Mechanism that an adapter makes."`
+	Capabilities []ManifestCapability `json:"capabilities,omitempty" doc:"Ways out of the sandbox that an adapter asks for."`
+
 	AnalyzeIntervalMS uint32 `json:"analyze_interval_ms" doc:"Interval at which Analyze runs if nothing wakes it earlier."`
 	UsesML            bool   `json:"uses_ml" doc:"Whether it is off in heuristic mode."`
 	Vectors           int    `json:"vectors" doc:"Golden calls that every upload runs."`
@@ -88,6 +91,24 @@ type ManifestMechanism struct {
 	Reason string   `json:"reason,omitempty" doc:"The author's reason."`
 }
 
+// ManifestProvides is the mechanism that an adapter makes.
+type ManifestProvides struct {
+	Mechanism string `json:"mechanism" example:"SmartPlug" doc:"Name that policies and people use."`
+	Summary   string `json:"summary,omitempty" doc:"One sentence."`
+}
+
+// ManifestCapability is one way out of the sandbox that an adapter asks for. What is empty is not asked for.
+type ManifestCapability struct {
+	Name    string   `json:"name" example:"device" doc:"Name in the module."`
+	Kind    string   `json:"kind" enum:"http,file,kv,coap" doc:"What it is for."`
+	Hosts   []string `json:"hosts,omitempty" example:"[\"plug.example.org:80\"]" doc:"Hosts with their ports."`
+	Methods []string `json:"methods,omitempty" example:"[\"GET\",\"PUT\"]" doc:"Methods."`
+	Paths   []string `json:"paths,omitempty" example:"[\"/sys/class/leds/*/brightness\"]" doc:"Paths of files."`
+	Write   bool     `json:"write,omitempty" doc:"Whether the files may be written."`
+	Bytes   uint64   `json:"bytes" doc:"Most of one body, payload or file, or all that a store keeps."`
+	Reason  string   `json:"reason,omitempty" doc:"The author's reason."`
+}
+
 // ManifestParameter is a value that an operator may set without changing the module.
 type ManifestParameter struct {
 	Name        string   `json:"name" doc:"Name of the parameter."`
@@ -105,16 +126,26 @@ type Limits struct {
 	MemoryBytes uint64 `json:"memory_bytes" doc:"Linear memory."`
 }
 
-// Grant is one permission of a policy. It holds only if all three are true: asked for by the module, allowed by the
-// operator, offered by the node.
+// Grant is one permission of a policy, for a mechanism, or of an adapter, for a capability. It holds only if all three are
+// true: asked for by the module, allowed by the operator, offered by the node.
 type Grant struct {
-	Mechanism string   `json:"mechanism" example:"CPUFrequency" doc:"Mechanism."`
+	Mechanism string   `json:"mechanism,omitempty" example:"CPUFrequency" doc:"Mechanism; empty for a capability."`
 	Verbs     []string `json:"verbs,omitempty" doc:"Verbs asked for."`
 	Knobs     []string `json:"knobs,omitempty" doc:"Knob patterns asked for; empty is all."`
 	Asked     bool     `json:"asked" doc:"The module's manifest asks for it."`
 	Allowed   bool     `json:"allowed" doc:"The operator allows it."`
-	Offered   bool     `json:"offered" doc:"This node has the mechanism."`
+	Offered   bool     `json:"offered" doc:"This node has the mechanism, or offers the capability."`
 	Reason    string   `json:"reason,omitempty" doc:"Why the module asks, or why it was not granted."`
+
+	Capability *ManifestCapability `json:"capability,omitempty" doc:"Capability, instead of a mechanism."`
+}
+
+// Subject names what the permission is for: a mechanism, or a capability by kind and name.
+func (g Grant) Subject() string {
+	if g.Capability == nil {
+		return g.Mechanism
+	}
+	return g.Capability.Kind + " " + g.Capability.Name
 }
 
 // Granted reports whether the permission holds.
@@ -168,7 +199,7 @@ type UploadOptions struct {
 	// Disabled stores the version and leaves the policy switched off if it is new; an existing policy keeps its
 	// switch.
 	Disabled bool
-	// Allow lists the mechanisms that the operator allows. Nil is the daemon's configured default.
+	// Allow lists the mechanisms, or an adapter's capabilities by name, that the operator allows. Nil is the daemon's configured default.
 	Allow []string
 	// Parameters sets the operator's values by name. Nil keeps those of the version before.
 	Parameters map[string]float64
