@@ -53,7 +53,7 @@ var imports = []rule{
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "telemetry/...",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/sign", "telemetry/...",
 	}},
 
 	// No driver knows another one, nor the guard any.
@@ -112,6 +112,7 @@ var only = []struct {
 	{"github.com/prometheus/procfs", []string{"telemetry/..."}},
 	{"github.com/danielgtaylor/huma", []string{"agents/apiserver"}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
+	{"github.com/theupdateframework/go-tuf", []string{"plugins/sign"}},
 	{"github.com/hanwen/go-fuse", []string{"mechanisms/internal/fakesysfs"}},
 	{"k8s.io", nil},
 	{"sigs.k8s.io/controller-runtime", nil},
