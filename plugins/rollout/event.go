@@ -35,8 +35,8 @@ const (
 
 	// Measured brings Event.Reading.
 	Measured EventKind = "measured"
-	// Fault says that the engine gave up on the version in charge, whatever the bounds are: Event.Cause is
-	// CauseFaults, CauseTrap, CauseLimit or CauseGuest.
+	// Fault says that the engine gave up on the version in charge, whatever the bounds are: Event.Digest is that version,
+	// Event.Cause is CauseFaults, CauseTrap, CauseLimit or CauseGuest.
 	Fault EventKind = "fault"
 	// Tick says that time has passed: see [State.Due].
 	Tick EventKind = "tick"
@@ -57,7 +57,7 @@ type Event struct {
 	Person bool
 
 	Start   *Begin   // Start
-	Digest  string   // Pardon
+	Digest  string   // Pardon; Failed and Fault: the version, if it is not the rollout's
 	Cause   Cause    // Failed, Fault
 	Why     string   // Failed, Fault, Abort: one sentence, without secrets
 	Reading *Reading // Measured

@@ -54,8 +54,9 @@ type State struct {
 	Then Phase `json:"then,omitempty"`
 	// Tries counts how often the pending RollBack has failed.
 	Tries int `json:"tries,omitempty"`
-	// Crashes counts restarts out of order since the rollout began or settled.
-	Crashes int `json:"crashes,omitempty"`
+	// Crashes counts restarts out of order, each soon after the start before, since the rollout began; Up is the newest start.
+	Crashes int       `json:"crashes,omitempty"`
+	Up      time.Time `json:"up,omitzero"`
 
 	// Cause and Why say how it ended.
 	Cause Cause  `json:"cause,omitempty"`
@@ -70,6 +71,11 @@ type State struct {
 
 	Marks   []Mark  `json:"marks,omitempty"`
 	History []Entry `json:"history,omitempty"`
+}
+
+// Adopt is the state of a policy that had no rollout yet, with the versions that it has now.
+func Adopt(active, standby string) State {
+	return State{Schema: Schema, Active: active, Standby: standby, LastGood: active}
 }
 
 // GateRun is how a gate did lately.
