@@ -92,6 +92,9 @@ type Config struct {
 	// failures, in a goroutine of its own that Run waits for. It may call
 	// Replace and Unbind.
 	OnUnhealthy func(context.Context, Unhealthy)
+
+	// OnSwap is told how long a loop stood still for [Engine.Swap]. It is called by the loop and must not block.
+	OnSwap func(Key, time.Duration)
 }
 
 // Validate reports everything that is wrong with the configuration.

@@ -25,6 +25,7 @@ const (
 	RefusedByAll  Outcome = "refused"        // no mechanism would
 	Failed        Outcome = "failed"         // the policy, the log or a mechanism failed
 	Interrupted   Outcome = "interrupted"    // the agent stopped in the middle
+	Shadowed      Outcome = "shadowed"       // made beside the decision that counted, and never acted on
 	maxWhyBytes           = 2048
 	maxErrorBytes         = 4096
 )
@@ -55,6 +56,7 @@ type Decision struct {
 	Fuel    uint64
 	Phases  Phases
 	Record  []byte // the episode, for replay
+	Part    *Part  `cbor:",omitempty"` // set where two versions ran on the pass and this is not of the one in charge
 
 	// Repeated is how many dull decisions like this one were counted and not
 	// kept; the log fills it in.

@@ -10,15 +10,15 @@ import (
 	"github.com/edgehold/edgehold/telemetry/attr"
 )
 
-// pass runs one episode and sees its plan through. The decision is returned in
-// its final form.
+// pass runs one episode and sees its plan through; a contender's turn on the same input comes after that. The decision is
+// returned in its final form.
 func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
 	start := time.Now()
 	ctx, span := l.e.c.Tracer.Start(ctx, attr.SpanPass, slog.String(attr.Policy, l.b.Key.Policy), slog.String(attr.Asset, string(l.b.Key.Asset)))
 	d := l.newDecision(t, span.TraceID())
 	d.Phases.Wait = start.Sub(since)
 	l.schedule(start, 0)
-	err := l.episode(ctx, &d)
+	turn, err := l.decide(ctx, &d)
 	switch {
 	case ctx.Err() != nil: // going, or unbound: not the policy's fault
 		d.Outcome, d.Reason = Discarded, "the loop was stopped in the middle of the episode"
@@ -28,11 +28,14 @@ func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
 		l.e.c.Log.Note(d)
 	default:
 		l.failures, l.faults = 0, 0
-		l.follow(start, d.Verdict)
+		if d.Part == nil {
+			l.follow(start, d.Verdict)
+		}
 		l.conclude(ctx, &d)
 	}
 	span.End(err, slog.String(attr.Decision, d.ID), slog.String(attr.Outcome, string(d.Outcome)))
 	l.publish(&d)
+	l.contest(ctx, start, turn, &d)
 	return d
 }
 
@@ -71,85 +74,34 @@ func (l *loop) follow(start time.Time, v Verdict) {
 	}
 }
 
-// episode observes and runs the policy, filling in d. Whatever fails is in
-// d.Failure too.
-func (l *loop) episode(ctx context.Context, d *Decision) error {
-	var err error
-	step := func(phase string, took *time.Duration, f func(context.Context) error) bool {
-		if err != nil {
-			return false
-		}
-		began := time.Now()
-		ctx, span := l.e.c.Tracer.Start(ctx, phase)
-		err = f(ctx)
-		*took = time.Since(began)
-		span.End(err)
-		if err != nil {
-			d.Failure = failure(phase, err)
-		}
-		return err == nil
-	}
-	step(attr.SpanObserve, &d.Phases.Observe, func(ctx context.Context) (e error) {
-		d.Observation, e = l.e.c.Sensor.Observe(ctx, l.b.Key)
-		return e
-	})
-	var ep Episode
-	if !step(attr.SpanBegin, &d.Phases.Begin, func(ctx context.Context) (e error) {
-		ep, e = l.b.Policy.Begin(ctx, l.input(*d))
-		return e
-	}) {
+// decide observes and has a version decide: the one in charge or, in its passes, the contender.
+func (l *loop) decide(ctx context.Context, d *Decision) (turn, error) {
+	run := l.e.steps(d)
+	if !run.do(ctx, attr.SpanObserve, &d.Phases.Observe, func(ctx context.Context) (err error) {
+		d.Observation, err = l.e.c.Sensor.Observe(ctx, l.b.Key)
 		return err
+	}) {
+		return turn{}, run.err
 	}
-	step(attr.SpanAnalyze, &d.Phases.Analyze, func(ctx context.Context) (e error) {
-		d.Verdict, e = ep.Analyze(ctx)
-		d.Verdict.Why = clip(d.Verdict.Why, maxWhyBytes)
-		return e
-	})
-	if d.Verdict.Plan {
-		step(attr.SpanPlan, &d.Phases.Plan, func(ctx context.Context) error { return l.plan(ctx, ep, d) })
+	t := turn{in: Input{Key: d.Key, Seq: d.Seq, Time: d.Time, Seed: newSeed(), Trigger: d.Trigger, Observation: d.Observation}, seen: true}
+	if l.canary(ctx, &t, d) {
+		return t, nil
 	}
-	l.end(ctx, ep, d, &err)
+	return t, l.own(ctx, t.in, d)
+}
+
+// own runs the version in charge and keeps its context.
+func (l *loop) own(ctx context.Context, in Input, d *Decision) error {
+	before := l.state
+	err := l.e.episode(ctx, l.seat, in, d)
+	if !bytes.Equal(before, l.state) {
+		l.save()
+	}
 	return err
 }
 
-// plan asks for the plan and refuses one that mechanisms must never see. The
-// refused plan stays in the decision.
-func (l *loop) plan(ctx context.Context, ep Episode, d *Decision) error {
-	p, err := ep.Plan(ctx)
-	if err != nil {
-		return err
-	}
-	p.Why = clip(p.Why, maxWhyBytes)
-	if len(p.Actions) > l.e.c.MaxActions {
-		d.Plan = &Plan{Why: p.Why, Actions: p.Actions[:l.e.c.MaxActions], Atomic: p.Atomic}
-	} else {
-		d.Plan = &p
-	}
-	return l.b.check(p, l.e.c.MaxActions)
-}
-
-// end ends the episode whatever happened before. The context of an episode that
-// failed is thrown away.
-func (l *loop) end(ctx context.Context, ep Episode, d *Decision, err *error) {
-	began := time.Now()
-	trace, endErr := ep.End(context.WithoutCancel(ctx))
-	d.Phases.End = time.Since(began)
-	d.Fuel, d.Record = trace.Fuel, trace.Record
-	if endErr != nil && *err == nil {
-		*err = endErr
-		d.Failure = failure("end", endErr)
-	}
-	if *err == nil && !bytes.Equal(trace.Context, l.state) {
-		l.state = trace.Context
-		l.e.c.Contexts.Save(l.b.Key.Policy, string(l.b.Key.Asset), l.b.Schema, l.state)
-	}
-}
-
-func (l *loop) input(d Decision) Input {
-	return Input{
-		Key: d.Key, Version: d.Version, Seq: d.Seq, Time: d.Time, Seed: newSeed(), Trigger: d.Trigger,
-		Observation: d.Observation, Context: l.state, Schema: l.b.Schema,
-	}
+func (l *loop) save() {
+	l.e.c.Contexts.Save(l.b.Key.Policy, string(l.b.Key.Asset), l.b.Schema, l.state)
 }
 
 // conclude sees a plan through, or notes that there is none.

@@ -1,10 +1,8 @@
 package agents
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -14,6 +12,7 @@ import (
 // engine's lock). It never sleeps a fixed time: it waits for what is due next.
 type loop struct {
 	e       *Engine
+	key     Key
 	cancel  context.CancelCauseFunc
 	started bool
 	inbox   chan func(context.Context) // unbuffered: taken between episodes
@@ -21,17 +20,15 @@ type loop struct {
 	done    chan struct{}              // closed when the loop has ended
 
 	mu        sync.Mutex // guards the rest of this group
+	rival     *rival     // another version beside it, nil as a rule; only the loop changes it
 	crossing  *Crossing
 	crossedAt time.Time
 	status    Status
 
-	b         Binding
+	*seat     // of the version in charge
 	mode      Mode
-	interval  time.Duration
-	bounds    []Bound
 	unwatch   func()
 	unwatched string // why the bounds are not watched, if so
-	state     []byte // the policy's context
 	seq       uint64
 	held      holdings
 	acting    bool // a plan of it is on its way through the scheduler
@@ -48,8 +45,7 @@ type loop struct {
 
 func newLoop(e *Engine, b Binding, state []byte, m Mode) *loop {
 	l := &loop{
-		e: e, b: b, mode: m, state: state,
-		interval: e.interval(b.Interval), bounds: b.Bounds,
+		e: e, key: b.Key, seat: e.newSeat(b, state), mode: m,
 		inbox: make(chan func(context.Context)), woken: make(chan struct{}, 1), done: make(chan struct{}),
 		held: make(holdings),
 	}
@@ -71,6 +67,7 @@ func (l *loop) run(ctx context.Context) {
 	l.timer = time.NewTimer(0)
 	defer l.timer.Stop()
 	defer l.leave(ctx)
+	l.rival.launch(ctx)
 	l.resume()
 	for {
 		l.arm()
@@ -102,6 +99,7 @@ func (l *loop) discard() bool {
 // going.
 func (l *loop) leave(ctx context.Context) {
 	l.stopWatching()
+	l.rival.stop()
 	if errors.Is(context.Cause(ctx), errUnbound) {
 		l.release(ctx, "the policy was unbound or disabled")
 	}
@@ -203,17 +201,20 @@ func (l *loop) crossed(c Crossing) {
 
 func (l *loop) watch() {
 	l.stopWatching()
-	l.unwatched = ""
-	if len(l.bounds) == 0 {
-		return
+	l.unwatch, l.unwatched = l.watchFor(l.bounds)
+}
+
+// watchFor watches bounds, or says why they are not watched.
+func (l *loop) watchFor(bounds []Bound) (stop func(), unwatched string) {
+	if len(bounds) == 0 {
+		return nil, ""
 	}
-	stop, err := l.e.c.Sensor.Watch(l.b.Key, l.bounds, l.crossed)
+	stop, err := l.e.c.Sensor.Watch(l.key, bounds, l.crossed)
 	if err != nil {
-		l.unwatched = err.Error()
-		l.e.c.Logger.Warn("bounds are not watched", "loop", l.b.Key.String(), "error", err)
-		return
+		l.e.c.Logger.Warn("bounds are not watched", "loop", l.key.String(), "error", err)
+		return nil, err.Error()
 	}
-	l.unwatch = stop
+	return stop, ""
 }
 
 func (l *loop) stopWatching() {
@@ -269,49 +270,4 @@ func (l *loop) setMode(ctx context.Context, m Mode) {
 		l.resume()
 	}
 	l.publish(nil)
-}
-
-// replace swaps in b, or leaves everything as it was.
-func (l *loop) replace(ctx context.Context, b Binding) error {
-	state, err := l.handOver(ctx, b)
-	if err != nil {
-		return fmt.Errorf("replace %s %s by %s: %w", b.Key, l.b.Version, b.Version, err)
-	}
-	l.b, l.state = b, state
-	l.interval, l.bounds = l.e.interval(b.Interval), b.Bounds
-	l.failures, l.faults = 0, 0
-	l.wakeAt, l.lastWake, l.deafUntil = time.Time{}, time.Time{}, time.Time{}
-	l.periodicAt = time.Time{}
-	l.stopWatching()
-	switch {
-	case l.off():
-		l.release(ctx, "the mode is heuristic and the new version uses a machine-learning model")
-	case l.started:
-		l.releaseRevoked(ctx)
-		l.resume()
-	}
-	l.publish(nil)
-	return nil
-}
-
-// handOver returns the context that the new version starts with: the present one
-// if it reads it, else what it makes of that, else what it once left itself.
-func (l *loop) handOver(ctx context.Context, b Binding) ([]byte, error) {
-	if b.Schema == l.b.Schema || len(l.state) == 0 {
-		return l.state, nil
-	}
-	if m, ok := b.Policy.(Migrator); ok {
-		state, err := m.Migrate(ctx, l.b.Schema, bytes.Clone(l.state))
-		if err == nil {
-			return state, nil
-		}
-		if !errors.Is(err, ErrNoMigration) {
-			return nil, fmt.Errorf("migrate its context from schema %d to %d: %w", l.b.Schema, b.Schema, err)
-		}
-	}
-	state, _, err := l.e.c.Contexts.Load(ctx, b.Key.Policy, string(b.Key.Asset), b.Schema)
-	if err != nil {
-		return nil, fmt.Errorf("load its context: %w", err)
-	}
-	return state, nil
 }

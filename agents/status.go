@@ -19,6 +19,7 @@ type Status struct {
 	Key       Key
 	Version   string
 	Module    string
+	Contender string // version that runs beside it, if one does
 	Condition Condition
 	Interval  time.Duration // the present one; 0: only when woken or asked
 	Failures  int           // consecutive
@@ -44,6 +45,10 @@ func (l *loop) publish(d *Decision) {
 	defer l.mu.Unlock()
 	s := &l.status
 	s.Key, s.Version, s.Module = l.b.Key, l.b.Version, l.b.Module
+	s.Contender = ""
+	if l.rival != nil {
+		s.Contender = l.rival.b.Version
+	}
 	s.Interval, s.Failures, s.Episodes = l.interval, l.failures, l.seq
 	if d != nil {
 		s.Decision, s.Outcome, s.At, s.Last = d.ID, d.Outcome, d.Time, d.Failure
