@@ -1,0 +1,7 @@
+//go:build !linux
+
+package capability
+
+import "os"
+
+func trim(f *os.File, size int64) error { return f.Truncate(size) }
