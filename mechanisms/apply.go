@@ -38,6 +38,9 @@ func (s *Supervisor) Simulate(ctx context.Context, c Command) (Result, error) {
 		return s.foretellReset(ctx, c)
 	}
 	cs, err := s.plan(ctx, c)
+	if err == nil {
+		err = cs.foretell(ctx)
+	}
 	if err != nil {
 		return refusal(err)
 	}
@@ -78,7 +81,7 @@ func (s *Supervisor) set(ctx context.Context, c Command) (Result, error) {
 		return refusal(journalError("set "+c.Mechanism, err))
 	}
 	s.takePace(cs)
-	got := s.turn(context.WithoutCancel(ctx), cs.drive, cs.writes(), true)
+	got := s.turn(context.WithoutCancel(ctx), cs.drive, cs.writes(), true, nil)
 	if err := failure(got); err != nil {
 		return s.undo(ctx, cs, before, got, err)
 	}

@@ -117,7 +117,7 @@ func (s *Supervisor) onDrift(ctx context.Context, d *drive, l *Lease, h Hold, no
 	ch := Change{Knob: h.Knob, Unit: d.knobs[h.Knob].Unit, Old: h.Effective, Requested: h.Wanted, Effective: now}
 	switch policy {
 	case DriftReassert:
-		t := s.turn(context.WithoutCancel(ctx), d, []Setting{{Knob: h.Knob, Value: h.Wanted}}, true)[h.Knob]
+		t := s.turn(context.WithoutCancel(ctx), d, []Setting{{Knob: h.Knob, Value: h.Wanted}}, true, nil)[h.Knob]
 		if t.err == nil {
 			ch.Old, ch.Effective = now, t.value
 			hold := l.hold(h.Knob)

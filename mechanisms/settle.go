@@ -13,11 +13,12 @@ type turned struct {
 }
 
 // turn writes the settings in the driver's order and reads each one back; with care, it stops at the first failure.
-func (s *Supervisor) turn(ctx context.Context, d *drive, settings []Setting, care bool) map[string]turned {
+// back names the knobs that go to their old value for good.
+func (s *Supervisor) turn(ctx context.Context, d *drive, settings []Setting, care bool, back map[string]bool) map[string]turned {
 	got := make(map[string]turned, len(settings))
 	for _, st := range d.Order(d.present(ctx, settings), settings) {
 		s.probe("turn " + st.Knob)
-		err := d.Write(ctx, st.Knob, st.Value)
+		err := d.put(ctx, st, back[st.Knob])
 		s.probe("turned " + st.Knob)
 		v, readErr := d.Read(ctx, st.Knob)
 		if err == nil {
@@ -127,7 +128,7 @@ func (s *Supervisor) settle(ctx context.Context, d *drive, scope []string) settl
 		if len(writes) == 0 {
 			break
 		}
-		out.take(s.turn(ctx, d, writes, false))
+		out.take(s.turn(ctx, d, writes, false, releases(targets)))
 		out.lookAgain(ctx, d)
 	}
 	s.forget(d, targets, &out)
