@@ -21,6 +21,8 @@ type Limits struct {
 	HostCalls     uint32        // default 256
 	LogBytes      uint32        // what a call logs beyond is dropped; default 4 KiB
 	ResponseBytes uint32        // of a response, and of a host call's result; default 64 KiB
+	KernelBytes   uint64        // of input, output and blocks that an Extism plugin shares with the host; default 1 MiB
+	VarBytes      uint32        // of an Extism plugin's variables; default 64 KiB
 }
 
 // DefaultLimits returns the limits that the zero value stands for.
@@ -34,6 +36,8 @@ func DefaultLimits() Limits {
 		HostCalls:     256,
 		LogBytes:      4 << 10,
 		ResponseBytes: wasmabi.DefaultResponseWindow,
+		KernelBytes:   1 << 20,
+		VarBytes:      wasmabi.MaxContext,
 	}
 }
 
@@ -48,6 +52,8 @@ func (l Limits) withDefaults() Limits {
 		HostCalls:     cmp.Or(l.HostCalls, d.HostCalls),
 		LogBytes:      cmp.Or(l.LogBytes, d.LogBytes),
 		ResponseBytes: cmp.Or(l.ResponseBytes, d.ResponseBytes),
+		KernelBytes:   cmp.Or(l.KernelBytes, d.KernelBytes),
+		VarBytes:      cmp.Or(l.VarBytes, d.VarBytes),
 	}
 }
 
@@ -57,6 +63,7 @@ const (
 	maxDeadline = time.Hour
 	maxMemory   = 4 << 30
 	maxStack    = 64 << 20
+	maxKernel   = 1 << 30
 )
 
 func (l Limits) validate() error {
@@ -69,6 +76,8 @@ func (l Limits) validate() error {
 	check(l.Fuel <= maxFuel && l.Slice <= maxFuel, "fuel of %d in slices of %d: at most %d", l.Fuel, l.Slice, uint64(maxFuel))
 	check(l.Deadline > 0 && l.Deadline <= maxDeadline, "a deadline of %v: more than 0, at most %v", l.Deadline, maxDeadline)
 	check(l.Memory <= maxMemory, "memory of %d bytes: at most %d", l.Memory, uint64(maxMemory))
+	check(l.KernelBytes <= maxKernel && l.VarBytes <= maxKernel, "%d bytes shared with a plugin and %d of variables: at most %d",
+		l.KernelBytes, l.VarBytes, maxKernel)
 	check(l.Stack <= maxStack, "a stack of %d bytes: at most %d", l.Stack, maxStack)
 	return errors.Join(errs...)
 }
@@ -103,6 +112,7 @@ func (l Limits) perCall() guest.Limits {
 	return guest.Limits{
 		Fuel: l.Fuel, Slice: l.Slice, Deadline: l.Deadline,
 		HostCalls: l.HostCalls, LogBytes: l.LogBytes, ResponseBytes: l.ResponseBytes,
+		KernelBytes: l.KernelBytes, VarBytes: l.VarBytes,
 	}
 }
 

@@ -25,13 +25,33 @@ import (
 // acceptable gives a *Refusal; other errors are this machine's. The second Prepare of the same module, in this process or
 // a later one, takes what the first left in the cache directory.
 func (r *Runtime) Prepare(ctx context.Context, module []byte) (*Module, error) {
+	return r.admit(ctx, module, r.door(module), func() (*wasmabi.Manifest, error) { return wasmabi.ReadManifest(module) })
+}
+
+// door returns the door that the module's manifest names. A module with no manifest, or a bad one, is refused later.
+func (r *Runtime) door(module []byte) string {
+	if len(module) > r.config.Caps.ModuleBytes {
+		return wasmabi.DoorNative
+	}
+	m, err := wasmabi.ReadManifest(module)
+	if err != nil {
+		return wasmabi.DoorNative
+	}
+	return m.Door
+}
+
+func (r *Runtime) admit(ctx context.Context, module []byte, door string, read func() (*wasmabi.Manifest, error)) (*Module, error) {
 	if r.modules.isClosed() {
 		return nil, fmt.Errorf("prepare module: %w", ErrClosed)
 	}
-	if _, err := intake.Check(module, r.config.Caps); err != nil {
+	check := intake.Check
+	if door == wasmabi.DoorExtism {
+		check = intake.CheckPlugin
+	}
+	if _, err := check(module, r.config.Caps); err != nil {
 		return nil, refusal(err)
 	}
-	manifest, err := wasmabi.ReadManifest(module)
+	manifest, err := read()
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -50,7 +70,8 @@ func (r *Runtime) Prepare(ctx context.Context, module []byte) (*Module, error) {
 
 func (r *Runtime) prepare(ctx context.Context, module []byte, manifest *wasmabi.Manifest, limits Limits) (*Module, error) {
 	digest := sha256.Sum256(module)
-	recipe := compile.Recipe{MemoryLimit: limits.Memory, StackBytes: limits.Stack, Initialise: limits.initialise()}
+	recipe := compile.Recipe{MemoryLimit: limits.Memory, StackBytes: limits.Stack, Initialise: limits.initialise(),
+		Plugin: manifest.Door == wasmabi.DoorExtism}
 	artefact, err := r.artefact(ctx, module, digest, recipe)
 	if err != nil {
 		return nil, err
@@ -59,7 +80,14 @@ func (r *Runtime) prepare(ctx context.Context, module []byte, manifest *wasmabi.
 	if err != nil {
 		return nil, err
 	}
+	if program.Plugin = recipe.Plugin; program.Plugin {
+		program.Exports = guest.PluginExports(program.Compiled)
+	}
 	m := newModule(r, manifest, program, digestString(digest), digestString(artefact.Image()), limits)
+	if err := m.checkPlugin(); err != nil {
+		m.release()
+		return nil, err
+	}
 	if err := m.rehearse(ctx); err != nil {
 		m.release()
 		return nil, err

@@ -39,10 +39,11 @@ type Session struct {
 	failed   bool
 	calls    uint64
 	tally    tally
+	plugin   plugin // nil for a guest of the ABI
 }
 
 func newSession(m *Module, i *guest.Instance, c SessionConfig) *Session {
-	s := &Session{module: m, instance: i, config: c}
+	s := &Session{module: m, instance: i, config: c, plugin: newPlugin(m, i)}
 	w := guest.World{Time: c.Time, Seed: c.Seed, Handles: c.Handles}
 	if c.Recorder != nil || c.Metric != nil {
 		w.Observer = s
@@ -56,7 +57,12 @@ func newSession(m *Module, i *guest.Instance, c SessionConfig) *Session {
 }
 
 // RequestWindow is the size of the largest request that the guest can take.
-func (s *Session) RequestWindow() int { return int(s.module.program.Window.RequestCap) }
+func (s *Session) RequestWindow() int {
+	if s.plugin != nil {
+		return int(s.module.limits.KernelBytes)
+	}
+	return int(s.module.program.Window.RequestCap)
+}
 
 // Call runs op and returns the guest's response, which is valid until the next Call or Close. An error is a *CallError
 // or ErrSessionOver.
@@ -67,7 +73,7 @@ func (s *Session) Call(ctx context.Context, op wasmabi.Op, request []byte) ([]by
 	timed := s.calls < alwaysTimed || s.calls%timedEvery == 0
 	s.calls++
 	s.instance.Time(timed)
-	status, response, fault := s.instance.Call(ctx, op, request)
+	status, response, fault := s.perform(ctx, op, request)
 	s.fuel = s.instance.Fuel()
 	s.response = append(s.response[:0], response...)
 	s.tally.add(len(request), len(s.response), s.fuel, s.instance.HostCalls())
@@ -89,6 +95,18 @@ func (s *Session) Call(ctx context.Context, op wasmabi.Op, request []byte) ([]by
 		return nil, failure
 	}
 	return s.response, nil
+}
+
+// perform runs op on the instance, through the door that its module came in by.
+func (s *Session) perform(ctx context.Context, op wasmabi.Op, request []byte) (wasmabi.Status, []byte, *guest.Fault) {
+	if s.plugin == nil {
+		return s.instance.Call(ctx, op, request)
+	}
+	status, response, fault := s.plugin.call(ctx, op, request)
+	if _, exited := s.instance.Returned(); exited {
+		s.failed = true
+	}
+	return status, response, fault
 }
 
 // Fuel returns what the last call spent.

@@ -47,7 +47,7 @@ func initialise(ctx context.Context, linker *guest.Linker, instrumented, origina
 	defer empty.Close()
 	p := &guest.Program{
 		Linker: linker, Compiled: compiled, Image: empty,
-		MemoryLimit: r.MemoryLimit, StackBytes: r.StackBytes, Limits: r.Initialise,
+		MemoryLimit: r.MemoryLimit, StackBytes: r.StackBytes, Limits: r.Initialise, Plugin: r.Plugin,
 	}
 	digest := sha256.Sum256(original)
 	state, err := p.Initialise(ctx, guest.World{Time: epoch, Seed: binary.LittleEndian.Uint64(digest[:])})

@@ -16,6 +16,7 @@ type Recipe struct {
 	MemoryLimit uint64       // bytes
 	StackBytes  uint32       // for nested calls
 	Initialise  guest.Limits // for the module's start and _initialize functions
+	Plugin      bool         // an Extism plugin, not a guest of the ABI
 }
 
 // format is that of the file.

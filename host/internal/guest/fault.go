@@ -47,6 +47,9 @@ type Fault struct {
 	Kind  Kind
 	Cause string   // one sentence
 	Trace []string // the guest's stack, innermost call first
+
+	exited   bool // by itself, with a code
+	exitCode uint32
 }
 
 // Error returns the cause.

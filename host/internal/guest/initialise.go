@@ -62,21 +62,32 @@ func (i *Instance) initialise(ctx context.Context, w World) error {
 	if err := i.bind(); err != nil {
 		return err
 	}
-	for _, name := range []string{rewrite.StartExport, wasmabi.ExportInitialize} {
+	for _, name := range i.startFunctions() {
 		if f := i.module.ExportedFunction(name); f != nil {
 			if _, err := i.run(ctx, f); err != nil {
 				return err
 			}
 		}
 	}
+	if i.plugin != nil {
+		return nil
+	}
 	return i.readWindow(ctx)
 }
 
-// run calls a function without parameters under the program's limits.
+func (i *Instance) startFunctions() []string {
+	if i.plugin != nil {
+		i.plugin.beginning = true
+		return i.pluginStart()
+	}
+	return []string{rewrite.StartExport, wasmabi.ExportInitialize}
+}
+
+// run calls a function, with zeroes for its parameters, under the program's limits.
 func (i *Instance) run(ctx context.Context, f api.Function) (uint64, error) {
 	i.start(ctx)
 	defer i.finish()
-	var stack [1]uint64
+	var stack [2]uint64
 	if err := f.CallWithStack(&i.scope, stack[:]); err != nil {
 		return 0, i.faultOf(err)
 	}

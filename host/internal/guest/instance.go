@@ -26,6 +26,9 @@ type Program struct {
 	MemoryLimit uint64   // bytes
 	StackBytes  uint32
 	Limits      Limits
+	// Exports are the functions that a host may call of an Extism plugin, by name. A guest of the ABI has none: it is nil.
+	Exports []string
+	Plugin  bool // an Extism plugin
 }
 
 // Global is a mutable global that the rewriter exported, and its frozen value.
@@ -56,6 +59,7 @@ type Instance struct {
 	begun     int64 // of a timed call
 	took      int64
 	kept      kept
+	plugin    *plugin // nil for a guest of the ABI
 }
 
 type restorable struct {
@@ -86,6 +90,9 @@ func (p *Program) open(ctx context.Context) (*Instance, error) {
 	}
 	i := &Instance{program: p, memory: memory}
 	i.scope.Instance = i
+	if p.Plugin {
+		i.plugin = newPlugin(p)
+	}
 	i.Enter(World{})
 	i.log.start(p.Limits.LogBytes)
 	allocate := experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return memory })
@@ -112,6 +119,9 @@ func (i *Instance) bind() error {
 			return err
 		}
 		i.globals = append(i.globals, restorable{global, g.Value})
+	}
+	if i.plugin != nil {
+		return nil
 	}
 	if i.entry = i.module.ExportedFunction(wasmabi.ExportCall); i.entry == nil {
 		return fmt.Errorf("the module exports no function %s", wasmabi.ExportCall)
@@ -234,6 +244,9 @@ func (i *Instance) Reset() bool {
 	}
 	i.handles, i.observer = nil, nil
 	i.kept.drop()
+	if i.plugin != nil {
+		i.plugin.reset()
+	}
 	return true
 }
 

@@ -10,4 +10,6 @@ type Limits struct {
 	HostCalls     uint32        // calls of functions in module edgehold1
 	LogBytes      uint32        // what is written beyond is dropped
 	ResponseBytes uint32        // of the guest's response and of a host call's result
+	KernelBytes   uint64        // of the kernel that an Extism plugin shares with the host
+	VarBytes      uint32        // of an Extism plugin's variables; 0 refuses them
 }

@@ -22,6 +22,7 @@ func NewLinker(ctx context.Context, config wazero.RuntimeConfig) (*Linker, error
 	for module, functions := range map[string]map[string]function{
 		wasmabi.ModuleHost: hostFunctions,
 		wasmabi.ModuleWASI: wasiFunctions,
+		imports.Kernel:     kernelFunctions,
 	} {
 		if err := l.define(ctx, module, functions); err != nil {
 			return nil, fmt.Errorf("define host module %s: %w", module, err)

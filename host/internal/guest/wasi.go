@@ -55,7 +55,8 @@ func errno(f func(*scope, []uint64) uint64) function {
 }
 
 func procExit(_ *scope, stack []uint64) {
-	stop(KindTrap, "the guest exited with code %d", uint32(stack[0]))
+	code := uint32(stack[0])
+	panic(&Fault{Kind: KindTrap, Cause: fmt.Sprintf("the guest exited with code %d", code), exited: true, exitCode: code})
 }
 
 func (i *Instance) put32(ptr uint64, v uint32) { binary.LittleEndian.PutUint32(i.bytes(ptr, 4), v) }

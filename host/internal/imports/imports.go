@@ -15,8 +15,27 @@ func Of(module string) map[string]wasm.FuncType {
 		return host
 	case wasmabi.ModuleWASI:
 		return wasi
+	case Kernel:
+		return kernel
 	}
 	return nil
+}
+
+// Kernel is the module that Extism plugins import instead of the ABI's.
+const Kernel = "extism:host/env"
+
+// kernel is everything that the Extism project's SDKs offer in it.
+var kernel = map[string]wasm.FuncType{
+	"alloc": signature("I", "I"), "free": signature("I", ""), "length": signature("I", "I"), "length_unsafe": signature("I", "I"),
+	"load_u8": signature("I", "i"), "load_u64": signature("I", "I"), "store_u8": signature("Ii", ""), "store_u64": signature("II", ""),
+	"input_set": signature("II", ""), "input_length": signature("", "I"), "input_offset": signature("", "I"),
+	"input_load_u8": signature("I", "i"), "input_load_u64": signature("I", "I"),
+	"output_set": signature("II", ""), "output_length": signature("", "I"), "output_offset": signature("", "I"),
+	"error_set": signature("I", ""), "error_get": signature("", "I"), "reset": signature("", ""), "memory_bytes": signature("", "I"),
+	"config_get": signature("I", "I"), "var_get": signature("I", "I"), "var_set": signature("II", ""),
+	"http_request": signature("II", "I"), "http_status_code": signature("", "i"), "http_headers": signature("", "I"),
+	"get_log_level": signature("", "i"), "log_trace": signature("I", ""), "log_debug": signature("I", ""),
+	"log_info": signature("I", ""), "log_warn": signature("I", ""), "log_error": signature("I", ""),
 }
 
 // host is the module of the ABI.

@@ -7,19 +7,22 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// abiExports are the functions that a guest exports. _initialize is optional.
-var abiExports = []struct {
+// export is a function that a guest exports.
+type export struct {
 	name     string
 	typ      wasm.FuncType
 	optional bool
-}{
+}
+
+// abiExports are the functions that a guest exports. _initialize is optional.
+var abiExports = []export{
 	{wasmabi.ExportMarker, wasm.FuncType{}, false},
 	{wasmabi.ExportWindow, wasm.FuncType{Results: []wasm.ValueType{wasm.I32}}, false},
 	{wasmabi.ExportCall, wasm.FuncType{Params: []wasm.ValueType{wasm.I32, wasm.I32}, Results: []wasm.ValueType{wasm.I64}}, false},
 	{wasmabi.ExportInitialize, wasm.FuncType{}, true},
 }
 
-func checkExports(m *wasm.Module) error {
+func checkExports(m *wasm.Module, d door) error {
 	for _, e := range m.Exports {
 		if reserved(e.Name) {
 			return &Refusal{
@@ -33,7 +36,7 @@ func checkExports(m *wasm.Module) error {
 	if err := checkMemory(m); err != nil {
 		return err
 	}
-	for _, want := range abiExports {
+	for _, want := range d.exports {
 		e, ok := m.Export(want.name)
 		if !ok && want.optional {
 			continue

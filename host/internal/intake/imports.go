@@ -9,7 +9,7 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-func checkImports(m *wasm.Module, s *Summary) error {
+func checkImports(m *wasm.Module, d door, s *Summary) error {
 	for i := range m.Imports {
 		im := &m.Imports[i]
 		if im.Module == wasmabi.ModuleHost && im.Name == wasmabi.ImportYield {
@@ -20,9 +20,9 @@ func checkImports(m *wasm.Module, s *Summary) error {
 				Hint: "upload the module as the compiler made it, not one that a host has prepared",
 			}
 		}
-		want, granted := grantedImport(im)
+		want, granted := grantedImport(im, d)
 		if !granted {
-			return notGranted(im)
+			return notGranted(im, d)
 		}
 		if got, ok := typeAt(m, im.Function); !ok || !got.Equal(want) {
 			return &Refusal{
@@ -46,20 +46,20 @@ func (s *Summary) note(im *wasm.Import) {
 	}
 }
 
-func grantedImport(im *wasm.Import) (t wasm.FuncType, ok bool) {
-	if im.Kind != wasm.KindFunction {
+func grantedImport(im *wasm.Import, d door) (t wasm.FuncType, ok bool) {
+	if im.Kind != wasm.KindFunction || !slices.Contains(d.modules, im.Module) {
 		return t, false
 	}
 	t, ok = imports.Of(im.Module)[im.Name]
 	return t, ok
 }
 
-func notGranted(im *wasm.Import) *Refusal {
+func notGranted(im *wasm.Import, d door) *Refusal {
 	return &Refusal{
 		Code: CodeImport,
 		What: fmt.Sprintf("it imports the %s %q.%q", im.Kind, shorten(im.Module), shorten(im.Name)),
-		Why:  "guests get the functions of " + wasmabi.ModuleHost + " and of WASI preview 1, nothing else",
-		Hint: "find what the guest links that needs it; capabilities are asked for in the manifest, not imported",
+		Why:  d.gets,
+		Hint: d.hint,
 	}
 }
 

@@ -62,7 +62,12 @@ type Summary struct {
 }
 
 // Check judges a module in one pass over its bytes. Its errors are of type *Refusal.
-func Check(module []byte, c Caps) (*Summary, error) {
+func Check(module []byte, c Caps) (*Summary, error) { return check(module, c, native) }
+
+// CheckPlugin judges an Extism plugin: it imports and exports other functions, and everything else is the same.
+func CheckPlugin(module []byte, c Caps) (*Summary, error) { return check(module, c, plugin) }
+
+func check(module []byte, c Caps, d door) (*Summary, error) {
 	if len(module) > c.ModuleBytes {
 		return nil, tooLarge(len(module), c.ModuleBytes)
 	}
@@ -71,10 +76,10 @@ func Check(module []byte, c Caps) (*Summary, error) {
 		return nil, refusalOf(err)
 	}
 	s := summarise(m)
-	if err := checkImports(m, s); err != nil {
+	if err := checkImports(m, d, s); err != nil {
 		return nil, err
 	}
-	if err := checkExports(m); err != nil {
+	if err := checkExports(m, d); err != nil {
 		return nil, err
 	}
 	if err := checkSizes(m, c); err != nil {
