@@ -10,6 +10,7 @@ const (
 	ResourceMechanism Resource = "mechanism"
 	ResourceDecision  Resource = "decision"
 	ResourceMode      Resource = "mode"
+	ResourceRollout   Resource = "rollout"
 	ResourceDaemon    Resource = "daemon"
 )
 
@@ -17,7 +18,7 @@ const (
 type Event struct {
 	Seq      uint64    `json:"seq" doc:"Position in this daemon's stream; it starts again with the daemon."`
 	At       time.Time `json:"at" doc:"When it happened."`
-	Resource Resource  `json:"resource" enum:"policy,mechanism,decision,mode,daemon" doc:"What it is about."`
+	Resource Resource  `json:"resource" enum:"policy,mechanism,decision,mode,rollout,daemon" doc:"What it is about."`
 	Name     string    `json:"name" doc:"Name or identifier of the resource."`
 	Kind     string    `json:"kind" example:"policy.activated" doc:"What happened."`
 	Message  string    `json:"message,omitempty" doc:"One sentence for a person."`
@@ -38,7 +39,11 @@ const (
 	EventKnobDrifted       = "mechanism.drifted"
 	EventDecisionRecorded  = "decision.recorded"
 	EventModeChanged       = "mode.changed"
-	EventDaemonStopping    = "daemon.stopping"
+	// EventRolloutMoved says that a rollout began, ended, was steered, or went to another phase.
+	EventRolloutMoved = "rollout.moved"
+	// EventRolloutMeasured says that there is a new reading; at most one a second.
+	EventRolloutMeasured = "rollout.measured"
+	EventDaemonStopping  = "daemon.stopping"
 	// EventDropped is the last event of a stream whose reader was too slow.
 	EventDropped = "stream.dropped"
 	// EventGap says that the stream could not be resumed where the reader had left it.

@@ -29,11 +29,22 @@ type Policy struct {
 	Digest         string    `json:"digest" example:"sha256:9f86d081884c7d65" doc:"Digest of the active module as it was uploaded."`
 	ActivatedAt    time.Time `json:"activated_at,omitzero" doc:"When the active version began to decide."`
 
+	Trust    *Trust          `json:"trust,omitempty" doc:"Who vouches for the active version."`
+	Rollout  *PolicyRollout  `json:"rollout,omitempty" doc:"The rollout that is under way."`
 	Manifest ManifestSummary `json:"manifest" doc:"What the active version declares."`
 	Grants   []Grant         `json:"grants" doc:"What it asked for and what it got."`
 	Health   PolicyHealth    `json:"health" doc:"Counters since the active version was activated."`
 
 	Versions []PolicyVersion `json:"versions,omitempty" doc:"Stored versions, newest first. Left out of lists."`
+}
+
+// PolicyRollout is a line about a rollout that is under way.
+type PolicyRollout struct {
+	ID      string       `json:"id" doc:"Identifier."`
+	Version string       `json:"version" doc:"Version that is rolled out."`
+	Phase   RolloutPhase `json:"phase" enum:"pending,fetched,verified,validated,prepared,shadow,canary,active,standby,retired,quarantined" doc:"How far it has come."`
+	Paused  bool         `json:"paused,omitempty" doc:"Whether a person paused it."`
+	Ends    time.Time    `json:"ends,omitzero" doc:"When the time of the phase is up."`
 }
 
 // PolicyList is the answer to listing policies, sorted by name.
@@ -185,11 +196,17 @@ type PolicyVersion struct {
 	UploadedAt time.Time    `json:"uploaded_at" doc:"When it was accepted."`
 	UploadedBy string       `json:"uploaded_by" doc:"Who uploaded it."`
 	Reason     string       `json:"reason,omitempty" doc:"Why it was retired or quarantined."`
+	Trust      *Trust       `json:"trust,omitempty" doc:"Who vouches for it."`
 }
 
 // PolicyVersionList is the answer to listing the versions of a policy, newest first.
 type PolicyVersionList struct {
 	Items []PolicyVersion `json:"items" doc:"Versions, newest first."`
+}
+
+// RollbackRequest says which version a policy goes back to.
+type RollbackRequest struct {
+	Version string `json:"version,omitempty" maxLength:"128" doc:"Stored version to go back to; empty is the standby."`
 }
 
 // UploadOptions accompany an upload.
@@ -203,6 +220,10 @@ type UploadOptions struct {
 	Allow []string
 	// Parameters sets the operator's values by name. Nil keeps those of the version before.
 	Parameters map[string]float64
+	// Reference, when set, is where the agent gets the module itself, as in oci://host/repository:tag; nothing is sent.
+	Reference string
+	// Rollout, when set, has the version prove itself before it decides. Nil activates it at once.
+	Rollout *RolloutStart
 }
 
 // UploadResult says what an upload changed.
@@ -220,4 +241,7 @@ type UploadResult struct {
 	Grants    []Grant         `json:"grants" doc:"What it asked for and what it got."`
 	Warnings  []string        `json:"warnings,omitempty" doc:"What a person should know and need not act on."`
 	PrepareUS uint64          `json:"prepare_us" doc:"Time for checking, rewriting, compiling and freezing."`
+	Reference string          `json:"reference,omitempty" doc:"Where the agent got the module, pinned to its digest."`
+	Trust     *Trust          `json:"trust,omitempty" doc:"Who vouches for the module."`
+	Rollout   *Rollout        `json:"rollout,omitempty" doc:"The rollout that began."`
 }

@@ -34,15 +34,13 @@ func (c *Client) PolicyVersions(ctx context.Context, name string) ([]api.PolicyV
 	return list.Items, err
 }
 
-// UploadPolicy uploads a module.
+// UploadPolicy uploads a module or a bundle; with a reference in the options the agent gets it itself, and module is nil.
 func (c *Client) UploadPolicy(ctx context.Context, module []byte, o api.UploadOptions) (api.UploadResult, error) {
 	query := url.Values{}
-	if o.DryRun {
-		query.Set("dry_run", "true")
-	}
-	if o.Disabled {
-		query.Set("disabled", "true")
-	}
+	setTrue(query, "dry_run", o.DryRun)
+	setTrue(query, "disabled", o.Disabled)
+	setText(query, "reference", o.Reference)
+	setRollout(query, o.Rollout)
 	for _, mechanism := range o.Allow {
 		query.Add("allow", mechanism)
 	}
@@ -65,9 +63,7 @@ func (c *Client) DisablePolicy(ctx context.Context, name string) (api.Policy, er
 // RollbackPolicy activates the standby, or the version that is named.
 func (c *Client) RollbackPolicy(ctx context.Context, name, version string) (api.Policy, error) {
 	query := url.Values{}
-	if version != "" {
-		query.Set("version", version)
-	}
+	setText(query, "version", version)
 	return c.switchPolicy(ctx, name, "rollback", query)
 }
 

@@ -30,8 +30,9 @@ type PolicyReader interface {
 
 // PolicyUploader accepts modules.
 type PolicyUploader interface {
-	// Upload checks a module and, unless it is a dry run, stores it durably and activates it. A refusal is an error with an
-	// intake.* or policy.* code and leaves whatever runs untouched. The callee may keep module.
+	// Upload checks a module, or a bundle that holds one, and, unless it is a dry run, stores it durably and activates it, or
+	// begins its rollout if the options have one. With a reference it gets the module itself, and module is nil. A refusal is an error
+	// with an intake.*, policy.*, rollout.*, trust.* or registry.* code and leaves whatever runs untouched. The callee may keep module.
 	Upload(ctx context.Context, module []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error)
 }
 
@@ -44,6 +45,17 @@ type PolicySwitch interface {
 	Rollback(ctx context.Context, name, version string, by api.Actor) (api.Policy, error)
 	// Delete stops the policy, reverts what it holds, and forgets its versions and its context.
 	Delete(ctx context.Context, name string, by api.Actor) error
+}
+
+// Rollouts shows and steers how new versions come into charge. Uploads begin them.
+type Rollouts interface {
+	// List returns the newest rollout of each policy that had one, sorted by policy.
+	List(ctx context.Context) ([]api.Rollout, error)
+	// Get returns the newest rollout of a policy. The code is policy.not-found for an unknown policy, rollout.not-found for
+	// one that had none.
+	Get(ctx context.Context, policy string) (api.Rollout, error)
+	// Steer passes a person's word on, waits until it is carried out, and returns the rollout as it stands afterwards.
+	Steer(ctx context.Context, policy string, o api.RolloutOrder, by api.Actor) (api.Rollout, error)
 }
 
 // Mechanisms acts on the node.
@@ -125,9 +137,10 @@ type Audit interface {
 	RecordRefusal(ctx context.Context, by api.Actor, action, target string, p *api.Problem) error
 }
 
-// Backend is everything that a server passes requests on to. All fields are required.
+// Backend is everything that a server passes requests on to. All fields but Rollouts are required.
 type Backend struct {
 	Policies   Policies
+	Rollouts   Rollouts
 	Mechanisms Mechanisms
 	Decisions  Decisions
 	Metrics    Metrics

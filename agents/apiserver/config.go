@@ -61,6 +61,9 @@ type TCP struct {
 // MaxModuleBytes is the size of the largest module that can be uploaded.
 const MaxModuleBytes = 4 << 20
 
+// MaxBundleBytes leaves room for the metadata that a bundle has beside its module.
+const MaxBundleBytes = MaxModuleBytes + 1<<20
+
 // Validate reports everything that is wrong at once.
 func (c *Config) Validate() error {
 	var problems []error
@@ -126,6 +129,9 @@ func (c Config) withDefaults() Config {
 	c.DrainTimeout = orDefault(c.DrainTimeout, 5*time.Second)
 	c.MaxInFlight = orDefault(c.MaxInFlight, 64)
 	c.MaxConnections = orDefault(c.MaxConnections, 256)
+	if c.Backend.Rollouts == nil {
+		c.Backend.Rollouts = noRollouts{}
+	}
 	if c.Events == nil {
 		c.Events = NewEvents(0)
 	}

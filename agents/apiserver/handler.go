@@ -143,6 +143,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, pattern string
 			"the body did not arrive within "+s.config.BodyTimeout.String(), "send it faster, or check the network")
 	}
 	controller.SetReadDeadline(time.Time{})
+	if len(body) > 0 && s.bodiless[pattern] {
+		return newProblem(http.StatusBadRequest, "api.unexpected-body", attempted,
+			"it takes no body, so nothing of the one that was sent would count", "leave it out; the interface is described at /openapi.json")
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
 }

@@ -93,9 +93,10 @@ var statuses = map[string]int{
 
 	"bad-cursor": http.StatusBadRequest,
 
-	"forbidden":   http.StatusForbidden,
-	"denied":      http.StatusForbidden,
-	"not-granted": http.StatusForbidden,
+	"forbidden":    http.StatusForbidden,
+	"denied":       http.StatusForbidden,
+	"not-granted":  http.StatusForbidden,
+	"needs-person": http.StatusForbidden,
 
 	"not-found":       http.StatusNotFound,
 	"not-recorded":    http.StatusNotFound,
@@ -114,6 +115,14 @@ var statuses = map[string]int{
 	"quarantined":    http.StatusConflict,
 	"version-exists": http.StatusConflict,
 	"version-taken":  http.StatusConflict,
+
+	"already-active":       http.StatusConflict, // of rollouts
+	"nothing-to-undo":      http.StatusConflict,
+	"not-current":          http.StatusConflict,
+	"not-paused":           http.StatusConflict,
+	"over":                 http.StatusConflict,
+	"running":              http.StatusConflict,
+	"too-many-quarantined": http.StatusConflict,
 
 	"too-large": http.StatusRequestEntityTooLarge,
 

@@ -24,6 +24,7 @@ func (s *Server) route() {
 	s.api = humago.New(s.mux, s.humaConfig())
 	s.api.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	s.routePolicies()
+	s.routeRollouts()
 	s.routeMechanisms()
 	s.routeDecisions()
 	s.routeMetrics()
@@ -46,6 +47,7 @@ func (s *Server) humaConfig() huma.Config {
 	config.Security = []map[string][]string{{"token": {}}, {}}
 	config.Tags = []*huma.Tag{
 		{Name: "policies", Description: "WebAssembly modules that decide."},
+		{Name: "rollouts", Description: "How new versions of policies come into charge, and go back."},
 		{Name: "mechanisms", Description: "What acts on the node, and its knobs."},
 		{Name: "decisions", Description: "What policies decided, why, and whether they would again."},
 		{Name: "metrics", Description: "The last minutes of every metric, in PromQL."},
@@ -72,6 +74,14 @@ type output[T any] struct{ Body T }
 // nothing is the input of an operation without parameters.
 type nothing struct{}
 
+// register adds an operation, and notes whether it takes a body.
+func register[I, O any](s *Server, op huma.Operation, serve func(context.Context, *I) (*O, error)) {
+	huma.Register(s.api, op, serve)
+	if item := s.api.OpenAPI().Paths[op.Path]; op.Method == http.MethodPost && item.Post.RequestBody == nil || op.Method == http.MethodDelete {
+		s.bodiless[op.Method+" "+op.Path] = true
+	}
+}
+
 // operation is what every operation has in common.
 func operation(method, path, id, summary, description, tag string, errors ...int) huma.Operation {
 	return huma.Operation{
@@ -85,7 +95,7 @@ func operation(method, path, id, summary, description, tag string, errors ...int
 
 // handle registers an operation whose failures are problems.
 func handle[I, O any](s *Server, op huma.Operation, serve func(context.Context, *I) (O, error)) {
-	huma.Register(s.api, op, func(ctx context.Context, in *I) (*output[O], error) {
+	register(s, op, func(ctx context.Context, in *I) (*output[O], error) {
 		requestOf(ctx).reached = true
 		out, err := serve(ctx, in)
 		if err != nil {
@@ -97,7 +107,7 @@ func handle[I, O any](s *Server, op huma.Operation, serve func(context.Context, 
 
 // handleEmpty registers an operation that answers with nothing.
 func handleEmpty[I any](s *Server, op huma.Operation, serve func(context.Context, *I) error) {
-	huma.Register(s.api, op, func(ctx context.Context, in *I) (*struct{}, error) {
+	register(s, op, func(ctx context.Context, in *I) (*struct{}, error) {
 		requestOf(ctx).reached = true
 		if err := serve(ctx, in); err != nil {
 			return nil, s.failed(op, err)

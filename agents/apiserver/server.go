@@ -24,6 +24,7 @@ type Server struct {
 	api      huma.API
 	mux      *http.ServeMux
 	limits   map[string]int64 // largest body for each route that has its own
+	bodiless map[string]bool  // routes that take no body
 	inFlight chan struct{}
 	bodies   chan struct{} // of requests in flight, those with a body: slow ones leave room for the others
 	tokens   *token.File
@@ -53,6 +54,7 @@ func build(c Config) *Server {
 		config:   c,
 		log:      c.Logger,
 		limits:   map[string]int64{},
+		bodiless: map[string]bool{},
 		inFlight: make(chan struct{}, c.MaxInFlight),
 		bodies:   make(chan struct{}, (c.MaxInFlight+1)/2),
 		audits:   rate.NewLimiter(10, 50),
