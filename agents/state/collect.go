@@ -8,7 +8,7 @@ import (
 )
 
 // Collect removes versions beyond the newest keep of each policy that are
-// neither active nor standby, and then modules that no version names. It returns
+// neither active nor standby nor needed by its rollout, and then modules that no version names. It returns
 // the digests of the removed modules.
 func (d *DB) Collect(ctx context.Context, keep int) (removed []string, err error) {
 	ps, err := d.Policies(ctx)
@@ -31,7 +31,8 @@ func (d *DB) forgetVersions(ctx context.Context, policy string, keep int) error 
 	}
 	return d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE policy = ?1
-			AND digest NOT IN (SELECT active FROM policies UNION SELECT standby FROM policies)
+			AND digest NOT IN (SELECT active FROM policies UNION SELECT standby FROM policies
+				UNION SELECT value FROM rollouts, json_each(rollouts.keeps))
 			AND digest NOT IN (SELECT digest FROM versions WHERE policy = ?1 ORDER BY accepted DESC, rowid DESC LIMIT ?2)`,
 			policy, keep)
 		return err

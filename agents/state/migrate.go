@@ -45,6 +45,20 @@ CREATE TABLE audit (
 	entry  TEXT NOT NULL,
 	hash   TEXT NOT NULL
 ) STRICT;
+`, `
+ALTER TABLE policies ADD COLUMN allow TEXT NOT NULL DEFAULT 'null';
+UPDATE policies SET allow = (SELECT iif(value = '', '[]', '["' || replace(value, ',', '","') || '"]') FROM settings WHERE key = 'allow/' || name)
+	WHERE EXISTS (SELECT 1 FROM settings WHERE key = 'allow/' || name);
+DELETE FROM settings WHERE key LIKE 'allow/%';
+CREATE TABLE rollouts (
+	policy TEXT PRIMARY KEY,
+	state  TEXT NOT NULL,
+	keeps  TEXT NOT NULL
+) STRICT;
+CREATE TABLE dropped (
+	digest TEXT PRIMARY KEY,
+	at     INTEGER NOT NULL
+) STRICT;
 `}
 
 // Migrate brings the tables of a component up to date: it runs the steps that

@@ -16,6 +16,7 @@ type Policy struct {
 	Active     string // digest, or empty
 	Standby    string // digest of what a rollback goes back to, or empty
 	Parameters map[string]float64
+	Allow      []string // mechanisms that the operator allows; nil is all, empty is none
 	Updated    time.Time
 }
 
@@ -67,6 +68,10 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 		_, err = tx.ExecContext(ctx, `INSERT INTO versions (policy, digest, version, state, size, accepted, by)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (policy, digest) DO UPDATE SET version = excluded.version`,
 			v.Policy, v.Digest, v.Version, v.State, v.Size, v.Accepted.UnixNano(), v.By)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM dropped WHERE digest = ?`, v.Digest)
 		return err
 	})
 	return v, d.explain(what, err)
@@ -162,6 +167,15 @@ func (d *DB) SetParameters(ctx context.Context, policy string, parameters map[st
 	return d.setPolicy(ctx, policy, "parameters", string(text))
 }
 
+// SetAllow replaces the mechanisms that the operator allows; nil is all of them, an empty list none.
+func (d *DB) SetAllow(ctx context.Context, policy string, mechanisms []string) error {
+	text, err := json.Marshal(mechanisms)
+	if err != nil {
+		return fmt.Errorf("set what %s is allowed: %w", policy, err)
+	}
+	return d.setPolicy(ctx, policy, "allow", string(text))
+}
+
 func (d *DB) setPolicy(ctx context.Context, policy, column string, value any) error {
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE policies SET `+column+` = ?, updated = ? WHERE name = ?`,
@@ -171,17 +185,42 @@ func (d *DB) setPolicy(ctx context.Context, policy, column string, value any) er
 	return d.explain("change policy "+policy, err)
 }
 
-// Remove forgets a policy, its versions and its contexts. The modules go with
-// the next Collect.
+// Point names the active version and its standby, which may be empty, atomically. Unlike Activate it takes them as given:
+// a rollout knows which version is worth going back to.
+func (d *DB) Point(ctx context.Context, policy, active, standby string) error {
+	if p, err := policyIn(ctx, d.read, policy); err == nil && p.Active == active && p.Standby == standby && d.isActive(ctx, policy, active) {
+		return nil
+	}
+	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := policyIn(ctx, tx, policy); err != nil {
+			return err
+		}
+		if _, err := versionIn(ctx, tx, policy, active); err != nil {
+			return err
+		}
+		return setPointers(ctx, tx, policy, active, standby)
+	})
+	return d.explain(fmt.Sprintf("put %s of policy %s in charge", active, policy), err)
+}
+
+// Remove forgets a policy, its versions, its contexts and its rollout, and remembers that its modules are not wanted. They
+// go with the next Collect.
 func (d *DB) Remove(ctx context.Context, policy string) error {
 	d.dropContexts(policy)
 	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
+		if err := d.drop(ctx, tx, policy); err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `DELETE FROM policies WHERE name = ?`, policy)
 		if err := needRow(r, err, policy); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM contexts WHERE policy = ?`, policy)
-		return err
+		for _, table := range []string{"contexts", "rollouts"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE policy = ?`, policy); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return d.explain("remove policy "+policy, err)
 }
@@ -248,16 +287,16 @@ func policyIn(ctx context.Context, q rows, name string) (Policy, error) {
 }
 
 func policiesIn(ctx context.Context, q rows, name string) ([]Policy, error) {
-	const query = `SELECT name, enabled, active, standby, parameters, updated FROM policies
+	const query = `SELECT name, enabled, active, standby, parameters, allow, updated FROM policies
 		WHERE ?1 = '' OR name = ?1 ORDER BY name`
 	return collect(ctx, q, query, []any{name}, func(r *sql.Rows) (p Policy, err error) {
-		var parameters string
+		var parameters, allow string
 		var updated int64
-		if err := r.Scan(&p.Name, &p.Enabled, &p.Active, &p.Standby, &parameters, &updated); err != nil {
+		if err := r.Scan(&p.Name, &p.Enabled, &p.Active, &p.Standby, &parameters, &allow, &updated); err != nil {
 			return p, err
 		}
 		p.Updated = time.Unix(0, updated)
-		return p, json.Unmarshal([]byte(parameters), &p.Parameters)
+		return p, errors.Join(json.Unmarshal([]byte(parameters), &p.Parameters), json.Unmarshal([]byte(allow), &p.Allow))
 	})
 }
 

@@ -101,6 +101,13 @@ func decodeRecord(b []byte) (r record, err error) {
 	if err := checkName(r.Policy.Name); err != nil {
 		return r, err
 	}
+	var said struct{ Policy map[string]json.RawMessage }
+	if err := json.Unmarshal(b, &said); err != nil {
+		return r, err
+	}
+	if _, ok := said.Policy["Allow"]; !ok { // written before it was kept here: nobody knows, so nothing is
+		r.Policy.Allow = []string{}
+	}
 	known := map[string]bool{"": true}
 	for _, v := range r.Versions {
 		known[v.Digest] = true
@@ -144,10 +151,14 @@ func (d *DB) restore(ctx context.Context, r record) error {
 	if err != nil {
 		return err
 	}
+	allow, err := json.Marshal(r.Policy.Allow)
+	if err != nil {
+		return err
+	}
 	var ahead, changed bool
 	err = d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		x, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, parameters, updated) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`, name, r.Policy.Enabled, string(parameters), r.Policy.Updated.UnixNano())
+		x, err := tx.ExecContext(ctx, `INSERT INTO policies (name, enabled, parameters, allow, updated) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`, name, r.Policy.Enabled, string(parameters), string(allow), r.Policy.Updated.UnixNano())
 		if err != nil {
 			return err
 		}
@@ -156,7 +167,7 @@ func (d *DB) restore(ctx context.Context, r record) error {
 			return err
 		}
 		if n == 0 {
-			if n, err = catchUp(ctx, tx, r.Policy, string(parameters)); err != nil {
+			if n, err = catchUp(ctx, tx, r.Policy, string(parameters), string(allow)); err != nil {
 				return err
 			}
 		}
@@ -180,9 +191,9 @@ func (d *DB) restore(ctx context.Context, r record) error {
 // catchUp takes over a record that is newer than the policy's row. It may tell
 // of a change that nobody was told about; none that anybody was told about is
 // missing from it.
-func catchUp(ctx context.Context, tx *sql.Tx, p Policy, parameters string) (rows int64, err error) {
-	x, err := tx.ExecContext(ctx, `UPDATE policies SET enabled = ?2, parameters = ?3, updated = ?4 WHERE name = ?1 AND updated < ?4`,
-		p.Name, p.Enabled, parameters, p.Updated.UnixNano())
+func catchUp(ctx context.Context, tx *sql.Tx, p Policy, parameters, allow string) (rows int64, err error) {
+	x, err := tx.ExecContext(ctx, `UPDATE policies SET enabled = ?2, parameters = ?3, allow = ?5, updated = ?4 WHERE name = ?1 AND updated < ?4`,
+		p.Name, p.Enabled, parameters, p.Updated.UnixNano(), allow)
 	if err != nil {
 		return 0, err
 	}
