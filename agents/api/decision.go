@@ -26,6 +26,8 @@ const (
 	DecisionRefused DecisionOutcome = "refused"
 	// DecisionFailed means that the policy trapped or met a limit, or that a mechanism failed.
 	DecisionFailed DecisionOutcome = "failed"
+	// DecisionShadowed means that the version ran beside the one that decided, and nobody acted on it.
+	DecisionShadowed DecisionOutcome = "shadowed"
 )
 
 // DecisionSummary is one line about a decision.
@@ -36,7 +38,7 @@ type DecisionSummary struct {
 	Version    string          `json:"version" doc:"Version that decided."`
 	Asset      string          `json:"asset" example:"node" doc:"Node or application."`
 	Trigger    string          `json:"trigger" enum:"periodic,wake,manual" doc:"What woke Analyze."`
-	Outcome    DecisionOutcome `json:"outcome" enum:"quiet,pending,applied,clamped,unchanged,partly-applied,interrupted,discarded,refused,failed" doc:"How it ended."`
+	Outcome    DecisionOutcome `json:"outcome" enum:"quiet,pending,applied,clamped,unchanged,partly-applied,interrupted,discarded,refused,failed,shadowed" doc:"How it ended."`
 	Why        string          `json:"why,omitempty" doc:"The policy's own words."`
 	DurationUS uint64          `json:"duration_us" doc:"From trigger to recorded result."`
 	Repeated   uint64          `json:"repeated,omitempty" doc:"How many equal dull runs this one stands for, itself not counted."`

@@ -18,7 +18,7 @@ type Explanation struct {
 
 // Section is a part of an explanation, under a heading that is a question.
 type Section struct {
-	Key       string // stable: "trigger", "observation", "verdict", "plan", "arbitration", "results", "failure", "origin"
+	Key       string // stable: "rollout", "trigger", "observation", "verdict", "plan", "arbitration", "results", "failure", "origin"
 	Heading   string
 	Sentences []string
 }
@@ -28,6 +28,7 @@ type Section struct {
 func Explain(d agents.Decision) Explanation {
 	e := Explanation{ID: d.ID, Summary: summary(d)}
 	for _, s := range []Section{
+		{"rollout", "Which version's turn was it?", rolledOut(d)},
 		{"trigger", "What started it?", triggered(d)},
 		{"observation", "What did the policy see?", seen(d.Observation)},
 		{"verdict", "What did it make of that?", judged(d)},
@@ -74,6 +75,8 @@ func summary(d agents.Decision) string {
 		return who + " wanted " + wishes(d) + ", and was refused: " + d.Reason + dot(d.Reason)
 	case agents.Interrupted:
 		return who + " wanted " + wishes(d) + "; the agent stopped before it knew the result."
+	case agents.Shadowed:
+		return who + " would have had " + wishes(d) + " if version " + d.Version + " had decided; nobody acted on it."
 	case agents.Open:
 		return who + " wants " + wishes(d) + "; it is being done."
 	}
@@ -122,6 +125,30 @@ func wish(a agents.Action) string {
 		return knobName(a.Mechanism, a.Knob) + " given back"
 	}
 	return knobName(a.Mechanism, a.Knob) + " set to " + quantity(a.Value, a.Unit)
+}
+
+func rolledOut(d agents.Decision) (lines []string) {
+	p := d.Part
+	switch {
+	case p == nil:
+		return nil
+	case p.Role == agents.Canary && p.Decision != "":
+		lines = append(lines, fmt.Sprintf("Version %s's, as a canary of rollout %s, and it failed. Version %s decided in its place: decision %s.",
+			d.Version, p.Rollout, p.Other, p.Decision))
+	case p.Role == agents.Canary:
+		lines = append(lines, fmt.Sprintf("Version %s's, as a canary of rollout %s, which decides a share of the looks. The others are version %s's.",
+			d.Version, p.Rollout, p.Other))
+	default:
+		lines = append(lines, fmt.Sprintf("Version %s's: decision %s. For rollout %s, version %s ran on the same input, and nobody acted on it.",
+			p.Other, p.Decision, p.Rollout, d.Version))
+	}
+	if p.Difference != "" {
+		lines = append(lines, "The two differ: "+p.Difference+dot(p.Difference))
+	}
+	for _, n := range p.Narrowed {
+		lines = append(lines, "A canary may not do everything at once: "+n+dot(n))
+	}
+	return lines
 }
 
 func triggered(d agents.Decision) []string {

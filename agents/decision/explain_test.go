@@ -48,6 +48,16 @@ func TestExplain(t *testing.T) {
 			d.Outcome, d.Plan, d.Ruling, d.Verdict = agents.Failed, nil, agents.Ruling{}, agents.Verdict{}
 			d.Failure = &agents.Failure{Phase: "analyze", Code: "policy.trap", Message: "unreachable executed", Hint: "roll back"}
 		},
+		"canary": func(d *agents.Decision) {
+			d.Outcome, d.Version = agents.Landed, "1.1.0"
+			d.Part = &agents.Part{Rollout: "r7", Role: agents.Canary, Other: "1.0.0", Wanted: d.Plan,
+				Narrowed: []string{"policy0/max_frequency goes to 1.8 GHz, 20 % of its range from 2.4 GHz, not to 1.2 GHz"}}
+		},
+		"shadow": func(d *agents.Decision) {
+			d.Outcome, d.Version = agents.Shadowed, "1.1.0"
+			d.Part = &agents.Part{Rollout: "r7", Role: agents.Shadow, Other: "1.0.0", Decision: "d0",
+				Difference: "version 1.1.0 saw a reason to plan, version 1.0.0 did not"}
+		},
 		"refused": func(d *agents.Decision) {
 			d.Outcome, d.Reason = agents.RefusedByAll, "CPUFrequency: held by boost@node"
 			d.Results = []agents.Result{{Mechanism: "CPUFrequency", Effect: agents.Refused, Message: "held by boost@node", Hint: "raise the priority"}}

@@ -121,7 +121,9 @@ func (l *Log) finish(ctx context.Context, tx *sql.Tx, r row) error {
 // Note keeps a decision that nobody acted on, or counts it if it is dull and
 // like others. It does not wait for the disk.
 func (l *Log) Note(d agents.Decision) {
-	l.remember(d)
+	if d.Part == nil || d.Part.Decision == "" { // else another one counted
+		l.remember(d)
+	}
 	if classOf(d.Outcome) == Dull && !l.sampled(d) {
 		return
 	}

@@ -17,7 +17,7 @@ type Class string
 const (
 	Dull    Class = "dull"      // nothing needed doing
 	Acted   Class = "acted"     // at least tried, interrupted included
-	Lost    Class = "discarded" // planned, and lost to another plan
+	Lost    Class = "discarded" // planned, and lost to another plan, or to the version in charge
 	Failing Class = "failed"    // the policy, or the log, failed
 )
 
@@ -25,7 +25,7 @@ func classOf(o agents.Outcome) Class {
 	switch o {
 	case agents.NoPlan:
 		return Dull
-	case agents.Discarded:
+	case agents.Discarded, agents.Shadowed:
 		return Lost
 	case agents.Failed:
 		return Failing

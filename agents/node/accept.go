@@ -27,16 +27,13 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	if err := p.isNew(ctx, next, what); err != nil {
 		return err
 	}
-	parameters, allow := record.Parameters, o.Allow
+	parameters, allow := record.Parameters, record.Allow
+	if o.Allow != nil {
+		allow = o.Allow
+	}
 	if o.Parameters != nil {
 		parameters = o.Parameters
 		if err := checkParameters(what, m, parameters); err != nil {
-			return err
-		}
-	}
-	if allow == nil {
-		var err error
-		if allow, err = p.allowed(ctx, next.name); err != nil {
 			return err
 		}
 	}

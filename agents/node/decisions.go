@@ -69,6 +69,7 @@ var engineOutcomes = map[api.DecisionOutcome]agents.Outcome{
 	api.DecisionDiscarded:     agents.Discarded,
 	api.DecisionRefused:       agents.RefusedByAll,
 	api.DecisionFailed:        agents.Failed,
+	api.DecisionShadowed:      agents.Shadowed,
 }
 
 // outcome is the engine's, but for a plan that landed whole: then it says what that came to.

@@ -16,7 +16,7 @@ import (
 const maxFolderModule = 8 << 20
 
 // uploadFolder uploads the modules of a folder that this node has not seen yet. What a person has uploaded, disabled or
-// rolled back since is left as it is.
+// rolled back or deleted since is left as it is.
 func (p *policies) uploadFolder(ctx context.Context, dir string) {
 	if dir == "" {
 		return
@@ -49,6 +49,9 @@ func (p *policies) uploadFile(ctx context.Context, path string) error {
 		return err
 	}
 	if _, err := p.db.Module(state.Digest(raw)); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	if dropped, err := p.db.Dropped(ctx, state.Digest(raw)); err != nil || dropped { // a person deleted it
 		return err
 	}
 	_, err = p.Upload(ctx, raw, api.UploadOptions{}, api.DaemonActor)

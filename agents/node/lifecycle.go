@@ -102,12 +102,7 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 		return nil, err
 	}
 	m := module.Manifest()
-	allow, err := p.allowed(ctx, record.Name)
-	if err != nil {
-		module.Close()
-		return nil, err
-	}
-	dict := newDictionary(ctx, m, agents.Node, record.Parameters, allow, p.supervisor)
+	dict := newDictionary(ctx, m, agents.Node, record.Parameters, record.Allow, p.supervisor)
 	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict, plans: new(atomic.Uint64)}, nil
 }
 
@@ -204,9 +199,6 @@ func (p *policies) delete(ctx context.Context, name string) error {
 	if err := p.db.Remove(ctx, name); err != nil { // it is still known, so it goes on
 		p.startPolicy(context.WithoutCancel(ctx), record)
 		return err
-	}
-	if err := p.db.DropSetting(ctx, allowKey(name)); err != nil {
-		p.log.Warn("what the policy was allowed is remembered", "policy", name, "error", err)
 	}
 	if _, err := p.db.Collect(ctx, keptVersions); err != nil {
 		p.log.Warn("modules that nobody needs stay on disk", "error", err)

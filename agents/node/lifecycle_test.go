@@ -49,7 +49,7 @@ func TestQuarantineOutlivesARestartUntilAPersonInsists(t *testing.T) {
 func TestDeletedPolicyLeavesNoRestrictionBehind(t *testing.T) {
 	r := newRig(t)
 	calm(t, r)
-	if err := r.db.SetSetting(t.Context(), allowKey("cpu-boost"), "Other"); err != nil {
+	if err := r.db.SetAllow(t.Context(), "cpu-boost", []string{"Other"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Policies.Delete(t.Context(), "cpu-boost", api.DaemonActor); err != nil {
@@ -57,6 +57,32 @@ func TestDeletedPolicyLeavesNoRestrictionBehind(t *testing.T) {
 	}
 	if result := r.upload("01-cpu-boost"); !result.Activated {
 		t.Errorf("uploaded anew: got %+v", result)
+	}
+}
+
+// TestDeletedPolicyStaysDeleted though its module still lies in the policy folder.
+func TestDeletedPolicyStaysDeleted(t *testing.T) {
+	r := newRig(t)
+	folder := t.TempDir()
+	raw := module(t, "01-cpu-boost")
+	if err := os.WriteFile(filepath.Join(folder, "boost.wasm"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Policies.uploadFolder(t.Context(), folder)
+	if r.Policies.find("cpu-boost") == nil {
+		t.Fatal("the folder's policy is not there")
+	}
+	if err := r.Policies.Delete(t.Context(), "cpu-boost", api.DaemonActor); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r.start()
+	r.Policies.uploadFolder(t.Context(), folder)
+	if r.Policies.find("cpu-boost") != nil {
+		t.Error("a deleted policy came back from the folder")
+	}
+	if r.upload("01-cpu-boost"); r.Policies.find("cpu-boost") == nil {
+		t.Error("a person can't bring it back")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,16 +127,26 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	if before := p.find(next.name); before != nil && before.digest != next.digest {
 		result.Replaced = before.version
 	}
+	undo, err := p.keepOptions(ctx, &record, o)
+	if err != nil {
+		return false, err
+	}
+	if kept, err = p.takeOver(ctx, next, &record, result); err != nil {
+		undo()
+	}
+	return kept, err
+}
+
+func (p *policies) takeOver(ctx context.Context, next *running, record *state.Policy, result *api.UploadResult) (kept bool, err error) {
 	if !record.Enabled {
 		result.Reason = "the policy is disabled"
-		err := p.db.Activate(ctx, next.name, next.digest)
-		return false, errors.Join(err, p.keepOptions(ctx, next.name, o))
+		return false, p.db.Activate(ctx, next.name, next.digest)
 	}
 	if err := p.activate(ctx, next); err != nil {
 		return false, err
 	}
 	result.Activated, result.Reason = next.bound(), next.waits
-	return true, p.keepOptions(ctx, next.name, o)
+	return true, nil
 }
 
 // runs reports whether this very module is the active version, and alive if it should be.
@@ -168,28 +177,33 @@ func (p *policies) store(ctx context.Context, next *running, raw []byte, record 
 	return err
 }
 
-// keepOptions makes what came with an upload durable, once its version is in charge: a version that could not take over
-// leaves the one before with what it had.
-func (p *policies) keepOptions(ctx context.Context, name string, o api.UploadOptions) error {
-	var errs []error
-	if o.Parameters != nil {
-		errs = append(errs, p.db.SetParameters(ctx, name, o.Parameters))
+// keepOptions makes what came with an upload durable, before its version is in charge: a crash in between must not leave it
+// with more than it is allowed. undo takes it back, for a version that could not take over.
+func (p *policies) keepOptions(ctx context.Context, before *state.Policy, o api.UploadOptions) (undo func(), err error) {
+	ctx = context.WithoutCancel(ctx)
+	undo = func() {
+		err := p.setOptions(ctx, before.Name, o, before.Parameters, before.Allow)
+		if err != nil {
+			p.log.Error("a policy keeps the options of a version that could not take over", "policy", before.Name, "error", err)
+		}
 	}
-	if o.Allow != nil {
-		errs = append(errs, p.db.SetSetting(ctx, allowKey(name), strings.Join(o.Allow, ",")))
-	}
-	return errors.Join(errs...)
-}
-
-func allowKey(policy string) string { return "allow/" + policy }
-
-// allowed returns the mechanisms that the operator allows a policy; nil is all.
-func (p *policies) allowed(ctx context.Context, name string) ([]string, error) {
-	v, found, err := p.db.Setting(ctx, allowKey(name))
-	if err != nil || !found {
+	if err := p.setOptions(ctx, before.Name, o, o.Parameters, o.Allow); err != nil {
+		undo()
 		return nil, err
 	}
-	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' }), nil
+	return undo, nil
+}
+
+// setOptions sets those of parameters and allow that the upload names.
+func (p *policies) setOptions(ctx context.Context, name string, o api.UploadOptions, parameters map[string]float64, allow []string) error {
+	var errs []error
+	if o.Allow != nil {
+		errs = append(errs, p.db.SetAllow(ctx, name, allow))
+	}
+	if o.Parameters != nil {
+		errs = append(errs, p.db.SetParameters(ctx, name, parameters))
+	}
+	return errors.Join(errs...)
 }
 
 func (p *policies) audit(ctx context.Context, by api.Actor, action, subject string, err error) {

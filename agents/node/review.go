@@ -84,11 +84,7 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 	if err != nil {
 		return
 	}
-	allow, err := p.allowed(ctx, r.name)
-	if err != nil {
-		return
-	}
-	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, allow, p.supervisor)
+	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
 	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
 		return
 	}

@@ -15,15 +15,6 @@ func (d *DB) Setting(ctx context.Context, key string) (value string, found bool,
 	return value, err == nil, d.explain("read setting "+key, err)
 }
 
-// DropSetting forgets a setting durably.
-func (d *DB) DropSetting(ctx context.Context, key string) error {
-	err := d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE key = ?`, key)
-		return err
-	})
-	return d.explain("forget setting "+key, err)
-}
-
 // SetSetting changes a setting durably.
 func (d *DB) SetSetting(ctx context.Context, key, value string) error {
 	err := d.Update(ctx, func(ctx context.Context, tx *sql.Tx) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 )
 
-var outcomes = []string{"quiet", "pending", "applied", "clamped", "unchanged", "discarded", "refused", "failed"}
+var outcomes = []string{"quiet", "pending", "applied", "clamped", "unchanged", "discarded", "refused", "failed", "shadowed"}
 
 func (a *app) decisionCommand() *cobra.Command {
 	c := group(&cobra.Command{
