@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"syscall"
 )
 
 // Source hands out metadata files. Names are slash-separated and use letters, digits and "._-" alone: an image repository
@@ -122,7 +121,7 @@ func readBelow(dir, name string, limit int64) (content []byte, err error) {
 		return nil, fmt.Errorf("open folder: %v", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ var imports = []rule{
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "plugins", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "plugins", "plugins/sign", "wasmabi",
 	}},
 	{"cmd/...", []string{"..."}},
 }

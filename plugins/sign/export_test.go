@@ -1,0 +1,7 @@
+package sign
+
+// FirstDocument is the first document of a ceremony as somebody might publish it, whoever has signed it so far.
+func FirstDocument(c *Ceremony) (name string, content []byte, err error) {
+	content, err = c.Documents[0].bytes()
+	return c.Documents[0].file(), content, err
+}

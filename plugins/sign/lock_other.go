@@ -1,0 +1,9 @@
+//go:build !unix
+
+package sign
+
+import "errors"
+
+func lock(string) (func() error, error) { return nil, errors.ErrUnsupported }
+
+const nonBlocking = 0
