@@ -207,3 +207,18 @@ func (s *Store) dropPartials(keep int) {
 		}
 	}
 }
+
+// Take checks the whole against its digest and returns it, without storing it: for what is of use once. The Partial is
+// closed in any case, and gone if it was whole.
+func (p *Partial) Take() ([]byte, error) {
+	defer func() { _ = p.Close() }()
+	content := make([]byte, p.offset)
+	if _, err := p.file.ReadAt(content, 0); err != nil && p.offset > 0 {
+		return nil, explain("read "+p.digest+" back", err)
+	}
+	_ = os.Remove(p.path())
+	if got := Digest(content); got != p.digest {
+		return nil, mismatch(p.digest, got)
+	}
+	return content, nil
+}

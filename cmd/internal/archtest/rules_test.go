@@ -29,8 +29,9 @@ var imports = []rule{
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
 	{"plugins/store", nil},
-	{"plugins/bundle", []string{"plugins", "wasmabi"}},
-	{"plugins/registry", []string{"plugins", "plugins/bundle", "plugins/store", "wasmabi"}},
+	{"plugins/delta", nil},
+	{"plugins/bundle", []string{"wasmabi"}},
+	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
 	{"plugins/...", []string{"plugins", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policy"}},
 
@@ -88,6 +89,7 @@ var testImports = []rule{
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
+	{"plugins/registry", []string{"wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
 }
 
