@@ -14,7 +14,11 @@ import (
 	"time"
 )
 
-// Client calls into a guest.
+// answerWithin bounds every call but those that say otherwise. A guest that is well answers in milliseconds; one that does not may
+// have frozen, and a caller that waits for it would never learn of it.
+const answerWithin = 30 * time.Second
+
+// Client calls into a guest. A call that gets no answer fails after half a minute.
 type Client struct {
 	conn *http.ClientConn
 }
@@ -36,6 +40,12 @@ func NewClient(ctx context.Context, pipe net.Conn) (*Client, error) {
 
 // Close lets go of the pipe; calls under way fail.
 func (c *Client) Close() error { return c.conn.Close() }
+
+// Greet waits for the guest's first answer, for as long as ctx allows: it may still be booting.
+func (c *Client) Greet(ctx context.Context) error {
+	_, err := c.exchange(ctx, http.MethodGet, pathFile, url.Values{"name": {"/proc/uptime"}}, nil)
+	return err
+}
 
 // ReadFile reads one of the guest's files and cuts the white space around its contents, as sysfs ends every value with a new line.
 func (c *Client) ReadFile(ctx context.Context, name string) (string, error) {
@@ -65,9 +75,9 @@ func (c *Client) Start(ctx context.Context, cmd Command) (pid int, err error) {
 	return p.PID, err
 }
 
-// Wait waits until a program that was started by Start has ended.
+// Wait waits until a program that was started by Start has ended, for as long as ctx allows.
 func (c *Client) Wait(ctx context.Context, pid int) (exit Exit, err error) {
-	err = c.call(ctx, pathWait, process{pid}, &exit)
+	err = c.post(ctx, c.exchange, pathWait, process{pid}, &exit)
 	return exit, err
 }
 
@@ -86,18 +96,32 @@ func (c *Client) PowerOff(ctx context.Context) error { return c.call(ctx, pathOf
 
 // call posts q as JSON and decodes the answer into a, unless that is nil.
 func (c *Client) call(ctx context.Context, path string, q, a any) error {
+	return c.post(ctx, c.do, path, q, a)
+}
+
+func (c *Client) post(ctx context.Context, do exchange, path string, q, a any) error {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return err
 	}
-	b, err := c.do(ctx, http.MethodPost, path, nil, bytes.NewReader(body))
+	b, err := do(ctx, http.MethodPost, path, nil, bytes.NewReader(body))
 	if err != nil || a == nil {
 		return err
 	}
 	return json.Unmarshal(b, a)
 }
 
+// exchange sends a request and reads the whole answer.
+type exchange func(ctx context.Context, method, path string, q url.Values, body io.Reader) ([]byte, error)
+
+// do is an exchange that does not wait for ever.
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, body io.Reader) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return c.exchange(ctx, method, path, q, body)
+}
+
+func (c *Client) exchange(ctx context.Context, method, path string, q url.Values, body io.Reader) ([]byte, error) {
 	resp, err := c.send(ctx, method, path, q, body)
 	if err != nil {
 		return nil, err

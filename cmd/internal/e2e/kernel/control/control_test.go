@@ -3,6 +3,7 @@ package control_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -152,6 +154,63 @@ func TestForwardToNobodyEndsTheConversation(t *testing.T) {
 		t.Errorf("then the guest is out of reach: %v", err)
 	}
 }
+
+func TestCallsToASilentGuestEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside, outside := net.Pipe()
+		go io.Copy(io.Discard, inside)
+		c, err := control.NewClient(t.Context(), outside)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		begun := time.Now()
+		_, err = c.ReadFile(t.Context(), "/proc/uptime")
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took != 30*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		begun = time.Now()
+		_, err = c.Wait(ctx, 1)
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took != time.Hour {
+			t.Errorf("waiting for a process ended after %v: %v", took, err)
+		}
+	})
+}
+
+// One conversation that nobody reads inside, and one that nobody reads outside, must not keep a call from its answer.
+func TestAStalledConversationHoldsUpNobody(t *testing.T) {
+	c, _ := join(t)
+	inside := listen(t)
+	go func() {
+		for {
+			conn, err := inside.Accept()
+			if err != nil {
+				return
+			}
+			go io.Copy(conn, zeros{}) // and reads nothing
+			t.Cleanup(func() { conn.Close() })
+		}
+	}()
+	t.Cleanup(func() { inside.Close() })
+	front := forward(t, c, inside.Addr().String())
+	for range 3 {
+		conn := dial(t, front)
+		conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		if n, err := io.Copy(conn, zeros{}); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("wrote %d bytes, %v", n, err)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "file")
+	if err := c.WriteFile(t.Context(), name, make([]byte, 1<<20)); err != nil {
+		t.Error(err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()

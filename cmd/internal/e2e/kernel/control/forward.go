@@ -31,8 +31,11 @@ func (c *Client) Forward(ctx context.Context, l net.Listener, network, address s
 func (c *Client) join(ctx context.Context, outside net.Conn, network, address string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { outside.Close() })() // ends a write to a client that does not read, too
 	defer outside.Close()
+	late := time.AfterFunc(answerWithin, cancel)
 	resp, err := c.send(ctx, http.MethodPost, pathConnect, url.Values{"network": {network}, "name": {address}}, reading{outside})
+	late.Stop()
 	if err != nil {
 		return
 	}

@@ -14,6 +14,9 @@ const (
 	pathOff     = "/off"
 )
 
+// Ready is what a guest prints on its console when it begins to answer calls.
+const Ready = "guest: ready"
+
 // Command is a program to start in the guest.
 type Command struct {
 	Args []string // the program's path first

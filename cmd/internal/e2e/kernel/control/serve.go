@@ -18,11 +18,17 @@ type Host interface {
 	PowerOff() error
 }
 
+// The calls and conversations that a guest holds at once, and the bytes that each may have under way.
+const conversations, window = 250, 1 << 20
+
 // Serve answers calls that arrive on pipe until it breaks.
 func Serve(pipe net.Conn, host Host) error {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: Handler(host), Protocols: &protocols}
+	server := &http.Server{Handler: Handler(host), Protocols: &protocols, HTTP2: &http.HTTP2Config{
+		// A conversation that nobody reads may hold its own window, never the one that all calls share.
+		MaxReceiveBufferPerConnection: conversations * window, MaxReceiveBufferPerStream: window, MaxConcurrentStreams: conversations,
+	}}
 	err := server.Serve(newOneConn(pipe))
 	if errors.Is(err, io.EOF) {
 		return nil

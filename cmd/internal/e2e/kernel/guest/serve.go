@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,7 +25,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("guest: ready")
+	fmt.Println(control.Ready)
 	err = control.Serve(control.Pipe(port), machine{})
 	return errors.Join(err, machine{}.PowerOff())
 }
@@ -95,16 +96,33 @@ func loadModules(dir string) error {
 }
 
 // openPort finds the virtio serial port of that name. The kernel announces ports some moments after the driver is loaded.
-func openPort(name string) (*os.File, error) {
+func openPort(name string) (control.Device, error) {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		names, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
 		for _, file := range names {
 			if b, _ := os.ReadFile(file); string(bytes.TrimSpace(b)) == name {
-				return os.OpenFile("/dev/"+filepath.Base(filepath.Dir(file)), os.O_RDWR, 0)
+				f, err := os.OpenFile("/dev/"+filepath.Base(filepath.Dir(file)), os.O_RDWR, 0)
+				return &early{File: f}, err
 			}
 		}
 	}
 	return nil, fmt.Errorf("open the serial port %s: it did not appear", name)
+}
+
+// early is a port that may have been opened before the kernel knew of its other end, which is another announcement. Until then
+// every read is the end of the file.
+type early struct {
+	*os.File
+	known bool // only the one reader uses it
+}
+
+func (e *early) Read(p []byte) (int, error) {
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		n, err := e.File.Read(p)
+		if e.known = e.known || n > 0 || time.Since(begun) > 30*time.Second; e.known || err != io.EOF {
+			return n, err
+		}
+	}
 }
 
 // machine is the host that the calls act on.
