@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // apt downloads packages of one architecture from the archives that this machine is set up with. It keeps its own lists
@@ -54,11 +55,15 @@ func newApt(dir string, arch Arch) (*apt, error) {
 
 func (a *apt) set(option, value string) { a.options = append(a.options, "-o", option+"="+value) }
 
+// helpersDelay is how long the helpers of a killed program may hold its output.
+const helpersDelay = time.Second
+
 // run runs one of apt's programs in the folder and returns what it printed.
 func (a *apt) run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, append(a.options, args...)...)
 	cmd.Dir = a.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	cmd.WaitDelay = helpersDelay
 	var out, diagnosis bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diagnosis
 	if err := cmd.Run(); err != nil {

@@ -92,7 +92,7 @@ func compileTree(ctx context.Context, dir, board, points string) error {
 // run runs a tool in dir. A tool that is not there is [Missing].
 func run(ctx context.Context, dir string, input io.Reader, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Stdin = dir, input
+	cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, input, helpersDelay
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return &Missing{program, err}

@@ -88,7 +88,7 @@ func (n *node) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	running := fmt.Sprintf("/proc/%d/comm", n.pid)
-	eventually(t, "the daemon answers", func() bool {
+	eventually(t, n.m, "the daemon answers", func() bool {
 		if _, err := n.m.ReadFile(t.Context(), running); err != nil {
 			t.Fatalf("the daemon ended: %v", err)
 		}

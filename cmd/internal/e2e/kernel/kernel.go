@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,7 +58,7 @@ func Fetch(ctx context.Context, arch Arch) (*Kernel, error) {
 		return nil, &Missing{"a cache folder", err}
 	}
 	dir := filepath.Join(cache, "edgehold", "kernel", string(arch))
-	unlock, err := lock(dir)
+	unlock, err := lock(ctx, dir)
 	if err != nil {
 		return nil, &Missing{"a cache folder", err}
 	}
@@ -71,8 +72,8 @@ func Fetch(ctx context.Context, arch Arch) (*Kernel, error) {
 	return open(dir, arch)
 }
 
-// lock makes dir and keeps other processes out of Fetch.
-func lock(dir string) (unlock func(), err error) {
+// lock makes dir and keeps other processes out of Fetch. It waits for one that is there, as ctx allows.
+func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -80,11 +81,22 @@ func lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if err != unix.EWOULDBLOCK {
+			f.Close()
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for another process's download: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return func() { f.Close() }, nil
 }
 
 // open finds an unpacked kernel.
@@ -123,6 +135,7 @@ func fetch(ctx context.Context, dir string, arch Arch) error {
 // unpack writes the files that are kept below root.
 func unpack(ctx context.Context, deb, root string) error {
 	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
+	cmd.WaitDelay = helpersDelay
 	stream, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -19,9 +19,12 @@ import (
 // Machine is a booted guest. Its methods are the control channel's.
 type Machine struct {
 	*control.Client
-	dir   string
-	kill  context.CancelFunc
-	ended chan struct{} // closed when qemu has gone
+	dir    string
+	limits Limits
+	life   context.Context // done when qemu has gone or must go, for the cause that Err tells
+	end    context.CancelCauseFunc
+	qemu   *exec.Cmd
+	ended  chan struct{} // closed when qemu has gone
 }
 
 // Config is a machine to boot.
@@ -31,6 +34,7 @@ type Config struct {
 	Modules []string // by name; their dependencies come along
 	Init    []byte   // the guest program, a static executable
 	Files   []File   // more files of the RAM disk
+	Limits  Limits   // by default those of [Defaults]
 }
 
 // Board is the part of a machine that depends on its architecture.
@@ -38,15 +42,29 @@ type Board struct {
 	Program string   // qemu's executable
 	Args    []string // board, processors, and the devices beyond the control channel
 	Console string   // the kernel's name of the serial console
+	Kernel  string   // more of the kernel's command line
 }
+
+// Limits are how long a machine may take. One that takes longer is ended, so that nobody waits for it for ever.
+type Limits struct {
+	Boot   time.Duration // from its start to its first answer
+	Answer time.Duration // without a sign of life
+	Off    time.Duration // to turn itself off
+	Life   time.Duration // all in all
+}
+
+// Defaults are several times what a machine takes beside four busy programs on two processors.
+var Defaults = Limits{Boot: time.Minute, Answer: 30 * time.Second, Off: 10 * time.Second, Life: 3 * time.Minute}
 
 // memory of a machine in MiB: twice what the RAM disk and a daemon with a few policies take.
 const memory = "512"
 
 // Start boots a machine whose files lie in dir, a folder with a short path (a socket's name has 107 bytes at most), and waits until
-// it answers. The caller must call Stop. The guest also ends with this process.
+// it answers. The caller must call Stop. The guest also ends with this process. A machine that does not answer is [Frozen].
 func Start(ctx context.Context, dir string, c Config) (*Machine, error) {
-	m := &Machine{dir: dir, ended: make(chan struct{})}
+	if c.Limits == (Limits{}) {
+		c.Limits = Defaults
+	}
 	image, err := c.prepare(dir)
 	if err != nil {
 		return nil, err
@@ -56,14 +74,15 @@ func Start(ctx context.Context, dir string, c Config) (*Machine, error) {
 		return nil, err
 	}
 	defer listener.Close()
-	if m.kill, err = m.launch(ctx, c.Board, image); err != nil {
+	m, err := launch(ctx, dir, c, image)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.greet(ctx, listener); err != nil {
-		m.kill()
-		<-m.ended
+	if err := m.greet(listener); err != nil {
+		m.kill(err)
 		return nil, fmt.Errorf("boot %s: %w; its console said:\n%s", c.Kernel.Release, err, m.Console())
 	}
+	go m.watch()
 	return m, nil
 }
 
@@ -84,64 +103,74 @@ func (c Config) prepare(dir string) (image string, err error) {
 	return c.Kernel.Image(dir)
 }
 
-// launch starts qemu, which dies with this process, and follows it.
-func (m *Machine) launch(ctx context.Context, b Board, image string) (stop context.CancelFunc, err error) {
-	ctx, stop = context.WithCancel(ctx)
-	args := append([]string{
+var (
+	errStopped = errors.New("the machine was turned off")
+	errEnded   = errors.New("the machine ended by itself")
+)
+
+// launch starts qemu, which dies with this process and when the machine's life is over, and follows it.
+func launch(ctx context.Context, dir string, c Config, image string) (*Machine, error) {
+	ctx, expire := context.WithTimeoutCause(ctx, c.Limits.Life, fmt.Errorf("the machine's time of %v is up", c.Limits.Life))
+	m := &Machine{dir: dir, limits: c.Limits, ended: make(chan struct{})}
+	m.life, m.end = context.WithCancelCause(ctx)
+	release := func(why error) { m.end(why); expire() }
+	m.qemu = exec.CommandContext(m.life, c.Board.Program, append([]string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", memory,
+		"-name", "edgehold,debug-threads=on", "-qmp", "unix:" + monitor + ",server=on,wait=off",
 		"-serial", "file:console",
 		"-kernel", image, "-initrd", "initramfs",
-		"-append", "console=" + b.Console + " quiet panic=-1 rdinit=/init",
+		"-append", "console=" + c.Board.Console + " quiet panic=-1 rdinit=/init " + c.Board.Kernel,
 		"-chardev", "socket,id=control,path=control",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=edgehold.control",
-	}, b.Args...)
-	qemu := exec.CommandContext(ctx, b.Program, args...)
-	qemu.Dir = m.dir
-	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	output, err := os.Create(filepath.Join(m.dir, "qemu"))
+	}, c.Board.Args...)...)
+	m.qemu.Dir = dir
+	m.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	output, err := os.Create(filepath.Join(dir, "qemu"))
 	if err != nil {
-		stop()
+		release(err)
 		return nil, err
 	}
 	defer output.Close()
-	qemu.Stdout, qemu.Stderr = output, output
-	if err := qemu.Start(); err != nil {
-		stop()
-		return nil, &Missing{b.Program, err}
+	m.qemu.Stdout, m.qemu.Stderr = output, output
+	if err := m.qemu.Start(); err != nil {
+		release(err)
+		return nil, &Missing{c.Board.Program, err}
 	}
 	go func() {
 		defer close(m.ended)
-		defer stop()
-		qemu.Wait() //nolint:errcheck // it is killed as a rule
+		m.qemu.Wait() //nolint:errcheck // it is killed as a rule
+		release(errEnded)
 	}()
-	return stop, nil
+	return m, nil
 }
 
 // greet waits for qemu's end of the control channel, and then for the guest's first answer.
-func (m *Machine) greet(ctx context.Context, listener *net.UnixListener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-m.ended:
-			cancel(errors.New("the machine ended"))
-			listener.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // can't fail while it is open
-		case <-ctx.Done():
-		}
-	}()
+func (m *Machine) greet(listener *net.UnixListener) error {
+	ctx, cancel := context.WithTimeoutCause(m.life, m.limits.Boot, errSilent)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		listener.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // can't fail while it is open
+	})()
 	pipe, err := listener.Accept()
-	if err != nil {
-		return errors.Join(context.Cause(ctx), err)
+	if err == nil {
+		if m.Client, err = control.NewClient(ctx, pipe); err != nil {
+			pipe.Close()
+		} else if err = m.Greet(ctx); err == nil {
+			return nil
+		}
 	}
-	if m.Client, err = control.NewClient(ctx, pipe); err != nil {
-		pipe.Close()
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second): // the pipe breaks before qemu has quite gone
+	}
+	switch cause := context.Cause(ctx); cause {
+	case nil:
 		return err
+	case errSilent:
+		return m.frozen(m.limits.Boot)
+	default:
+		return cause
 	}
-	if _, err := m.ReadFile(ctx, "/proc/uptime"); err != nil {
-		m.Client.Close()
-		return errors.Join(context.Cause(ctx), err)
-	}
-	return nil
 }
 
 // Console is what the guest has printed so far, and what qemu had to complain about.
@@ -151,16 +180,35 @@ func (m *Machine) Console() string {
 	return string(complaints) + string(console)
 }
 
-// PullPlug ends the machine at once. What its kernel has not written to its disk is lost.
-func (m *Machine) PullPlug() {
-	m.kill()
-	<-m.ended
-	m.Client.Close()
+// Err tells why a machine has gone that nobody turned off: it is [Frozen], it ended by itself, or its time was up.
+func (m *Machine) Err() error {
+	if err := context.Cause(m.life); err != errStopped {
+		return err
+	}
+	return nil
 }
 
-// Stop turns the machine off after its kernel has written what it still had to. It may have ended before.
-func (m *Machine) Stop() {
-	m.PowerOff(context.Background()) //nolint:errcheck // the answer goes down with the machine
-	m.Client.Close()
+// PullPlug ends the machine at once. What its kernel has not written to its disk is lost.
+func (m *Machine) PullPlug() { m.kill(errStopped) }
+
+func (m *Machine) kill(why error) {
+	m.end(why)
 	<-m.ended
+	if m.Client != nil {
+		m.Client.Close()
+	}
+}
+
+// Stop turns the machine off after its kernel has written what it still had to, and pulls the plug if that takes too long. It
+// may have ended before.
+func (m *Machine) Stop() error {
+	ctx, cancel := context.WithTimeout(m.life, m.limits.Off)
+	defer cancel()
+	defer m.PullPlug()
+	m.PowerOff(ctx) //nolint:errcheck // the answer goes down with the machine
+	<-ctx.Done()
+	if m.life.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("turn the machine off: it still runs after %v; %s", m.limits.Off, m.diagnosis())
 }

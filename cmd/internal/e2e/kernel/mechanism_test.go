@@ -32,7 +32,7 @@ func TestMechanismOnACPI(t *testing.T) {
 		wantOutcome(t, turn.set(t, "policy0/max_frequency", mechanisms.Number(1.8e9)), mechanisms.Applied)
 		seen := len(transitions(t, m))
 		burn(t, m)
-		eventually(t, "the first processor enters the highest state that is left", func() bool {
+		eventually(t, m, "the first processor enters the highest state that is left", func() bool {
 			return last(transitions(t, m), 0) == 1800000
 		})
 		if fast := transitions(t, m)[seen:]; reached(fast, 0, 2400000) || reached(fast, 0, 3000000) {
@@ -40,13 +40,13 @@ func TestMechanismOnACPI(t *testing.T) {
 		}
 	})
 	step(t, "the other policy is left alone", func(t *testing.T) {
-		eventually(t, "the second processor enters its highest state", func() bool {
+		eventually(t, m, "the second processor enters its highest state", func() bool {
 			return reached(transitions(t, m), 1, 3000000)
 		})
 	})
 	step(t, "a governor moves the processor", func(t *testing.T) {
 		wantOutcome(t, turn.set(t, "policy0/governor", mechanisms.Choice("powersave")), mechanisms.Applied)
-		eventually(t, "the first processor enters its lowest state", func() bool { return last(transitions(t, m), 0) == 1200000 })
+		eventually(t, m, "the first processor enters its lowest state", func() bool { return last(transitions(t, m), 0) == 1200000 })
 	})
 	step(t, "a clamp is told", func(t *testing.T) {
 		r := turn.set(t, "policy1/max_frequency", mechanisms.Number(2e9)) // between two states
@@ -73,7 +73,7 @@ func TestMechanismOnARM(t *testing.T) {
 	step(t, "a limit holds for the cluster", func(t *testing.T) {
 		wantOutcome(t, turn.set(t, "policy0/max_frequency", mechanisms.Number(599999e3)), mechanisms.Applied)
 		burn(t, m)
-		eventually(t, "the cluster runs at its limit", func() bool { return readOne(t, m, "policy0/scaling_cur_freq") == "599999" })
+		eventually(t, m, "the cluster runs at its limit", func() bool { return readOne(t, m, "policy0/scaling_cur_freq") == "599999" })
 	})
 	step(t, "a clock that jumps ends no lease", func(t *testing.T) { jump(t, m, turn, 599999e3) })
 	step(t, "a killed process leaves nothing behind", func(t *testing.T) { killed(t, m, turn, before) })
@@ -98,7 +98,7 @@ func hotplug(t *testing.T, m *kernel.Machine, turn *turning) {
 	}
 	wantOutcome(t, turn.revert(t), mechanisms.PartlyUndone)
 	write(t, m, "../cpu1/online", "1")
-	eventually(t, "the limit goes back when its processor is there", func() bool {
+	eventually(t, m, "the limit goes back when its processor is there", func() bool {
 		return readOne(t, m, "policy1/scaling_max_freq") == "3000000"
 	})
 	wantOutcome(t, turn.set(t, "policy1/max_frequency", mechanisms.Number(2.4e9)), mechanisms.Applied)
@@ -107,7 +107,7 @@ func hotplug(t *testing.T, m *kernel.Machine, turn *turning) {
 // drift writes to a held knob past its supervisor.
 func drift(t *testing.T, m *kernel.Machine, turn *turning) {
 	write(t, m, "policy1/scaling_max_freq", "1800000")
-	eventually(t, "the state tells of it", func() bool {
+	eventually(t, m, "the state tells of it", func() bool {
 		var s mechanisms.State
 		if err := turn.try(t, http.MethodGet, "/state", nil, &s); err != nil {
 			t.Fatal(err)
@@ -136,7 +136,7 @@ func jump(t *testing.T, m *kernel.Machine, turn *turning, hertz float64) {
 		if r := turn.hold(t, time.Second, "policy0/min_frequency", mechanisms.Number(hertz)); r.Lease == "" {
 			t.Fatalf("no lease: %+v", r)
 		}
-		eventually(t, "a short lease ends", func() bool { return readOne(t, m, "policy0/scaling_min_freq") == before })
+		eventually(t, m, "a short lease ends", func() bool { return readOne(t, m, "policy0/scaling_min_freq") == before })
 		if got := readOne(t, m, "policy0/scaling_max_freq"); got != held {
 			t.Errorf("at %v the limit is %s, want %s still", to, got, held)
 		}
@@ -150,7 +150,7 @@ func killed(t *testing.T, m *kernel.Machine, turn *turning, before map[string]st
 	}
 	turn.kill(t)
 	begun := time.Now()
-	eventually(t, "the knobs are back", func() bool { return cmp.Equal(before, knobFiles(t, m)) })
+	eventually(t, m, "the knobs are back", func() bool { return cmp.Equal(before, knobFiles(t, m)) })
 	t.Logf("every knob was back %v after the kill", time.Since(begun).Round(10*time.Millisecond))
 }
 

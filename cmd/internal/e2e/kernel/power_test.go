@@ -33,7 +33,7 @@ func TestPowerLoss(t *testing.T) {
 	step(t, "after a decision was acted on", func(t *testing.T) {
 		m, n := powerOn(t)
 		wantVersion(t, n, "1.0.0")
-		eventually(t, "a decision is acted on", func() bool {
+		eventually(t, m, "a decision is acted on", func() bool {
 			page, err := n.api.Decisions(t.Context(), api.DecisionFilter{
 				Policy: "boost", Outcomes: []api.DecisionOutcome{api.DecisionApplied, api.DecisionClamped},
 			})

@@ -32,25 +32,25 @@ func story(t *testing.T, m *kernel.Machine, dir string, policy string, hw hardwa
 		}
 	})
 	step(t, "a calm machine is slowed down", func(t *testing.T) {
-		eventually(t, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
-		eventually(t, "every processor is slow", func() bool { return hw.evidence(t, hw.slow) })
+		eventually(t, m, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
+		eventually(t, m, "every processor is slow", func() bool { return hw.evidence(t, hw.slow) })
 	})
 	step(t, "a load speeds it up", func(t *testing.T) {
 		begun := time.Now()
 		stop = burn(t, m)
-		eventually(t, "every processor is fast", func() bool { return hw.evidence(t, hw.fast) })
+		eventually(t, m, "every processor is fast", func() bool { return hw.evidence(t, hw.fast) })
 		t.Logf("fast %v after the load began", time.Since(begun).Round(time.Millisecond))
 	})
 	step(t, "the decision is explained and replayed", func(t *testing.T) { decision = explain(t, n) })
 	step(t, "a clock that jumps takes nothing away", func(t *testing.T) { jumpNode(t, n, hw, decision) })
 	step(t, "without the load it is slow again", func(t *testing.T) {
 		stop(t)
-		eventually(t, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
+		eventually(t, m, "the limit is at its lowest", func() bool { return readOne(t, m, "policy0/scaling_max_freq") == hw.slow })
 	})
 	step(t, "a killed daemon leaves nothing behind", func(t *testing.T) {
 		n.kill(t)
 		begun := time.Now()
-		eventually(t, "the knobs are back", func() bool { return cmp.Equal(before, knobFiles(t, m)) })
+		eventually(t, m, "the knobs are back", func() bool { return cmp.Equal(before, knobFiles(t, m)) })
 		t.Logf("every knob was back %v after the kill", time.Since(begun).Round(10*time.Millisecond))
 	})
 	step(t, "the next daemon goes on", func(t *testing.T) {
@@ -62,7 +62,7 @@ func story(t *testing.T, m *kernel.Machine, dir string, policy string, hw hardwa
 // explain asks why the knob was turned last, and has the decision made again.
 func explain(t *testing.T, n *node) (decision string) {
 	var newest api.DecisionSummary
-	eventually(t, "the decision is finished", func() bool {
+	eventually(t, n.m, "the decision is finished", func() bool {
 		page, err := n.api.Decisions(t.Context(), api.DecisionFilter{
 			Policy: "boost", Outcomes: []api.DecisionOutcome{api.DecisionApplied, api.DecisionClamped},
 		})
@@ -93,7 +93,7 @@ func jumpNode(t *testing.T, n *node, hw hardware, decision string) {
 			t.Fatalf("at %v the policy is %s (%s), %v", to, p.State, p.StateReason, err)
 		}
 		calls := p.Health.Calls
-		eventually(t, "the policy is called after the jump", func() bool {
+		eventually(t, n.m, "the policy is called after the jump", func() bool {
 			p, err := n.api.Policy(t.Context(), "boost")
 			return err == nil && p.Health.Calls > calls
 		})

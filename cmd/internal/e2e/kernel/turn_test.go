@@ -66,7 +66,7 @@ func (u *turning) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "turn answers", func() bool { return u.try(t, http.MethodGet, "/state", nil, nil) == nil })
+	eventually(t, u.m, "turn answers", func() bool { return u.try(t, http.MethodGet, "/state", nil, nil) == nil })
 }
 
 func (u *turning) try(t *testing.T, method, path string, q, a any) error {
@@ -144,11 +144,14 @@ func forward(t *testing.T, m *kernel.Machine, outside, inside string) string {
 }
 
 // eventually waits for something that another machine does in its own time.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t *testing.T, m *kernel.Machine, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if holds() {
 			return
+		}
+		if m.Err() != nil {
+			t.Fatalf("waited for it when the machine went: %s", what) // the clean-up says why
 		}
 	}
 	t.Fatalf("waited in vain: %s", what)
