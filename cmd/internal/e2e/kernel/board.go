@@ -26,9 +26,10 @@ func X86(ctx context.Context, dir, table string) (Board, error) {
 	return Board{
 		Program: "qemu-system-x86_64",
 		Console: "ttyS0",
+		Kernel:  "no_timer_check",
 		Args: []string{
 			"-accel", "tcg,thread=multi", "-machine", "q35", "-smp", "2",
-			"-cpu", "max,vendor=GenuineIntel,family=6,model=13",
+			"-cpu", "max,la57=off,vendor=GenuineIntel,family=6,model=13",
 			"-acpitable", "file=table.aml",
 			"-chardev", "file,id=pstates,path=" + pstates, "-device", "isa-debugcon,iobase=0x502,chardev=pstates",
 		},
