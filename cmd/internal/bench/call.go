@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 
-	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
@@ -65,20 +64,12 @@ func callAgainstExtism(ctx context.Context) (Measured, error) {
 		return Measured{}, err
 	}
 	defer done()
-	manifest := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: extismEcho()}}}
-	plugin, err := extism.NewPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: false}, nil)
+	theirs, finish, err := echoThroughSDK(ctx)
 	if err != nil {
 		return Measured{}, err
 	}
-	defer plugin.Close(ctx)
-	request := make([]byte, requestBytes)
-	return compare(ours, func(n int) {
-		for range n {
-			if _, out, err := plugin.Call("echo", request); err != nil || len(out) != answerBytes {
-				panic(err)
-			}
-		}
-	}), nil
+	defer finish()
+	return compare(ours, theirs), nil
 }
 
 // extismEcho does what the plugin development kits do: the input comes, and the output goes, eight bytes at a time through

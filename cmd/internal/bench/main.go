@@ -18,6 +18,7 @@ import (
 var rows = []Row{
 	{"call, 1 KiB in, 200 B out", "raw wazero call", Times(6), callAgainstRaw},
 	{"call, 1 KiB in, 200 B out", "extism/go-sdk", Faster(400), callAgainstExtism},
+	{"the same, as an Extism plugin", "extism/go-sdk", Faster(5), pluginAgainstSDK},
 	{"host call with grant check", "bare host function", Times(2), hostCall},
 	{"metering a loop", "the same unmetered", Times(1.5), meteredLoop},
 	{"metering a Go policy", "the same unmetered", Times(1.4), meteredPolicy},
