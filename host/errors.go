@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,6 +37,7 @@ var ErrSessionOver = errors.New("the session is over")
 type CallError struct {
 	Policy  string     // name from the manifest
 	Op      wasmabi.Op // what was attempted
+	Export  string     // or which export of an Extism plugin, by name
 	Kind    Kind
 	Code    string // stable: "call." and the kind, or "guest." and the guest's own code
 	Message string // the cause, one sentence
@@ -46,7 +48,7 @@ type CallError struct {
 
 // Error says what was attempted, and the cause.
 func (e *CallError) Error() string {
-	return fmt.Sprintf("call %s of %s: %s", e.Op, e.Policy, e.Message)
+	return fmt.Sprintf("call %s of %s: %s", cmp.Or(e.Export, e.Op.String()), e.Policy, e.Message)
 }
 
 // ErrorCode is stable.

@@ -67,6 +67,14 @@ func (m *Module) Export(name string) (wasmabi.Op, bool) {
 	return firstExport + wasmabi.Op(i), ok
 }
 
+// exportName returns the export that an operation calls, if it does.
+func (m *Module) exportName(op wasmabi.Op) string {
+	if i := int64(op) - int64(firstExport); i >= 0 && i < int64(len(m.program.Exports)) {
+		return m.program.Exports[i]
+	}
+	return ""
+}
+
 // Returned returns what the last call of an Extism plugin's export returned: zero if all was well, as a rule.
 func (s *Session) Returned() uint32 {
 	if s.instance == nil || s.plugin == nil {

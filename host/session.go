@@ -129,7 +129,7 @@ func (s *Session) fail(op wasmabi.Op, status wasmabi.Status, fault *guest.Fault)
 	} else {
 		e = answered(s.module.manifest.Name, op, status, s.response)
 	}
-	e.Fuel = s.fuel
+	e.Fuel, e.Export = s.fuel, s.module.exportName(op)
 	s.failed = !healthy(e.Kind)
 	s.module.counters.errors[e.Kind].Add(1)
 	return e

@@ -87,6 +87,7 @@ var testImports = []rule{
 	{"examples/...", []string{"sdk/go/policytest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
+	{"host/extism", []string{"host/record"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
 	{"plugins/registry", []string{"wasmabi"}},

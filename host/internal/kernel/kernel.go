@@ -178,7 +178,7 @@ func (k *Kernel) within(offset, n uint64) bool {
 }
 
 func (k *Kernel) slice(s span) []byte {
-	if !k.within(s.offset, s.length) {
+	if s.length == 0 || !k.within(s.offset, s.length) {
 		return nil
 	}
 	return k.arena[s.offset:][:s.length:s.length]

@@ -1,0 +1,68 @@
+package extism_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// built keeps what was built for the tests of this process.
+var built sync.Map
+
+// build runs a command in a folder of testdata, once, and returns the file that it writes to OUT. Tests are skipped, with the
+// reason, where the toolchain or the plugin development kit is not to be had.
+func build(t testing.TB, dir string, env []string, command ...string) []byte {
+	t.Helper()
+	once, _ := built.LoadOrStore(strings.Join(append(command, dir), "\n"), sync.OnceValues(func() ([]byte, error) {
+		return buildOnce(dir, env, command)
+	}))
+	module, err := once.(func() ([]byte, error))()
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, errNoNetwork) {
+		t.Skip("building this plugin needs what is not here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+var errNoNetwork = errors.New("the kit can not be fetched")
+
+func buildOnce(dir string, env, command []string) ([]byte, error) {
+	out, err := os.MkdirTemp("", "extism-plugin")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(out)
+	file := filepath.Join(out, "plugin.wasm")
+	for i := range command {
+		command[i] = strings.ReplaceAll(command[i], "OUT", file)
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = filepath.Join("testdata", dir)
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off"), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		for _, sign := range []string{"dial tcp", "no such host", "Could not resolve", "connection refused", "i/o timeout"} {
+			if strings.Contains(string(text), sign) {
+				return nil, errors.Join(errNoNetwork, errors.New(string(text)))
+			}
+		}
+		return nil, errors.Join(err, errors.New(string(text)))
+	}
+	return os.ReadFile(file)
+}
+
+// goPlugin is testdata/go, built by Go with the kit of the Extism project.
+func goPlugin(t testing.TB) []byte {
+	return build(t, "go", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath",
+		"-buildvcs=false", "-o", "OUT", ".")
+}
+
+// tinyGoPlugin is the same source, built by TinyGo.
+func tinyGoPlugin(t testing.TB) []byte {
+	return build(t, "go", nil, "tinygo", "build", "-target=wasip1", "-buildmode=c-shared", "-no-debug", "-o", "OUT", ".")
+}
