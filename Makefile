@@ -6,7 +6,7 @@ BIN     := bin
 export GOFLAGS += -trimpath
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test check unit lint bench fuzz race kernel packages clean
+.PHONY: build demo test check unit lint bench fuzz race kernel packages toolchains clean
 
 build: ## the programs, into bin/
 	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd
@@ -14,7 +14,7 @@ build: ## the programs, into bin/
 demo: build ## start the daemon, upload a policy, watch it turn a knob, ask why, break it
 	@$(GO) run ./cmd/internal/demo -bin $(BIN)
 
-test: packages check race kernel ## everything, after installing what is missing
+test: packages toolchains check race kernel ## everything, after installing what is missing
 
 check: lint unit ## format, vet, lint, import rules, unit tests
 
@@ -51,6 +51,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 packages: ## the Debian packages that the tests use
 	@cmd/internal/e2e/install-packages
+
+toolchains: ## the compilers of the languages that policies are written in
+	@cmd/internal/e2e/install-toolchains
 
 clean:
 	rm -rf $(BIN) .cache

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -98,12 +98,11 @@ func TestExamplesUnderTheHost(t *testing.T) {
 }
 
 func TestExamplesWithTinyGo(t *testing.T) {
-	if _, err := exec.LookPath("tinygo"); err != nil {
-		t.Skip("TinyGo is not installed: ", err)
-	}
 	if testing.Short() {
-		t.Skip("compiles four modules")
+		t.Skip("compiles modules")
 	}
+	_, err := toolchain.FindTinyGo()
+	pluginstest.Need(t, err)
 	checkExamples(t, pluginstest.TinyGo, "01-cpu-boost", "03-worse")
 }
 
@@ -174,9 +173,8 @@ func wantKind(t *testing.T, err error, kinds []host.Kind) {
 func BenchmarkEpisode(b *testing.B) {
 	b.Run("go", func(b *testing.B) { benchmarkEpisode(b, standardGo) })
 	b.Run("tinygo", func(b *testing.B) {
-		if _, err := exec.LookPath("tinygo"); err != nil {
-			b.Skip("TinyGo is not installed: ", err)
-		}
+		_, err := toolchain.FindTinyGo()
+		pluginstest.Need(b, err)
 		benchmarkEpisode(b, pluginstest.TinyGo)
 	})
 }

@@ -1,8 +1,9 @@
-// Package pluginstest builds guests for tests and benchmarks from Go source code.
+// Package pluginstest builds guests for tests and benchmarks from source code.
 // It is not what builds policies for their authors: cmd/internal/scaffold is, and explains to them what went wrong.
 package pluginstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // built holds what each command line has built, as a func() ([]byte, error).
@@ -29,7 +31,43 @@ func Go(pkg string, flags ...string) ([]byte, error) {
 
 // TinyGo is [Go] with TinyGo. An error is [exec.ErrNotFound] where it is not installed.
 func TinyGo(pkg string) ([]byte, error) {
-	return once([]string{"tinygo", "build", "-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug"}, pkg)
+	tool, err := toolchain.FindTinyGo()
+	if err != nil {
+		return nil, err
+	}
+	return once(slices.Concat([]string{tool, "build"}, toolchain.TinyGoFlags), pkg)
+}
+
+// Project builds the project in folder dir, once for each process. An error is [exec.ErrNotFound] where its compiler is not
+// installed.
+func Project(l toolchain.Language, dir string) ([]byte, error) {
+	build, _ := built.LoadOrStore(string(l)+"\n"+dir, sync.OnceValues(func() ([]byte, error) {
+		temporary, err := os.MkdirTemp("", "edgehold-guest")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(temporary)
+		out := filepath.Join(temporary, "guest.wasm")
+		if err := toolchain.Build(context.Background(), l, dir, out); err != nil {
+			return nil, err
+		}
+		module, err := os.ReadFile(out)
+		return slices.Clip(module), err
+	}))
+	return build.(func() ([]byte, error))()
+}
+
+// Need ends the test if there is an error: it is skipped, and says why, when a compiler is missing, and fails otherwise, and
+// always where EDGEHOLD_SKIP_NOTHING is set.
+func Need(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case errors.Is(err, exec.ErrNotFound) && os.Getenv("EDGEHOLD_SKIP_NOTHING") == "":
+		t.Skip(err)
+	default:
+		t.Fatal(err)
+	}
 }
 
 // Module is [Go] for a test, which is skipped where there is no go tool.

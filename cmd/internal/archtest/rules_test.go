@@ -32,6 +32,8 @@ var imports = []rule{
 	{"plugins/delta", nil},
 	{"plugins/bundle", []string{"wasmabi"}},
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
+	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain", "wasmabi"}},
+	{"plugins/toolchain", nil},
 	{"plugins/...", []string{"plugins", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policy"}},
 
@@ -70,7 +72,7 @@ var imports = []rule{
 	// What must meet meets here.
 	{"cmd/internal/cli", []string{"agents/api"}},
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
-	{"cmd/internal/scaffold", []string{".", "plugins", "wasmabi"}},
+	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/toolchain", "wasmabi"}},
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "plugins", "plugins/sign", "wasmabi",
 	}},
@@ -83,7 +85,7 @@ var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest"}},
-	{"examples", []string{"host", "plugins/pluginstest", "wasmabi"}},
+	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policytest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},

@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -102,14 +104,13 @@ func compiler(ctx context.Context, dir, out, attempt string, o BuildOptions) (*e
 	return c, nil
 }
 
-// tinyGo: -gc has to be given, since the target's default never frees; the target imports nothing but the host.
 func tinyGo(ctx context.Context, dir, out, attempt string) (*exec.Cmd, error) {
-	tool, err := exec.LookPath("tinygo")
+	tool, err := toolchain.FindTinyGo()
 	if err != nil {
 		return nil, &Error{attempt, "scaffold.no-tinygo", "there is no program tinygo",
 			"install TinyGo 0.41 or newer, or build without it", err}
 	}
-	c := exec.CommandContext(ctx, tool, "build", "-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug", "-o", out, ".")
+	c := exec.CommandContext(ctx, tool, slices.Concat([]string{"build"}, toolchain.TinyGoFlags, []string{"-o", out, "."})...)
 	c.Dir = dir
 	c.Env = goEnvironment()
 	return c, nil

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -84,8 +84,8 @@ func TestBuildDoesNotDependOnTheFolder(t *testing.T) {
 }
 
 func TestTinyGoBuildsTheProject(t *testing.T) {
-	if _, err := exec.LookPath("tinygo"); err != nil {
-		t.Skip("TinyGo is not installed: ", err)
+	if _, err := toolchain.FindTinyGo(); err != nil {
+		t.Skip(err)
 	}
 	built, err := Build(t.Context(), newProject(t), "", BuildOptions{TinyGo: true})
 	if err != nil {
@@ -126,6 +126,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("no Go", func(t *testing.T) {
 		dir := newProject(t)
 		t.Setenv("PATH", t.TempDir())
+		t.Setenv("EDGEHOLD_TOOLCHAINS", t.TempDir())
 		_, err := Build(t.Context(), dir, "", BuildOptions{})
 		wantCode(t, err, "scaffold.no-go")
 		_, err = Build(t.Context(), dir, "", BuildOptions{TinyGo: true})

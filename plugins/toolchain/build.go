@@ -1,0 +1,179 @@
+package toolchain
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Build compiles the project in dir into the module out, without a manifest. The same sources and compiler give the same
+// bytes, wherever they lie. The errors are [*Missing] and [*Failed].
+func Build(ctx context.Context, l Language, dir, out string) error {
+	out, err := filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	switch l {
+	case Go:
+		return buildGo(ctx, dir, out)
+	case TinyGo:
+		return buildTinyGo(ctx, dir, out)
+	case Rust:
+		return buildRust(ctx, dir, out)
+	case C:
+		return buildC(ctx, dir, out)
+	case AssemblyScript:
+		return buildAssemblyScript(ctx, dir, out)
+	}
+	return &Missing{l, "such language", "use one of go, tinygo, rust, c and assemblyscript"}
+}
+
+// run runs a compiler in dir and returns what it wrote to its standard output.
+func run(ctx context.Context, l Language, dir string, env []string, tool string, args ...string) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(ctx, tool, args...)
+	c.Dir, c.Env, c.Stdout, c.Stderr = dir, append(os.Environ(), env...), &stdout, &stderr
+	if err := c.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		text := strings.TrimSpace(stderr.String())
+		if text == "" {
+			text = strings.TrimSpace(stdout.String())
+		}
+		return nil, &Failed{l, text, err}
+	}
+	return stdout.Bytes(), nil
+}
+
+// goEnvironment keeps what the user's environment says about caches, and nothing that would change the result.
+var goEnvironment = []string{"GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0"}
+
+func buildGo(ctx context.Context, dir, out string) error {
+	tool, err := findGo()
+	if err != nil {
+		return err
+	}
+	_, err = run(ctx, Go, dir, append(slices.Clone(goEnvironment), "GOOS=wasip1", "GOARCH=wasm"), tool,
+		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, ".")
+	return err
+}
+
+// TinyGoFlags are what `tinygo build` needs. The collector has to be named, since the target's own default never frees; the target
+// imports nothing but the host.
+var TinyGoFlags = []string{"-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug"}
+
+func buildTinyGo(ctx context.Context, dir, out string) error {
+	tool, err := FindTinyGo()
+	if err != nil {
+		return err
+	}
+	_, err = run(ctx, TinyGo, dir, goEnvironment, tool, slices.Concat([]string{"build"}, TinyGoFlags, []string{"-o", out, "."})...)
+	return err
+}
+
+// buildRust leaves the flags to the project's .cargo/config.toml. What is compiled is kept in the user's cache folder, for all
+// projects, unless CARGO_TARGET_DIR says otherwise.
+func buildRust(ctx context.Context, dir, out string) error {
+	tool, err := findCargo()
+	if err != nil {
+		return err
+	}
+	var env []string
+	if os.Getenv("CARGO_TARGET_DIR") == "" && Folder() != "" {
+		env = append(env, "CARGO_TARGET_DIR="+filepath.Join(Folder(), "cargo"))
+	}
+	text, err := run(ctx, Rust, dir, env, tool, "build", "--release", "--locked", "--target", rustTarget, "--message-format=json-render-diagnostics")
+	if err != nil {
+		return err
+	}
+	module, err := rustModule(text)
+	if err != nil {
+		return &Failed{Rust, "Cargo.toml needs [lib] with crate-type = [\"cdylib\"]", err}
+	}
+	return copyFile(out, module)
+}
+
+// rustModule finds the module among the artefacts that cargo reports.
+func rustModule(report []byte) (string, error) {
+	lines := bufio.NewScanner(bytes.NewReader(report))
+	lines.Buffer(nil, 16<<20)
+	found := ""
+	for lines.Scan() {
+		var artefact struct{ Filenames []string }
+		if json.Unmarshal(lines.Bytes(), &artefact) != nil {
+			continue
+		}
+		for _, name := range artefact.Filenames {
+			if strings.HasSuffix(name, ".wasm") {
+				found = name
+			}
+		}
+	}
+	if found == "" {
+		return "", errors.New("the project makes no module")
+	}
+	return found, lines.Err()
+}
+
+// cFlags: no library and no start files; a small stack, at the bottom of the memory, so that an overflow traps.
+var (
+	cFlags = []string{
+		"--target=wasm32", "-std=c99", "-Oz", "-ffreestanding", "-fwrapv", "-mbulk-memory", "-mnontrapping-fptoint",
+		"-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-nostdlib",
+	}
+	cLinkFlags = "-Wl,--no-entry,-z,stack-size=16384,--stack-first,-O2,--strip-all,--compress-relocations"
+)
+
+func buildC(ctx context.Context, dir, out string) error {
+	clang, linker, err := findClang()
+	if err != nil {
+		return err
+	}
+	sources, err := filepath.Glob(filepath.Join(dir, "*.c"))
+	if err != nil {
+		return err
+	}
+	for i, path := range sources {
+		sources[i] = filepath.Base(path)
+	}
+	_, err = run(ctx, C, dir, nil, clang, slices.Concat(cFlags, []string{"-fuse-ld=" + linker, cLinkFlags, "-o", out}, sources)...)
+	return err
+}
+
+const assemblyEntry = "assembly/index.ts"
+
+// assemblyFlags: the collector has to be the incremental one, since the smaller ones never free by themselves; without abort the
+// module imports nothing but the host.
+var assemblyFlags = []string{"-O3z", "--noAssert", "--runtime", "incremental", "--use", "abort="}
+
+func buildAssemblyScript(ctx context.Context, dir, out string) error {
+	node, compiler, err := findAssemblyScript(dir)
+	if err != nil {
+		return err
+	}
+	_, err = run(ctx, AssemblyScript, dir, nil, node, slices.Concat([]string{compiler, assemblyEntry}, assemblyFlags, []string{"-o", out})...)
+	return err
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
