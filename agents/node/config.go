@@ -32,6 +32,7 @@ type Config struct {
 	MechanismPlugins MechanismPlugins `json:"mechanism_plugins,omitzero"`
 	API              API              `json:"api,omitzero"`
 	Guests           Guests           `json:"guests,omitzero"`
+	Trust            Trust            `json:"trust,omitzero"`
 	// Behaviours are D3.3's table 15; what a lone node agent does needs none of them, so they are accepted and not used.
 	Behaviours map[string]map[string]any `json:"behaviours,omitempty"`
 }
@@ -169,6 +170,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.Guests.Engine, "auto")
 	setDefault(&c.Guests.CompileTime, Duration(defaultCompile))
 	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
+	c.Trust.setDefaults(c.Name)
 }
 
 func setDefault[T comparable](v *T, fallback T) {
@@ -203,6 +205,7 @@ func (c *Config) Validate() error {
 	p.between("mechanism_plugins.guard_grace", c.MechanismPlugins.GuardGrace, 100*time.Millisecond, time.Hour)
 	p.between("guests.compile_time", c.Guests.CompileTime, time.Second, time.Hour)
 	c.API.validate(&p)
+	c.Trust.validate(&p)
 	return p.err()
 }
 

@@ -94,16 +94,21 @@ func LoadConfig(path string, overrides []string) (Config, error) {
 
 // resolve makes the paths in a file relative to the folder that it lies in.
 func (c *Config) resolve(dir string) {
+	absolute := func(path string) string {
+		if path != "" && !filepath.IsAbs(path) {
+			if abs, err := filepath.Abs(filepath.Join(dir, path)); err == nil {
+				return abs
+			}
+		}
+		return path
+	}
 	for _, p := range []*string{
 		&c.StateDirectory, &c.SystemDescription, &c.PolicyPlugins.Directory, &c.API.Socket, &c.API.TLS.Certificate,
 		&c.API.TLS.Key, &c.API.Tokens, &c.Guests.CacheDirectory, &c.Telemetry.Root, &c.MechanismPlugins.Root,
 	} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			if abs, err := filepath.Abs(filepath.Join(dir, *p)); err == nil {
-				*p = abs
-			}
-		}
+		*p = absolute(*p)
 	}
+	c.Trust.resolve(absolute)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -217,6 +222,8 @@ func exampleConfig() Config {
 	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4,
 		CompileTime: c.Guests.CompileTime, CacheDirectory: c.Guests.CacheDirectory}
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
+	c.Trust = Trust{Require: requireSigned, Root: "/etc/edgehold/pin.json", Clock: clockSystem, Unsigned: []string{"trial"},
+		Source: "/srv/edgehold/published", Follow: true, Node: c.Name, Interval: c.Trust.Interval}
 	c.API.TLS = TLS{Certificate: "/etc/edgehold/tls.crt", Key: "/etc/edgehold/tls.key"}
 	return c
 }

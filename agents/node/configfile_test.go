@@ -149,7 +149,7 @@ func TestExampleConfigIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := writeConfig(t, string(text))
-	if _, err := LoadConfig(path, []string{"system_description=" + path}); err != nil {
+	if _, err := LoadConfig(path, []string{"system_description=" + path, "trust.root=" + writePin(t)}); err != nil {
 		t.Errorf("the example does not load: %v", err)
 	}
 }

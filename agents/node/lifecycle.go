@@ -93,6 +93,9 @@ func (p *policies) resume(ctx context.Context, record state.Policy, digest strin
 }
 
 func (p *policies) prepareStored(ctx context.Context, record state.Policy, digest string) (*running, error) {
+	if err := p.trust.still(record.Name, digest, digest == record.Active); err != nil {
+		return nil, err
+	}
 	raw, err := p.db.Module(digest)
 	if err != nil {
 		return nil, err
@@ -203,6 +206,7 @@ func (p *policies) delete(ctx context.Context, name string) error {
 	if _, err := p.db.Collect(ctx, keptVersions); err != nil {
 		p.log.Warn("modules that nobody needs stay on disk", "error", err)
 	}
+	p.forgetVouchers()
 	p.publish(api.ResourcePolicy, name, api.EventPolicyDeleted, "")
 	return nil
 }

@@ -133,8 +133,12 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	if err != nil {
 		return err
 	}
+	trust, err := openTrust(n.config.Trust, n.folder("trust"))
+	if err != nil {
+		return err
+	}
 	n.Policies = &policies{
-		db: n.db, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
+		db: n.db, trust: trust, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
 	}
 	n.engine, err = agents.New(agents.Config{

@@ -24,6 +24,7 @@ type policies struct {
 	engine     *agents.Engine
 	sensor     *sensor
 	supervisor *mechanisms.Supervisor
+	trust      *trust
 	log        *slog.Logger
 	now        func() time.Time
 	publish    func(resource api.Resource, name, kind, message string)
@@ -45,6 +46,7 @@ type running struct {
 	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
 	plans     *atomic.Uint64 // made since the version was prepared
+	verdict   *verdict       // while it is being accepted: what stands behind it
 }
 
 func key(name string) agents.Key { return agents.Key{Policy: name, Asset: agents.Node} }
@@ -62,7 +64,7 @@ func (p *policies) find(name string) *running {
 // Upload implements apiserver.PolicyUploader.
 func (p *policies) Upload(ctx context.Context, module []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
 	result, err := p.upload(ctx, module, o, by)
-	p.audit(ctx, by, "policy.upload", subject(result.Name, result.Version, result.Digest), err)
+	p.auditUpload(ctx, by, result, err)
 	if err == nil && !o.DryRun && !result.Unchanged {
 		p.publish(api.ResourcePolicy, result.Name, api.EventPolicyUploaded, "version "+result.Version)
 	}
@@ -79,6 +81,11 @@ func subject(name, version, digest string) string {
 func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
 	start := time.Now()
 	result := api.UploadResult{Digest: state.Digest(raw), DryRun: o.DryRun}
+	verdict, err := p.trust.judge(raw, result.Digest)
+	if err != nil {
+		return result, err
+	}
+	result.Trust = &verdict.Trust
 	module, err := p.prepare(ctx, raw)
 	if err != nil {
 		return result, err
@@ -89,7 +96,7 @@ func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, 
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module, plans: new(atomic.Uint64)}
+	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module, plans: new(atomic.Uint64), verdict: verdict}
 	kept, err := p.accept(ctx, next, raw, o, by, &result)
 	if !kept {
 		module.Close()
@@ -164,6 +171,9 @@ func (p *policies) runs(record *state.Policy, next *running) bool {
 
 func (p *policies) store(ctx context.Context, next *running, raw []byte, record *state.Policy, o api.UploadOptions, by api.Actor) error {
 	isNew := record.Name == ""
+	if err := p.trust.keep(next.verdict); err != nil {
+		return err
+	}
 	if _, err := p.db.Accept(ctx, state.Version{Policy: next.name, Version: next.version, By: by.String()}, raw); err != nil {
 		return err
 	}
@@ -206,8 +216,21 @@ func (p *policies) setOptions(ctx context.Context, name string, o api.UploadOpti
 	return errors.Join(errs...)
 }
 
+func (p *policies) auditUpload(ctx context.Context, by api.Actor, r api.UploadResult, err error) {
+	detail := ""
+	if r.Trust != nil {
+		detail = (&verdict{Trust: *r.Trust}).String()
+	}
+	p.auditDetail(ctx, by, "policy.upload", subject(r.Name, r.Version, r.Digest), detail, err)
+}
+
 func (p *policies) audit(ctx context.Context, by api.Actor, action, subject string, err error) {
-	e := state.Entry{Actor: by.String(), Action: action, Subject: subject, Outcome: "done"}
+	p.auditDetail(ctx, by, action, subject, "", err)
+}
+
+// auditDetail writes what was done and how it went; the cause of a failure goes before detail.
+func (p *policies) auditDetail(ctx context.Context, by api.Actor, action, subject, detail string, err error) {
+	e := state.Entry{Actor: by.String(), Action: action, Subject: subject, Outcome: "done", Detail: detail}
 	if err != nil {
 		e.Outcome, e.Detail = "refused", err.Error()
 		if coded := (interface{ ErrorCode() string })(nil); errors.As(err, &coded) {

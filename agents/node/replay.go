@@ -46,6 +46,9 @@ func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayR
 	digest, raw := d.Module, r.Module
 	if len(raw) > 0 {
 		digest = state.Digest(raw)
+		if _, err := p.trust.judge(raw, digest); err != nil {
+			return nil, nil, err
+		}
 	} else if r.Version != "" {
 		record, err := p.record(ctx, d.Key.Policy)
 		if err != nil {

@@ -151,6 +151,14 @@ func validPath(name string) bool {
 
 const maxNameBytes = 100
 
+// CheckNode refuses what can't be a node's name.
+func CheckNode(name string) error {
+	if !validName(name) {
+		return badName("name a node", "node", name)
+	}
+	return nil
+}
+
 // validName reports whether a policy, a version or a node may be called so.
 func validName(name string) bool {
 	if name == "" || len(name) > maxNameBytes || name[0] == '.' || name[0] == '-' {

@@ -23,6 +23,7 @@ type Voucher struct {
 
 	KeyIDs   []string         `json:"key_ids"`  // that signed the list it stands in
 	Metadata MetadataVersions `json:"metadata"` // it was judged by
+	Expires  time.Time        `json:"expires"`  // when that metadata does
 	Judged   time.Time        `json:"judged"`   // by the best guess of the time
 }
 
@@ -78,7 +79,7 @@ func (c *Client) voucher(t *metadata.TargetFiles, digest string) (Voucher, error
 	now, _ := c.clock.time()
 	return Voucher{
 		Digest: digest, Length: t.Length, Name: d.Name, Version: d.Version, Kind: d.Kind,
-		KeyIDs: c.images.signedBy, Metadata: c.images.versions(), Judged: now,
+		KeyIDs: c.images.signedBy, Metadata: c.images.versions(), Expires: c.images.expires(), Judged: now,
 	}, err
 }
 
@@ -103,6 +104,16 @@ func (l *line) versions() (v MetadataVersions) {
 		*map[string]*int64{Root: &v.Root, Targets: &v.Targets, Snapshot: &v.Snapshot, Timestamp: &v.Timestamp}[d.role] = d.version
 	}
 	return v
+}
+
+// expires is when the first of the documents does.
+func (l *line) expires() (first time.Time) {
+	for _, d := range l.documents {
+		if first.IsZero() || d.expires.Before(first) {
+			first = d.expires
+		}
+	}
+	return first
 }
 
 const vouchersFolder = "vouchers"

@@ -83,7 +83,7 @@ var imports = []rule{
 // and the other end.
 var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
-	{"agents/node", []string{"plugins/pluginstest"}},
+	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/policytest"}},
