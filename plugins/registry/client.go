@@ -32,7 +32,7 @@ func New(c Config) (*Client, error) {
 	if c.Wait == nil {
 		c.Wait = func(failures int) time.Duration { return 200 * time.Millisecond << min(failures-1, 6) }
 	}
-	for _, host := range slices.Concat(c.Mirrors, c.PlainHTTP, c.TokenHosts) {
+	for _, host := range slices.Concat(c.Mirrors, c.PlainHTTP, c.TLSHosts, c.TokenHosts) {
 		if !hostForm.MatchString(host) {
 			return nil, &Error{Code: CodeConfig, What: "reach " + clip(host), Why: "that is no host[:port]", Hint: "leave out https:// and the path"}
 		}

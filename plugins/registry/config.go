@@ -26,6 +26,8 @@ type Config struct {
 	CAFile string
 	// PlainHTTP lists the hosts, host[:port], that are reached without TLS. Those of this machine need not be listed.
 	PlainHTTP []string
+	// TLSHosts lists hosts of this machine that are reached over TLS all the same.
+	TLSHosts []string
 	// Mirrors are asked before the registry of a reference, in this order, host[:port] each, under the same repository.
 	Mirrors []string
 	// TokenHosts are hosts besides a registry's own that may be sent its credentials in exchange for a token.

@@ -77,7 +77,7 @@ func testTrust(t *testing.T, c *Client, at string) {
 	must(t, c.PushMetadata(t.Context(), ref(t, "%s", at), map[string][]byte{"images/timestamp.json": []byte("t2")}))
 	files["images/timestamp.json"] = []byte("t2")
 	delete(files, "images/1.snapshot.json") // nobody asks for it any more
-	var source interface { // package sign declares it
+	var source interface {                  // package sign declares it
 		Metadata(ctx context.Context, name string, limit int64) ([]byte, error)
 	} = c.Source(ref(t, "%s:whatever", at))
 	for _, name := range []string{"images/1.root.json", "images/timestamp.json", "director/node-7/timestamp.json", "director/a+b/timestamp.json", "images/16.snapshot.json"} {

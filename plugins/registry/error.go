@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
@@ -69,6 +70,8 @@ func explain(what string, err error) error {
 		e.Err = errors.Join(fs.ErrNotExist, err)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
 		e.Code, e.Hint = CodeDenied, "check the credentials for this registry, and what they allow"
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		e.Code, e.Why, e.Hint = CodeDenied, "it wants credentials, and none are known for it", "add them to the file that registry.credentials names"
 	case errors.Is(err, errdef.ErrSizeExceedsLimit):
 		e.Code, e.Hint = CodeMismatch, "the registry sends more than it should"
 	case errors.As(err, &network):

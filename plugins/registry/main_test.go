@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -80,4 +82,8 @@ func appendLEB(b []byte, v uint32) []byte {
 		b = append(b, byte(v)|0x80)
 	}
 	return append(b, byte(v))
+}
+
+func pemOf(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }

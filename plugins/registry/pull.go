@@ -142,35 +142,40 @@ func (p *pull) content(ctx context.Context, d ocispec.Descriptor) ([]byte, error
 	return part.Take()
 }
 
-// download brings a blob to its full length, over several connections if need be. What has come stays in any case.
-func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (part *store.Partial, err error) {
-	part, err = p.store.Partial(ctx, d.Digest.String(), d.Size)
+// download brings a blob to its full length. What has come stays in any case.
+func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (*store.Partial, error) {
+	part, err := p.store.Partial(ctx, d.Digest.String(), d.Size)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, part.Close())
-			part = nil
-		}
-	}()
+	if err := p.fill(ctx, d, part); err != nil {
+		return nil, errors.Join(err, part.Close())
+	}
+	return part, nil
+}
+
+// progressBytes is what a connection has to bring to count as a success although it broke.
+const progressBytes = 4 << 10
+
+// fill goes on over as many connections as it takes, while they bring something.
+func (p *pull) fill(ctx context.Context, d ocispec.Descriptor, part *store.Partial) error {
 	for failures := 0; part.Offset() < d.Size; {
 		before := part.Offset()
 		err := p.more(ctx, d, part)
-		if err == nil || part.Offset() > before && part.Offset() < d.Size {
+		if err == nil {
+			return nil
+		}
+		if part.Offset() >= before+progressBytes {
 			failures = 0
 		}
-		if err == nil {
-			continue
-		}
 		if failures++; failures >= p.client.config.Attempts || !passing(err) {
-			return nil, err
+			return err
 		}
 		if err := pause(ctx, p.client.config.Wait(failures)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return part, nil
+	return nil
 }
 
 // more opens a connection and takes what it brings.

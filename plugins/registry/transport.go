@@ -114,7 +114,7 @@ func (g *guard) check(r *http.Request) error {
 
 // plain reports whether a host may be reached without TLS.
 func (c *Config) plain(host string) bool {
-	return isLoopback(host) || slices.Contains(c.PlainHTTP, host)
+	return slices.Contains(c.PlainHTTP, host) || isLoopback(host) && !slices.Contains(c.TLSHosts, host)
 }
 
 // watch gives up a transfer that brings less than stallBytes within stall.
