@@ -71,13 +71,13 @@ func Parse(s string) (Reference, error) {
 		if i := strings.LastIndexByte(r.Path, ':'); i > strings.LastIndexByte(r.Path, filepath.Separator) {
 			r.Path, r.Tag = r.Path[:i], r.Path[i+1:]
 		}
-		if r.Path == "" {
-			return bad("it names no folder")
+		if r.Path == "" || strings.Contains(filepath.Base(r.Path), ":") {
+			return bad("it names no folder, or one with a colon in its name")
 		}
 	default:
 		return bad("it begins neither with oci:// nor with dir:")
 	}
-	if r.Tag != "" && !tagForm.MatchString(r.Tag) {
+	if strings.HasSuffix(rest, ":") || r.Tag != "" && !tagForm.MatchString(r.Tag) {
 		return bad("its tag has other characters than letters, digits, . _ and -, or too many")
 	}
 	return r, nil
