@@ -9,7 +9,7 @@ export CGO_ENABLED ?= 0
 .PHONY: build demo test check unit lint bench fuzz race kernel packages toolchains clean
 
 build: ## the programs, into bin/
-	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd
+	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd ./cmd/edgehold-plugin
 
 demo: build ## start the daemon, upload a policy, watch it turn a knob, ask why, break it
 	@$(GO) run ./cmd/internal/demo -bin $(BIN)

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"module": makeModule,
+			"helper": buildHelper,
 			"decide": recordDecision,
 			"sick":   makeSick,
 			"code":   exitsWith,

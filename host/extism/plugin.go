@@ -3,6 +3,7 @@ package extism
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -43,7 +44,7 @@ func Prepare(ctx context.Context, r *host.Runtime, module []byte, m Manifest, o 
 	}
 	prepared, err := r.PreparePlugin(ctx, module, host.PluginConfig{Name: o.Name, Limits: m.limits()})
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	p := &Plugin{module: prepared, options: o}
 	if err := p.grant(&m); err != nil {
@@ -51,6 +52,16 @@ func Prepare(ctx context.Context, r *host.Runtime, module []byte, m Manifest, o 
 		return nil, err
 	}
 	return p, nil
+}
+
+// explain has a refusal say what is wrong with the module, not only why that matters.
+func explain(err error) error {
+	r, ok := errors.AsType[*host.Refusal](err)
+	if !ok || r.Err == nil {
+		return err
+	}
+	what := strings.TrimPrefix(r.Err.Error(), "check module: ")
+	return &host.Refusal{Code: r.Code, Why: what + "; " + r.Why, Hint: r.Hint, Err: r.Err}
 }
 
 // grant gives the plugin what its manifest says.

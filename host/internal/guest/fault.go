@@ -7,6 +7,7 @@ import (
 
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/edgehold/edgehold/host/internal/imports"
 	"github.com/edgehold/edgehold/host/internal/rewrite"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -116,9 +117,10 @@ func splitTrace(message string) (cause string, trace []string) {
 	return cause, trace
 }
 
-// injected reports whether a frame is the host's own: the yield and what leads to it.
+// injected reports whether a frame is the host's own: its functions, the yield and what leads to it.
 func injected(frame string) bool {
-	return strings.HasPrefix(frame, wasmabi.ModuleHost+".") || strings.HasPrefix(frame, rewrite.ReservedPrefix)
+	return strings.HasPrefix(frame, wasmabi.ModuleHost+".") || strings.HasPrefix(frame, imports.Kernel+".") ||
+		strings.HasPrefix(frame, rewrite.ReservedPrefix)
 }
 
 // lastWords explains a guest that executed unreachable: runtimes say why on standard error first.
