@@ -12,6 +12,9 @@ import (
 type Contender struct {
 	Binding Binding // of the key whose loop it joins
 	Rollout string  // its id
+	// Back has it begin with what it once left itself where it can't take over the present context: whoever goes back must
+	// not be kept from it by what the newer version left.
+	Back bool
 	// Share bounds the time that its passes may take: of one processor, 0 to 1; default 0.05. What is beyond is dropped.
 	Share float64
 	// Decides says which passes it decides; nil is none. It is called by the loop and has to be quick.

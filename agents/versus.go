@@ -91,7 +91,11 @@ func (e *Engine) Contend(ctx context.Context, c Contender) error {
 	if err := l.do(ctx, func(context.Context) { schema, state = l.b.Schema, l.state }); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if state, err = e.inherit(ctx, c.Binding, schema, state); err != nil {
+	if state, err = e.inherit(ctx, c.Binding, schema, state); err != nil && c.Back {
+		e.c.Logger.Warn("version goes back to the context that it left", "loop", l.key.String(), "version", c.Binding.Version, "error", err)
+		state, err = e.load(ctx, c.Binding)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	r := newRival(e, c, state)

@@ -45,6 +45,9 @@ type PolicyRollout struct {
 	Phase   RolloutPhase `json:"phase" enum:"pending,fetched,verified,validated,prepared,shadow,canary,active,standby,retired,quarantined" doc:"How far it has come."`
 	Paused  bool         `json:"paused,omitempty" doc:"Whether a person paused it."`
 	Ends    time.Time    `json:"ends,omitzero" doc:"When the time of the phase is up."`
+
+	Other  string        `json:"other,omitempty" doc:"Version that is prepared and not in charge: the new one, and on probation the one before."`
+	Health *PolicyHealth `json:"health,omitempty" doc:"Counters of that version."`
 }
 
 // PolicyList is the answer to listing policies, sorted by name.

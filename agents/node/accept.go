@@ -24,7 +24,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 			Hint: "this agent runs policies of layer node and scope node",
 		}
 	}
-	if err := p.isNew(ctx, next, what); err != nil {
+	if err := p.isNew(ctx, next, what, o.Rollout != nil && o.Rollout.Force); err != nil {
 		return err
 	}
 	parameters, allow := record.Parameters, record.Allow
@@ -53,14 +53,14 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	return nil
 }
 
-// isNew refuses a module that is in quarantine, and another module under a version that is known.
-func (p *policies) isNew(ctx context.Context, next *running, what string) error {
+// isNew refuses a module that is in quarantine, unless a person insists, and another module under a version that is known.
+func (p *policies) isNew(ctx context.Context, next *running, what string, force bool) error {
 	versions, err := p.db.Versions(ctx, next.name)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	for _, v := range versions {
-		if v.Digest == next.digest && v.State == state.Quarantined {
+		if v.Digest == next.digest && v.State == state.Quarantined && !force {
 			return &Error{
 				Code: codeQuarantined, What: what, Why: "this module misbehaved here: " + v.Reason,
 				Hint: "mend it and raise its version, or insist with `edgehold policy rollback " + next.name + " --to " + next.version + "`",

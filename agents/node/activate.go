@@ -15,6 +15,10 @@ import (
 // back. A crash in between leaves the version before, and the caller was not told otherwise.
 func (p *policies) activate(ctx context.Context, next *running) error {
 	before := p.find(next.name)
+	if t := p.trials[next.name]; t != nil {
+		p.standAside(ctx, t)
+		defer p.rejoin(ctx, t)
+	}
 	next.activated = p.now()
 	if err := p.bind(ctx, next, before); err != nil {
 		return err
@@ -43,8 +47,14 @@ func (p *policies) takeBack(ctx context.Context, next, before *running) {
 		return
 	}
 	p.sensor.show(key(next.name), before.view)
-	if err := p.engine.Replace(ctx, p.binding(before)); err != nil {
-		p.log.Error("the version before can't be put back until the next start", "policy", next.name, "error", err)
+	if err := p.engine.Replace(ctx, p.binding(before)); err != nil { // the loop must not be left with a module that is closed
+		p.log.Error("the version before can't be put back; the policy stands still until it is started again", "policy", next.name, "error", err)
+		stub := before.stub("version " + before.version + " could not be put back: " + err.Error())
+		if err := p.stop(ctx, next.name); err != nil {
+			p.log.Error("policy can't be stopped", "policy", next.name, "error", err)
+		}
+		stub.again = p.now().Add(startAgainAfter)
+		p.running.Store(next.name, stub)
 	}
 	next.view.close()
 }
@@ -77,11 +87,9 @@ func (p *policies) bind(ctx context.Context, next, before *running) error {
 // swap hands the loop over from before to next, which sees view. Until the engine has done so, the sensor shows both views.
 func (p *policies) swap(ctx context.Context, next, before *running, view *view) error {
 	k := key(next.name)
-	view.before = before.view
-	p.sensor.show(k, view)
+	p.sensor.show(k, view.with(before.view))
 	next.view = view
 	err := p.engine.Replace(ctx, p.binding(next))
-	view = view.alone()
 	if err != nil {
 		p.sensor.show(k, before.view)
 		next.view.close()
@@ -89,7 +97,6 @@ func (p *policies) swap(ctx context.Context, next, before *running, view *view) 
 		return fmt.Errorf("swap policy %s from %s to %s: %w", next.name, before.version, next.version, err)
 	}
 	p.sensor.show(k, view)
-	next.view = view
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"path"
@@ -18,6 +19,8 @@ type dictionary struct {
 	init   wasmabi.Init // all but the context
 	grants []api.Grant
 	knobs  []mechanisms.Knob // beside init.Knobs
+	labels []string          // of init.Metrics, as readings carry them
+	asks   []wasmabi.MetricRequest
 }
 
 // knobLister lists what mechanisms offer. *mechanisms.Supervisor is one.
@@ -29,6 +32,10 @@ type knobLister interface {
 func newDictionary(ctx context.Context, m *wasmabi.Manifest, asset agents.Asset, parameters map[string]float64, allow []string, offer knobLister) dictionary {
 	d := dictionary{init: *wasmabi.NewInit(m)}
 	d.init.Asset = string(asset)
+	d.asks = m.Metrics
+	for _, r := range m.Metrics {
+		d.labels = append(d.labels, metricLabel(r.Name, r.Labels))
+	}
 	for i, name := range d.init.ParameterNames {
 		if v, ok := parameters[name]; ok && m.Parameters[i].Allows(v) { // else another version's range: the default holds
 			d.init.Parameters[i] = v
@@ -38,6 +45,22 @@ func newDictionary(ctx context.Context, m *wasmabi.Manifest, asset agents.Asset,
 		d.grant(ctx, r, allow, offer)
 	}
 	return d
+}
+
+// distinguish labels the metrics that another version, which looks at the same time, knows by the same name and reads otherwise.
+func (d *dictionary) distinguish(other *dictionary) {
+	for i, label := range d.labels {
+		for j, theirs := range other.labels {
+			if label == theirs && !sameRequest(&d.asks[i], &other.asks[j]) {
+				d.labels[i] = label + " (" + cmp.Or(d.asks[i].Query, d.asks[i].Reduce, "last") + ")"
+			}
+		}
+	}
+}
+
+// sameRequest reports whether two requests, that have name and labels in common, read the same.
+func sameRequest(a, b *wasmabi.MetricRequest) bool {
+	return a.Query == b.Query && cmp.Or(a.Reduce, "last") == cmp.Or(b.Reduce, "last")
 }
 
 func (d *dictionary) grant(ctx context.Context, r wasmabi.MechanismRequest, allow []string, offer knobLister) {

@@ -165,9 +165,9 @@ func (e *episode) checkContext(state []byte) error {
 func (e *episode) observation() *wasmabi.Observation {
 	init, in := &e.guest.dict.init, &e.in.Observation
 	o := &wasmabi.Observation{Seq: e.in.Seq, TimeNS: e.in.Time.UnixNano(), Trigger: trigger(e.in.Trigger.Kind)}
-	for id, m := range init.Metrics {
+	for id := range init.Metrics {
 		value, age := math.NaN(), uint32(wasmabi.AgeMissing)
-		if i := findReading(in.Readings, id, metricLabel(m.Name, m.Labels)); i >= 0 && !in.Readings[i].Missing() {
+		if i := findReading(in.Readings, id, e.guest.dict.labels[id]); i >= 0 && !in.Readings[i].Missing() {
 			value, age = in.Readings[i].Value, ageMS(in.Readings[i].Age)
 		}
 		o.IDs = append(o.IDs, uint32(id))

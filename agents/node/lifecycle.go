@@ -11,6 +11,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/plugins/rollout"
 )
 
 // start prepares and binds the active version of every policy. A version that can't be prepared any more gives way to
@@ -26,9 +27,32 @@ func (p *policies) start(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.startPolicy(ctx, record)
+		p.startFirst(ctx, record)
 	}
 	return nil
+}
+
+// startFirst takes up the rollout of a policy where the process before left it, and starts what is in charge.
+func (p *policies) startFirst(ctx context.Context, record state.Policy) {
+	t, err := p.trial(ctx, record.Name)
+	if err != nil {
+		p.log.Error("rollout is not taken up", "policy", record.Name, "error", err)
+		p.startPolicy(ctx, record)
+		return
+	}
+	if t.align(&record); t.state.Over() || !record.Enabled {
+		p.startPolicy(ctx, record)
+		return
+	}
+	if t.tally == nil {
+		t.tally = &tally{candidate: t.state.Digest, phase: t.state.Phase}
+	}
+	p.tryStep(ctx, t, rollout.Event{Kind: rollout.Restarted, Rollout: t.state.ID, Clean: !p.db.Report().Unclean})
+	if r := p.find(record.Name); r != nil && r.module == nil { // nothing starts; that may pass
+		r = r.stub(r.waits)
+		r.again = p.now().Add(startAgainAfter)
+		p.running.Store(record.Name, r)
+	}
 }
 
 func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
@@ -51,7 +75,11 @@ func (p *policies) startPolicy(ctx context.Context, record state.Policy) {
 	if failed == nil {
 		return
 	}
-	r := &running{name: record.Name, digest: record.Active, waits: failed.Error(), again: p.now().Add(startAgainAfter)}
+	r := (&running{name: record.Name, digest: record.Active}).stub(failed.Error())
+	if was := p.find(record.Name); was != nil {
+		r = was.stub(failed.Error())
+	}
+	r.again = p.now().Add(startAgainAfter)
 	if own := (*Error)(nil); errors.As(failed, &own) && own.Code == codeQuarantined {
 		r.again = time.Time{}
 	}
@@ -129,6 +157,14 @@ func (p *policies) Enable(ctx context.Context, name string, by api.Actor) (api.P
 // Disable implements apiserver.PolicySwitch.
 func (p *policies) Disable(ctx context.Context, name string, by api.Actor) (api.Policy, error) {
 	return p.change(ctx, "policy.disable", name, by, func(record state.Policy) error {
+		t, err := p.aligned(ctx, name)
+		if err == nil {
+			err = p.endTrial(ctx, t, by, "the policy was disabled")
+		}
+		if err != nil {
+			return err
+		}
+		p.forget(ctx, t)
 		if err := p.db.SetEnabled(ctx, name, false); err != nil {
 			return err
 		}
@@ -145,6 +181,19 @@ func (p *policies) Disable(ctx context.Context, name string, by api.Actor) (api.
 // Rollback implements apiserver.PolicySwitch.
 func (p *policies) Rollback(ctx context.Context, name, version string, by api.Actor) (api.Policy, error) {
 	return p.change(ctx, "policy.rollback", name, by, func(record state.Policy) error {
+		t, err := p.aligned(ctx, name)
+		if err != nil {
+			return err
+		}
+		if version == "" && p.undoes(t) {
+			if err := p.step(ctx, t, rollout.Event{Kind: rollout.Undo, By: by.String(), Person: true}); err != nil {
+				return err
+			}
+			return t.failed
+		}
+		if err := p.endTrial(ctx, t, by, "another version was put in charge"); err != nil {
+			return err
+		}
 		digest, err := p.rollbackTarget(ctx, record, version)
 		if err != nil {
 			return err
@@ -161,6 +210,12 @@ func (p *policies) Rollback(ctx context.Context, name, version string, by api.Ac
 		p.publish(api.ResourcePolicy, name, api.EventPolicyRolledBack, "to version "+p.find(name).version)
 		return nil
 	})
+}
+
+// undoes reports whether going back to the standby is for the state machine to do: it knows which that is, and has it prepared.
+func (p *policies) undoes(t *trial) bool {
+	live := p.find(t.name)
+	return live != nil && live.bound() && t.state.Standby != "" && (!t.state.Over() || t.state.Phase == rollout.PhaseActive || t.state.Phase == rollout.PhaseStandby)
 }
 
 func (p *policies) rollbackTarget(ctx context.Context, record state.Policy, version string) (digest string, err error) {
@@ -196,9 +251,14 @@ func (p *policies) delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if t := p.trials[name]; t != nil {
+		p.forget(ctx, t)
+	}
 	if err := p.stop(ctx, name); err != nil {
 		return err
 	}
+	delete(p.trials, name)
+	p.shown.Delete(name)
 	if err := p.db.Remove(ctx, name); err != nil { // it is still known, so it goes on
 		p.startPolicy(context.WithoutCancel(ctx), record)
 		return err
@@ -223,6 +283,9 @@ func (p *policies) stop(ctx context.Context, name string) error {
 	r := p.find(name)
 	if r == nil {
 		return nil
+	}
+	if t := p.trials[name]; t != nil {
+		p.standAside(ctx, t)
 	}
 	if r.bound() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)

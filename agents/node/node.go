@@ -28,6 +28,7 @@ import (
 // [Node.Run] runs everything until its context ends; [Node.Close] gives all of it back, the knobs by the exit policy.
 type Node struct {
 	Policies   *policies
+	Rollouts   rollouts
 	Mechanisms *knobs
 	Decisions  *decisions
 	Metrics    metrics
@@ -140,7 +141,9 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Policies = &policies{
 		db: n.db, trust: trust, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
+		metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
+	n.Rollouts = rollouts{n.Policies}
 	n.engine, err = agents.New(agents.Config{
 		Sensor: n.Policies.sensor, Actuator: actuator{n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
 		Tracer: tracer{n.telemetry.Tracer()}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
@@ -203,8 +206,12 @@ func (n *Node) reviewPolicies(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-n.Policies.kick:
+			n.Policies.measure(ctx, false)
+			continue
 		case <-tick.C:
 			n.Policies.review(ctx)
+			n.Policies.measure(ctx, true)
 		}
 		if now := n.Policies.changes.Load(); now != changes {
 			changes, same = now, 0

@@ -29,7 +29,12 @@ type policies struct {
 	now        func() time.Time
 	publish    func(resource api.Resource, name, kind, message string)
 
-	mu      sync.Mutex    // of changes; held across database and engine
+	metrics metricStore
+	kick    chan struct{} // holds one: that a candidate failed
+
+	mu      sync.Mutex // of changes; held across database and engine
+	trials  map[string]*trial
+	shown   sync.Map      // name -> *candidate, replaced whole at each change
 	running sync.Map      // name -> *running, replaced whole at each change
 	changes atomic.Uint64 // modules prepared since the start
 }
@@ -47,6 +52,7 @@ type running struct {
 	activated time.Time
 	plans     *atomic.Uint64 // made since the version was prepared
 	verdict   *verdict       // while it is being accepted: what stands behind it
+	past      *host.Stats    // without a module: what it did while it had one
 }
 
 func key(name string) agents.Key { return agents.Key{Policy: name, Asset: agents.Node} }
@@ -131,23 +137,26 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	if err := p.store(ctx, next, raw, &record, o, by); err != nil {
 		return false, err
 	}
-	if before := p.find(next.name); before != nil && before.digest != next.digest {
-		result.Replaced = before.version
-	}
 	undo, err := p.keepOptions(ctx, &record, o)
 	if err != nil {
 		return false, err
 	}
-	if kept, err = p.takeOver(ctx, next, &record, result); err != nil {
+	if kept, err = p.takeOver(ctx, next, &record, o, by, result); err != nil {
 		undo()
 	}
 	return kept, err
 }
 
-func (p *policies) takeOver(ctx context.Context, next *running, record *state.Policy, result *api.UploadResult) (kept bool, err error) {
-	if !record.Enabled {
+func (p *policies) takeOver(ctx context.Context, next *running, record *state.Policy, o api.UploadOptions, by api.Actor, result *api.UploadResult) (kept bool, err error) {
+	switch {
+	case !record.Enabled && o.Rollout != nil:
+		return false, &Error{Code: "rollout.policy-disabled", What: "roll out policy " + next.name, Why: "it is disabled, so there is nothing to compare with",
+			Hint: "enable it first, or upload without a rollout"}
+	case !record.Enabled:
 		result.Reason = "the policy is disabled"
 		return false, p.db.Activate(ctx, next.name, next.digest)
+	case record.Active != next.digest:
+		return p.rollOut(ctx, next, record, o, by, result)
 	}
 	if err := p.activate(ctx, next); err != nil {
 		return false, err

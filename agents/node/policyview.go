@@ -89,8 +89,12 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 	if record.Active != "" {
 		out.Trust = p.trust.show(record.Active)
 	}
+	out.Rollout = p.candidateOf(record.Name)
 	if r == nil || r.module == nil {
 		p.describeStored(record.Active, &out)
+		if r != nil && r.past != nil {
+			out.Health = healthOf(r, *r.past, status)
+		}
 		return out, nil
 	}
 	out.ActivatedAt = r.activated
@@ -98,9 +102,52 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 	for i, v := range r.dict.init.Parameters {
 		out.Manifest.Parameters[i].Default = v
 	}
-	out.Health = health(r.module.Stats(), status)
-	out.Health.Plans = r.plans.Load()
+	out.Health = healthOf(r, r.module.Stats(), status)
 	return out, nil
+}
+
+func healthOf(r *running, s host.Stats, status agents.Status) api.PolicyHealth {
+	h := health(s, status)
+	if r.plans != nil {
+		h.Plans = r.plans.Load()
+	}
+	return h
+}
+
+// candidateOf tells of the rollout that is under way, without waiting for a change that is.
+func (p *policies) candidateOf(name string) *api.PolicyRollout {
+	v, ok := p.shown.Load(name)
+	if !ok {
+		return nil
+	}
+	c := v.(*candidate)
+	out := c.line
+	if c.module != nil {
+		h := health(c.module.Stats(), agents.Status{})
+		out.Health = &h
+	}
+	return &out
+}
+
+// candidate is a rollout as readers see it; it does not change once it is published.
+type candidate struct {
+	line   api.PolicyRollout
+	module *host.Module // of the version that is not in charge; nil if none is prepared
+}
+
+// showCandidate publishes what of a trial concerns readers of policies.
+func (p *policies) showCandidate(t *trial) {
+	if t.state.Over() {
+		p.shown.Delete(t.name)
+		return
+	}
+	c := &candidate{line: api.PolicyRollout{
+		ID: t.state.ID, Version: t.state.Version, Phase: api.RolloutPhase(t.state.Phase), Paused: t.state.Paused(), Ends: t.state.Ends,
+	}}
+	if t.other != nil {
+		c.module, c.line.Other = t.other.module, t.other.version
+	}
+	p.shown.Store(t.name, c)
 }
 
 // describeStored fills in what a module that does not run says of itself.

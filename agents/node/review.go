@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,49 +9,6 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/wasmabi"
 )
-
-// unhealthy is the engine's report of a policy that keeps failing. Its version is quarantined; the standby takes over,
-// or, without one, the policy stands still and its knobs go back.
-func (p *policies) unhealthy(ctx context.Context, u agents.Unhealthy) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	name := u.Key.Policy
-	r := p.find(name)
-	if r == nil || r.version != u.Version || !r.bound() {
-		return
-	}
-	reason := fmt.Sprintf("%d failures in a row", u.Failures)
-	if u.Last != nil {
-		reason += ": " + u.Last.Message
-	}
-	p.publish(api.ResourcePolicy, name, api.EventPolicyQuarantined, "version "+r.version+": "+reason)
-	err := p.db.Quarantine(ctx, name, r.digest, reason)
-	p.audit(ctx, api.DaemonActor, "policy.quarantine", subject(name, r.version, r.digest), err)
-	if err != nil {
-		p.log.Error("quarantine is not recorded", "policy", name, "error", err)
-	}
-	p.fallBack(ctx, r, reason)
-}
-
-func (p *policies) fallBack(ctx context.Context, r *running, reason string) {
-	record, err := p.db.Policy(ctx, r.name)
-	if err == nil && record.Standby != "" {
-		err = p.resume(ctx, record, record.Standby)
-		p.audit(ctx, api.DaemonActor, "policy.rollback", r.name+": "+reason, err)
-		if err == nil {
-			p.publish(api.ResourcePolicy, r.name, api.EventPolicyRolledBack, "to version "+p.find(r.name).version)
-			return
-		}
-	}
-	if err != nil {
-		p.log.Error("no version to fall back on", "policy", r.name, "error", err)
-	}
-	if err := p.stop(ctx, r.name); err != nil {
-		p.log.Error("failing policy can't be stopped", "policy", r.name, "error", err)
-		return
-	}
-	p.running.Store(r.name, &running{name: r.name, version: r.version, digest: r.digest, waits: reason})
-}
 
 // reviewEvery is how often waiting policies and changed hardware are looked at.
 const reviewEvery = time.Second
@@ -96,6 +52,11 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 			return
 		}
 	}
+	t := p.trials[r.name]
+	if t != nil {
+		p.standAside(ctx, t)
+		defer p.rejoin(ctx, t)
+	}
 	if err := p.bind(ctx, &next, r); err != nil {
 		p.log.Warn("policy is not bound", "policy", r.name, "error", err)
 		return
@@ -111,6 +72,9 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 
 // suspend has a policy wait whose hardware has gone: that is no fault of its own, so it is not quarantined.
 func (p *policies) suspend(ctx context.Context, r, next *running) {
+	if t := p.trials[r.name]; t != nil {
+		p.standAside(ctx, t)
+	}
 	if err := p.engine.Unbind(ctx, key(r.name)); err != nil {
 		p.log.Warn("policy is not suspended", "policy", r.name, "error", err)
 		return

@@ -38,8 +38,7 @@ func newSensor(feeds *telemetry.Pipeline, knobs knobReader) *sensor {
 type view struct {
 	dict   *dictionary
 	feeds  []*telemetry.Feed
-	labels []string // name and labels, for people
-	before *view    // of the version that is being replaced, until it is
+	beside *view // of the version that is being replaced, until it is, or that runs beside
 }
 
 // open makes a view of a manifest's metrics. Queries are evaluated as often as the policy looks.
@@ -53,7 +52,6 @@ func (s *sensor) open(m *wasmabi.Manifest, dict *dictionary, interval time.Durat
 			return nil, fmt.Errorf("observe metric %s: %w", r.Name, err)
 		}
 		v.feeds = append(v.feeds, feed)
-		v.labels = append(v.labels, metricLabel(r.Name, r.Labels))
 	}
 	return v, nil
 }
@@ -69,10 +67,10 @@ func request(r *wasmabi.MetricRequest) ring.Request {
 	return req
 }
 
-// alone returns the view without the one before.
-func (v *view) alone() *view {
+// with returns the view together with another one, of which it takes precedence, or alone.
+func (v *view) with(beside *view) *view {
 	w := *v
-	w.before = nil
+	w.beside = beside
 	return &w
 }
 
@@ -112,34 +110,45 @@ func (s *sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation,
 		return agents.Observation{}, err
 	}
 	var o agents.Observation
-	for ; v != nil; v = v.before {
-		if err := s.look(ctx, v, &o); err != nil {
+	read := map[string]mechanisms.State{}
+	for ; v != nil; v = v.beside {
+		if err := s.look(ctx, v, read, &o); err != nil {
 			return o, err
 		}
 	}
 	return o, nil
 }
 
-func (s *sensor) look(ctx context.Context, v *view, o *agents.Observation) error {
+// look adds what a view shows. Mechanisms are read once for all views.
+func (s *sensor) look(ctx context.Context, v *view, read map[string]mechanisms.State, o *agents.Observation) error {
+	shared := len(o.Readings) > 0 // what a view before has seen is not looked at again: both versions get the same
 	for i, feed := range v.feeds {
+		if shared && findReading(o.Readings, i, v.dict.labels[i]) >= 0 {
+			continue
+		}
 		r := feed.Read()
 		o.Readings = append(o.Readings, agents.Reading{
-			Name: v.labels[i], Unit: v.dict.init.Metrics[i].Unit, Value: r.Value, Age: r.Age,
+			Name: v.dict.labels[i], Unit: v.dict.init.Metrics[i].Unit, Value: r.Value, Age: r.Age,
 		})
 	}
+	seen := len(o.Knobs)
 	for _, mechanism := range v.dict.init.Mechanisms {
-		state, err := s.knobs.State(ctx, mechanism)
-		if err != nil {
-			return fmt.Errorf("observe the knobs of %s: %w", mechanism, err)
+		state, ok := read[mechanism]
+		if !ok {
+			var err error
+			if state, err = s.knobs.State(ctx, mechanism); err != nil {
+				return fmt.Errorf("observe the knobs of %s: %w", mechanism, err)
+			}
+			read[mechanism] = state
 		}
-		o.Knobs = v.appendKnobs(o.Knobs, &state)
+		o.Knobs = v.appendKnobs(o.Knobs, seen, &state)
 	}
 	return nil
 }
 
 // appendKnobs adds the knobs of one mechanism that can be read now and that the dictionary grants. Both are sorted by
-// name.
-func (v *view) appendKnobs(dst []agents.KnobReading, state *mechanisms.State) []agents.KnobReading {
+// name. The first seen of dst are there already.
+func (v *view) appendKnobs(dst []agents.KnobReading, seen int, state *mechanisms.State) []agents.KnobReading {
 	next := 0
 	for id, info := range v.dict.init.Knobs {
 		if v.dict.init.Mechanisms[info.Mechanism] != state.Mechanism {
@@ -151,7 +160,7 @@ func (v *view) appendKnobs(dst []agents.KnobReading, state *mechanisms.State) []
 		if next == len(state.Knobs) {
 			break
 		}
-		if now := state.Knobs[next]; now.Knob == info.Name && now.Problem == "" {
+		if now := state.Knobs[next]; now.Knob == info.Name && now.Problem == "" && findKnob(dst[:seen], id, state.Mechanism, info.Name) < 0 {
 			dst = append(dst, agents.KnobReading{
 				Mechanism: state.Mechanism, Knob: info.Name, Unit: v.dict.knobs[id].Unit, Value: agents.Value(now.Value),
 			})
@@ -187,7 +196,7 @@ func (s *sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Cro
 
 // find returns the feed that a bound is on, in the view of the version that set it.
 func (v *view) find(b agents.Bound) (*telemetry.Feed, error) {
-	for ; v != nil; v = v.before {
+	for ; v != nil; v = v.beside {
 		if int(b.ID) < len(v.feeds) && v.dict.init.Metrics[b.ID].Name == b.Metric {
 			return v.feeds[b.ID], nil
 		}
@@ -200,7 +209,7 @@ func (v *view) missing(m *wasmabi.Manifest) []string {
 	var names []string
 	for i, r := range m.Metrics {
 		if r.Required && math.IsNaN(v.feeds[i].Read().Value) {
-			names = append(names, v.labels[i])
+			names = append(names, v.dict.labels[i])
 		}
 	}
 	return names

@@ -153,6 +153,16 @@ func (d *DB) Quarantine(ctx context.Context, policy, digest, reason string) erro
 	return d.explain(fmt.Sprintf("quarantine %s of policy %s", digest, policy), err)
 }
 
+// Pardon ends the quarantine of a version, which stays retired. It does nothing for one that is not quarantined.
+func (d *DB) Pardon(ctx context.Context, policy, digest string) error {
+	err := d.changePolicy(ctx, policy, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE versions SET state = ?, reason = '' WHERE policy = ? AND digest = ? AND state = ?`,
+			Retired, policy, digest, Quarantined)
+		return err
+	})
+	return d.explain(fmt.Sprintf("pardon %s of policy %s", digest, policy), err)
+}
+
 // SetEnabled enables or disables a policy.
 func (d *DB) SetEnabled(ctx context.Context, policy string, enabled bool) error {
 	return d.setPolicy(ctx, policy, "enabled", enabled)
