@@ -35,6 +35,16 @@ func specOf(s api.RolloutSpec) (rollout.Spec, error) {
 		}
 		out.Gates = append(out.Gates, g)
 	}
+	if s.MaxLatencyUS > 0 {
+		out.MaxLatency = time.Duration(min(s.MaxLatencyUS, 1<<40)) * time.Microsecond
+	}
+	if s.Goal != "" {
+		g, err := rollout.ParseGoal(s.Goal)
+		if err != nil {
+			return out, err
+		}
+		out.Goal = &g
+	}
 	return out, nil
 }
 

@@ -93,7 +93,7 @@ func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events
 		Socket: config.API.Socket, Events: events, Logger: log.With("part", "api"), Version: versionInfo(agent, config.Name),
 		MetricsHandler: agent.Exposition(), HealthHandler: health(agent),
 		Backend: apiserver.Backend{
-			Policies: agent.Policies, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
+			Policies: agent.Policies, Rollouts: agent.Rollouts, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
 			Mode: agent.Mode, Doctor: agent.Doctor, Audit: agent.Audit,
 		},
 	}

@@ -58,7 +58,7 @@ var imports = []rule{
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/sign", "telemetry/...",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/rollout", "plugins/sign", "telemetry/...",
 	}},
 
 	// No driver knows another one, nor the guard any.
