@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-//go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go
+//go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go sdk/go/adapter/*.go sdk/go/adaptertest/*.go
 var files embed.FS
 
 // SDKPackages are the folders of the SDK, relative to the module.
-var SDKPackages = []string{"sdk/go/policy", "sdk/go/policytest", "wasmabi"}
+var SDKPackages = []string{"sdk/go/policy", "sdk/go/policytest", "sdk/go/adapter", "sdk/go/adaptertest", "wasmabi"}
 
 // SDK calls visit with each file that a policy's project needs, tests left out, in a fixed order.
 func SDK(visit func(path string, content []byte) error) error {

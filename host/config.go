@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/edgehold/edgehold/host/internal/intake"
-	"time"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // Engine says how guests are executed.
@@ -37,7 +38,9 @@ type Config struct {
 	Engine   Engine
 	// Limits are the most that a guest is granted; a manifest may ask for less. Zero fields take their default.
 	Limits Limits
-	Caps   Caps // zero: DefaultCaps
+	// AdapterDeadline is Limits.Deadline for adapters, whose calls wait for devices; 0 is 15 s. Their fuel is what a policy has.
+	AdapterDeadline time.Duration
+	Caps            Caps // zero: DefaultCaps
 	// CompileTime is the processor time that compiling one module may take; 0 is 10 s. A slow processor needs more.
 	CompileTime time.Duration
 	// InProcess compiles without a child process. Nothing can stop a hostile module then but the caps.
@@ -58,12 +61,29 @@ func (c Config) Validate() error {
 	if c.MaxInstances < 0 {
 		errs = append(errs, fmt.Errorf("max instances is %d; it must not be negative", c.MaxInstances))
 	}
+	if c.AdapterDeadline < 0 || c.AdapterDeadline > maxDeadline {
+		errs = append(errs, fmt.Errorf("a deadline of %v for adapters: more than 0, at most %v", c.AdapterDeadline, maxDeadline))
+	}
 	errs = append(errs, c.Limits.withDefaults().validate())
 	return errors.Join(errs...)
 }
 
+const defaultAdapterDeadline = 15 * time.Second
+
+// limits are the most that a guest of a kind is granted.
+func (c Config) limits(kind string) Limits {
+	l := c.Limits
+	if kind == wasmabi.KindAdapter {
+		l.Deadline = c.AdapterDeadline
+	}
+	return l
+}
+
 func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
+	if c.AdapterDeadline == 0 {
+		c.AdapterDeadline = defaultAdapterDeadline
+	}
 	if c.Caps == (Caps{}) {
 		c.Caps = DefaultCaps()
 	}

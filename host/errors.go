@@ -44,6 +44,8 @@ type CallError struct {
 	Stack   []string
 	Log     []string // the last lines the guest wrote in this call
 	Fuel    uint64   // spent until then
+
+	Retryable bool // the guest says that the same call may work later
 }
 
 // Error says what was attempted, and the cause.
@@ -107,7 +109,7 @@ func answered(policy string, op wasmabi.Op, status wasmabi.Status, response []by
 		e.Kind, e.Code, e.Message = Guest, "call.guest", "the guest failed without saying why"
 		var g wasmabi.Error
 		if wasmabi.DecodeError(response, &g) == nil && g.Message != "" {
-			e.Message = strings.ToValidUTF8(g.Message, "?")
+			e.Message, e.Retryable = strings.ToValidUTF8(g.Message, "?"), g.Retryable
 			if g.Code != "" {
 				e.Code = "guest." + strings.ToValidUTF8(g.Code, "?")
 			}

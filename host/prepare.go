@@ -55,7 +55,7 @@ func (r *Runtime) admit(ctx context.Context, module []byte, door string, read fu
 	if err != nil {
 		return nil, refusal(err)
 	}
-	limits, err := r.config.Limits.grant(manifest.Limits)
+	limits, err := r.config.limits(manifest.Kind).grant(manifest.Limits)
 	if err != nil {
 		return nil, refusal(err)
 	}

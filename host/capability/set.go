@@ -14,7 +14,7 @@ import (
 // Limits bound what an adapter does through one capability. A zero field means its default.
 type Limits struct {
 	Requests  int           // in one operation; default 32
-	PerMinute int           // over all operations; default 600
+	PerMinute int           // over all operations; default 1200
 	Timeout   time.Duration // of one request; default 5 s
 }
 
@@ -23,7 +23,7 @@ func (l Limits) withDefaults() Limits {
 		l.Requests = 32
 	}
 	if l.PerMinute == 0 {
-		l.PerMinute = 600
+		l.PerMinute = 1200
 	}
 	if l.Timeout == 0 {
 		l.Timeout = 5 * time.Second

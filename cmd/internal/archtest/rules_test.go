@@ -26,6 +26,7 @@ var imports = []rule{
 	{"mechanisms", nil},
 
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
+	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
 	{"plugins/store", nil},
@@ -35,7 +36,7 @@ var imports = []rule{
 	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain", "wasmabi"}},
 	{"plugins/toolchain", nil},
 	{"plugins/...", []string{"plugins", "wasmabi"}},
-	{"examples/...", []string{"sdk/go/policy"}},
+	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy"}},
 
 	// The host runs guests and knows nothing of what they decide.
 	{"host/internal/wasm", nil},
@@ -57,6 +58,7 @@ var imports = []rule{
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
+	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/rollout", "plugins/sign", "telemetry/...",
 	}},
@@ -87,7 +89,9 @@ var testImports = []rule{
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
-	{"examples/...", []string{"sdk/go/policytest"}},
+	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
+	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
+	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
 	{"host/extism", []string{"host/record"}},
@@ -100,7 +104,7 @@ var testImports = []rule{
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
 	"agents/apiserver/apiservertest", "host/internal/wasm/wasmtest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
-	"plugins/pluginstest", "sdk/go/policytest",
+	"plugins/pluginstest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 
 // only names the packages that may import a module of others; nobody else may, in tests neither.
