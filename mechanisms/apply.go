@@ -193,7 +193,8 @@ func (s *Supervisor) conclude(ctx context.Context, cs *changeSet, l *Lease, got 
 
 func (d *drive) explain(ctx context.Context, knob string, want, got Value) string {
 	if e, ok := d.Driver.(Explainer); ok {
-		if why := e.Explain(ctx, knob, want, got); why != "" {
+		why, _ := leashed(d, "explain "+knob, func() (string, error) { return e.Explain(ctx, knob, want, got), nil })
+		if why != "" {
 			return why
 		}
 	}

@@ -18,14 +18,15 @@ type Config struct {
 	Clock    Clock    // nil = SystemClock
 	Logger   *slog.Logger
 
-	DefaultLease time.Duration // for commands that name none; 0 = 2 minutes
-	MaxLease     time.Duration // longer ones are shortened; 0 = 24 hours
-	DriftEvery   time.Duration // how often held knobs are compared; 0 = 10 s, negative = never
-	LockPatience time.Duration // how long to wait for another process to give the folder back; 0 = 5 s
-	AuditBytes   int64         // size at which the audit rotates, two files are kept; 0 = 8 MiB
-	Exit         ExitPolicy    // what Close does, and the guard after a crash; empty = revert
-	HandsOff     string        // path of the operator's stop file; empty = hands-off in Dir
-	Observe      func(Event)   // called for each event, under the lock: must be quick and not call back; may be nil
+	DriverPatience time.Duration // with one call of a driver; 0 = 2 seconds
+	DefaultLease   time.Duration // for commands that name none; 0 = 2 minutes
+	MaxLease       time.Duration // longer ones are shortened; 0 = 24 hours
+	DriftEvery     time.Duration // how often held knobs are compared; 0 = 10 s, negative = never
+	LockPatience   time.Duration // how long to wait for another process to give the folder back; 0 = 5 s
+	AuditBytes     int64         // size at which the audit rotates, two files are kept; 0 = 8 MiB
+	Exit           ExitPolicy    // what Close does, and the guard after a crash; empty = revert
+	HandsOff       string        // path of the operator's stop file; empty = hands-off in Dir
+	Observe        func(Event)   // called for each event, under the lock: must be quick and not call back; may be nil
 }
 
 // ExitPolicy says what becomes of held knobs when the process ends.
@@ -39,6 +40,7 @@ const (
 
 func (c *Config) setDefaults() {
 	setDefault(&c.DefaultLease, 2*time.Minute)
+	setDefault(&c.DriverPatience, drivePatience)
 	setDefault(&c.MaxLease, 24*time.Hour)
 	setDefault(&c.DriftEvery, 10*time.Second)
 	setDefault(&c.LockPatience, 5*time.Second)
@@ -73,7 +75,7 @@ func (c Config) Validate() error {
 	if c.Dir == "" {
 		bad("no state folder is named")
 	}
-	if c.DefaultLease < 0 || c.MaxLease < 0 {
+	if c.DefaultLease < 0 || c.MaxLease < 0 || c.DriverPatience < 0 {
 		bad("a lease can't be negative")
 	}
 	if c.MaxLease > 0 && c.DefaultLease > c.MaxLease {

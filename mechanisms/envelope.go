@@ -28,6 +28,7 @@ type Rule struct {
 	Every     time.Duration `json:"every,omitempty"`    // replaces the mechanism's pace
 	Burst     int           `json:"burst,omitempty"`
 	OnDrift   DriftPolicy   `json:"on_drift,omitempty"`
+	Unit      string        `json:"unit,omitempty"`   // of Min, Max and MaxStep; empty = whatever the knob's is
 	Reason    string        `json:"reason,omitempty"` // shown where the rule bites
 }
 

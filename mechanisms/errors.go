@@ -24,6 +24,7 @@ const (
 	CodeBusy        = "mechanism.busy"
 	CodeConfig      = "mechanism.bad-config"
 	CodeDriver      = "mechanism.driver"
+	CodeStuck       = "mechanism.stuck"
 )
 
 // Error is what this package tells a person: what was attempted, why it failed, what to do.

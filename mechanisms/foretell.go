@@ -14,7 +14,7 @@ func (cs *changeSet) foretell(ctx context.Context) error {
 	if !ok || len(cs.writes()) == 0 {
 		return nil
 	}
-	said, err := f.Foretell(ctx, cs.writes())
+	said, err := leashed(cs.drive, "foretell", func() (map[string]Value, error) { return f.Foretell(ctx, cs.writes()) })
 	if err != nil {
 		return &Error{Code: CodeDriver, Op: "simulate " + cs.cmd.Mechanism, Why: "the driver can't tell", Hint: "run edgehold doctor", Err: err}
 	}

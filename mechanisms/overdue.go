@@ -33,7 +33,7 @@ func Overdue(ctx context.Context, c Config, slack time.Duration, skip func(Lease
 		return Ended{}, nil
 	}
 	for _, driver := range drivers {
-		out.add(s.settle(ctx, &drive{Driver: driver, desc: driver.Describe()}, scopeOf(gone, driver.Describe().Name)))
+		out.add(s.settle(ctx, &drive{Driver: driver, desc: driver.Describe(), patience: s.cfg.DriverPatience}, scopeOf(gone, driver.Describe().Name)))
 	}
 	for _, l := range out.Leases {
 		s.record(Event{Kind: EventExpired, Mechanism: l.Mechanism, Owner: l.Owner, Plan: l.Plan, Lease: l.ID, Changes: out.Changes, Reason: "the daemon does not move"})

@@ -61,7 +61,7 @@ func (s *Supervisor) ready(ctx context.Context, c Command) (*drive, error) {
 func (d *drive) expand(ctx context.Context, settings []Setting) ([]Setting, error) {
 	if r, ok := d.Driver.(Resolver); ok {
 		var err error
-		if settings, err = r.Resolve(ctx, settings); err != nil {
+		if settings, err = leashed(d, "resolve settings", func() ([]Setting, error) { return r.Resolve(ctx, settings) }); err != nil {
 			return nil, err
 		}
 	}

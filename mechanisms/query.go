@@ -41,10 +41,7 @@ func (s *Supervisor) State(ctx context.Context, mechanism string) (State, error)
 	if err := s.refresh(ctx, d); err != nil {
 		return State{}, err
 	}
-	st := State{Mechanism: d.desc.Name, At: s.cfg.Clock.Now(), HandsOff: s.stopped}
-	if r, ok := d.Driver.(Reporter); ok {
-		st.Facts = r.Facts(ctx)
-	}
+	st := State{Mechanism: d.desc.Name, At: s.cfg.Clock.Now(), HandsOff: s.stopped, Facts: d.facts(ctx)}
 	for _, k := range d.sorted() {
 		st.Knobs = append(st.Knobs, s.knobState(ctx, d, k))
 	}

@@ -17,8 +17,11 @@ func (s *Supervisor) Register(ctx context.Context, driver Driver) error {
 			return &Error{Code: CodeConfig, Op: "register " + name, Why: "a mechanism of that name is there already", Hint: "give each mechanism a name of its own"}
 		}
 	}
-	d := &drive{Driver: driver, desc: desc}
+	d := &drive{Driver: driver, desc: desc, patience: s.cfg.DriverPatience}
 	if err := s.refresh(ctx, d); err != nil {
+		return err
+	}
+	if err := s.checkUnits(d); err != nil {
 		return err
 	}
 	s.obeyHandsOff(ctx)

@@ -20,7 +20,7 @@ func releases(targets []target) map[string]bool {
 // put makes one attempt to bring a knob to a value; back says that it is its old one, which nobody needs to change again.
 func (d *drive) put(ctx context.Context, st Setting, back bool) error {
 	if r, ok := d.Driver.(Restorer); ok && back {
-		return r.Restore(ctx, st.Knob, st.Value)
+		return d.leashed("restore "+st.Knob, func() error { return r.Restore(ctx, st.Knob, st.Value) })
 	}
 	return d.Write(ctx, st.Knob, st.Value)
 }

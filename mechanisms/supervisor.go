@@ -45,6 +45,9 @@ type drive struct {
 	pending []string      // knobs that wait to be put back
 	retryAt time.Duration // uptime of the next attempt
 	pause   time.Duration // before it
+
+	patience time.Duration   // with one call of the driver
+	hangs    <-chan struct{} // closed when a call that was left behind returns; nil if none was
 }
 
 // knobsFresh is how long a list of knobs is believed. What changes in between is found by reading back.

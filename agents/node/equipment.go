@@ -18,20 +18,12 @@ import (
 
 // driver is a mechanism that this program knows.
 type driver struct {
-	name    string
-	aliases []string
-	open    func(root string) (mechanisms.Driver, error)
-	absent  error // what open returns where the machine lacks it
-	lacking api.Mechanism
+	about  mechanisms.Description
+	open   func(root string) (mechanisms.Driver, error)
+	absent error // what open returns where the machine lacks it
 }
 
-var drivers = []driver{{
-	name: cpufreq.Name, aliases: []string{"CPUFrequencyConfigurator"}, open: openCPUFreq, absent: cpufreq.ErrNotSupported,
-	lacking: api.Mechanism{
-		Name: cpufreq.Name, Layer: "node", Summary: "CPU frequency through Linux' cpufreq subsystem", Verbs: []string{"set", "reset"},
-		Unavailable: cpufreq.ErrNotSupported.Error() + "; a virtual machine has none, or the kernel's driver is not loaded", Knobs: []api.Knob{},
-	},
-}}
+var drivers = []driver{{about: new(cpufreq.Driver).Describe(), open: openCPUFreq, absent: cpufreq.ErrNotSupported}}
 
 func openCPUFreq(root string) (mechanisms.Driver, error) {
 	d, err := cpufreq.Open(root)
@@ -41,11 +33,28 @@ func openCPUFreq(root string) (mechanisms.Driver, error) {
 	return d, nil
 }
 
+// lacking is how a mechanism is shown that can't be used.
+func (d *driver) lacking(why string) api.Mechanism {
+	out := describe(d.about)
+	out.Unavailable = why
+	return out
+}
+
+// whyAbsent is the cause of an error, and what to do about it.
+func whyAbsent(err error) string {
+	why := err.Error()
+	var hinted interface{ ErrorHint() string }
+	if errors.As(err, &hinted) {
+		why += "; " + hinted.ErrorHint()
+	}
+	return why
+}
+
 // GuardMain is the guard process: main hands the subcommand [GuardCommand] to it.
 func GuardMain(args []string) int {
 	openers := guard.Openers{}
 	for _, d := range drivers {
-		openers[d.name] = d.open
+		openers[d.about.Name] = d.open
 	}
 	return guard.Main(args, openers)
 }
@@ -79,20 +88,18 @@ func (n *Node) openMechanisms(ctx context.Context, publish func(api.Resource, st
 
 func (n *Node) openDriver(ctx context.Context, d driver) error {
 	enabled := n.config.MechanismPlugins.Enabled
-	if len(enabled) > 0 && !slices.ContainsFunc(append(d.aliases, d.name), func(name string) bool { return slices.Contains(enabled, name) }) {
-		lacking := d.lacking
-		lacking.Unavailable = "the configuration does not enable it"
-		n.Mechanisms.lacking = append(n.Mechanisms.lacking, lacking)
+	if len(enabled) > 0 && !slices.ContainsFunc(append(d.about.Aliases, d.about.Name), func(name string) bool { return slices.Contains(enabled, name) }) {
+		n.Mechanisms.lacking = append(n.Mechanisms.lacking, d.lacking("the configuration does not enable it"))
 		return nil
 	}
 	opened, err := d.open(n.config.MechanismPlugins.Root)
 	if errors.Is(err, d.absent) {
-		n.log.Info("this machine lacks a mechanism", "mechanism", d.name, "reason", err)
-		n.Mechanisms.lacking = append(n.Mechanisms.lacking, d.lacking)
+		n.log.Info("this machine lacks a mechanism", "mechanism", d.about.Name, "reason", err)
+		n.Mechanisms.lacking = append(n.Mechanisms.lacking, d.lacking(whyAbsent(err)))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open mechanism %s: %w", d.name, err)
+		return fmt.Errorf("open mechanism %s: %w", d.about.Name, err)
 	}
 	return n.supervisor.Register(ctx, opened)
 }
@@ -157,8 +164,8 @@ func (c *MechanismPlugins) envelope() (mechanisms.Envelope, error) {
 		for pattern, b := range knobs {
 			key := "mechanism_plugins.envelope." + mechanism + "." + pattern
 			r := mechanisms.Rule{Mechanism: mechanism, Knob: pattern, Forbid: b.Forbidden, Every: time.Duration(b.MinPeriod)}
-			r.Min, r.Max = p.quantity(key+".min", b.Min), p.quantity(key+".max", b.Max)
-			if step := p.quantity(key+".step", b.Step); step != nil {
+			r.Min, r.Max = p.quantity(key+".min", b.Min, &r.Unit), p.quantity(key+".max", b.Max, &r.Unit)
+			if step := p.quantity(key+".step", b.Step, &r.Unit); step != nil {
 				r.MaxStep = *step
 			}
 			out.Rules = append(out.Rules, r)
@@ -170,12 +177,16 @@ func (c *MechanismPlugins) envelope() (mechanisms.Envelope, error) {
 	return out, out.Validate()
 }
 
-// quantity reads "2.4 GHz" into the base unit; an empty text is no bound.
-func (p *problems) quantity(key, text string) *float64 {
+// quantity reads "2.4 GHz" into the base unit, which all bounds of a rule have in common; an empty text is no bound. Whether
+// it is the knobs' own unit shows when there are knobs.
+func (p *problems) quantity(key, text string, unit *string) *float64 {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	hz, err := cpufreq.ParseFrequency(text)
-	p.require(err == nil, key, fmt.Sprintf("is %q", text), "write a number with its unit, like 2.4 GHz")
-	return &hz
+	value, base, err := api.ParseQuantity(text)
+	p.require(err == nil, key, fmt.Sprintf("is %q", text), "write a number with its unit, like 2.4 GHz or 15 W")
+	p.require(err != nil || base != "", key, fmt.Sprintf("is %q, without a unit", text), "write a number with its unit, like 2.4 GHz or 15 W")
+	p.require(*unit == "" || *unit == base, key, fmt.Sprintf("is in %q, another bound of the same knobs in %q", base, *unit), "use one unit")
+	*unit = base
+	return &value
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/mechanisms"
-	"github.com/edgehold/edgehold/mechanisms/cpufreq"
 )
 
 // knobs is the mechanisms as the API sees them.
@@ -162,7 +161,7 @@ func (k *knobs) command(ctx context.Context, m *mechanisms.Supervised, c api.Mec
 		out.Verb = mechanisms.Set
 	}
 	if c.D33 != nil {
-		parsed, err := parseD33(out.Mechanism, c.D33)
+		parsed, err := parseD33(m, c.D33)
 		if err != nil {
 			return out, err
 		}
@@ -188,13 +187,13 @@ func (k *knobs) command(ctx context.Context, m *mechanisms.Supervised, c api.Mec
 	return out, nil
 }
 
-func parseD33(mechanism string, dict map[string]any) (mechanisms.Command, error) {
-	if mechanism != cpufreq.Name {
-		return mechanisms.Command{}, &Error{
-			Code: "mechanism.no-d33", What: "read the dictionary for " + mechanism, Why: "D3.3 defines none for it", Hint: "use settings",
-		}
+func parseD33(m *mechanisms.Supervised, dict map[string]any) (mechanisms.Command, error) {
+	if d, ok := m.Dictionary(); ok {
+		return d.ParseD33(dict)
 	}
-	return cpufreq.ParseD33(dict)
+	return mechanisms.Command{}, &Error{
+		Code: "mechanism.no-d33", What: "read the dictionary for " + m.Describe().Name, Why: "D3.3 defines none for it", Hint: "use settings",
+	}
 }
 
 func setting(s api.Setting, options []mechanisms.Knob, verb mechanisms.Verb) (mechanisms.Setting, error) {

@@ -21,6 +21,9 @@ const CodeBadD33 = "cpufreq.bad-command"
 // that a bare number would be wrong by a thousand as often as not. "cpu" may be left out for all.
 //
 // CPUs that share a clock can only move together: naming one names them all.
+func (d *Driver) ParseD33(dict map[string]any) (mechanisms.Command, error) { return ParseD33(dict) }
+
+// ParseD33 is for whoever has no driver at hand.
 func ParseD33(dict map[string]any) (mechanisms.Command, error) {
 	c := mechanisms.Command{Mechanism: Name}
 	for key := range dict {
