@@ -159,6 +159,20 @@ func listenTCP(t *TCP, maxConnections int) (net.Listener, error) {
 	}), nil
 }
 
+// ListenTLS listens for another service of the daemon, as a server with [TCP] does for its own.
+func ListenTLS(address, certFile, keyFile string, maxConnections int) (net.Listener, error) {
+	return listenTCP(&TCP{Address: address, CertFile: certFile, KeyFile: keyFile}, maxConnections)
+}
+
+// ListenPlain listens without TLS, with a bounded number of connections.
+func ListenPlain(address string, maxConnections int) (net.Listener, error) {
+	inner, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, &ListenError{"listen on " + address, "api.listen-failed", err.Error(), "choose another address", err}
+	}
+	return bound(inner, maxConnections), nil
+}
+
 // boundedListener accepts no more connections than it has slots; the rest wait in the kernel's queue.
 type boundedListener struct {
 	net.Listener

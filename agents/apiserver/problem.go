@@ -89,7 +89,11 @@ func hintOf(err error) string {
 // statuses maps a whole code, or the part of one after its last point, to an HTTP status. RATIONALE.md says why the code
 // decides.
 var statuses = map[string]int{
-	"mechanism.read-only": http.StatusForbidden, // a knob, not a disk
+	"registry.denied":      http.StatusBadGateway, // by the registry, not by us
+	"registry.unreachable": http.StatusBadGateway,
+	"registry.failed":      http.StatusBadGateway,
+	"registry.stalled":     http.StatusGatewayTimeout,
+	"mechanism.read-only":  http.StatusForbidden, // a knob, not a disk
 
 	"bad-cursor": http.StatusBadRequest,
 

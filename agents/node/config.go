@@ -33,6 +33,7 @@ type Config struct {
 	API              API              `json:"api,omitzero"`
 	Guests           Guests           `json:"guests,omitzero"`
 	Trust            Trust            `json:"trust,omitzero"`
+	Registry         Registry         `json:"registry,omitzero"`
 	// Behaviours are D3.3's table 15; what a lone node agent does needs none of them, so they are accepted and not used.
 	Behaviours map[string]map[string]any `json:"behaviours,omitempty"`
 }
@@ -171,6 +172,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.Guests.CompileTime, Duration(defaultCompile))
 	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
 	c.Trust.setDefaults(c.Name)
+	c.Registry.setDefaults()
 }
 
 func setDefault[T comparable](v *T, fallback T) {
@@ -206,6 +208,7 @@ func (c *Config) Validate() error {
 	p.between("guests.compile_time", c.Guests.CompileTime, time.Second, time.Hour)
 	c.API.validate(&p)
 	c.Trust.validate(&p)
+	c.Registry.validate(&p)
 	return p.err()
 }
 

@@ -109,6 +109,7 @@ func (c *Config) resolve(dir string) {
 		*p = absolute(*p)
 	}
 	c.Trust.resolve(absolute)
+	c.Registry.resolve(absolute)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -224,6 +225,7 @@ func exampleConfig() Config {
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
 	c.Trust = Trust{Require: requireSigned, Root: "/etc/edgehold/pin.json", Clock: clockSystem, Unsigned: []string{"trial"},
 		Source: "/srv/edgehold/published", Follow: true, Node: c.Name, Interval: c.Trust.Interval}
+	c.Registry = Registry{Mirrors: []string{"node-2.example:5443"}, Stall: c.Registry.Stall, StoreBytes: c.Registry.StoreBytes}
 	c.API.TLS = TLS{Certificate: "/etc/edgehold/tls.crt", Key: "/etc/edgehold/tls.key"}
 	return c
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/telemetry"
 	"github.com/edgehold/edgehold/telemetry/trace"
 )
@@ -96,7 +97,7 @@ func (n *Node) closes(f func(context.Context) error) { n.closers = append(n.clos
 func (n *Node) folder(name string) string { return filepath.Join(n.config.StateDirectory, name) }
 
 func (n *Node) openState(ctx context.Context) error {
-	db, err := state.Open(ctx, n.config.StateDirectory, state.Options{Logger: n.log.With("part", "state")})
+	db, err := state.Open(ctx, n.config.StateDirectory, state.Options{Logger: n.log.With("part", "state"), ModuleBytes: n.config.Registry.StoreBytes})
 	if err != nil {
 		return err
 	}
@@ -138,8 +139,13 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	if err != nil {
 		return err
 	}
+	client, err := n.config.Registry.client()
+	if err != nil {
+		return err
+	}
+	n.closes(func(context.Context) error { client.Close(); return nil })
 	n.Policies = &policies{
-		db: n.db, trust: trust, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
+		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
 		metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
@@ -229,6 +235,9 @@ func (n *Node) Engine() string { return n.runtime.Engine().String() }
 
 // Exposition answers Prometheus' scrapes.
 func (n *Node) Exposition() http.Handler { return n.telemetry.Metrics() }
+
+// Mirror is a read-only registry of this node's modules.
+func (n *Node) Mirror() http.Handler { return registry.Mirror(&shelf{n.db, n.Policies.trust}) }
 
 // Close gives everything back, the last opened first.
 func (n *Node) Close(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,6 +26,7 @@ type policies struct {
 	sensor     *sensor
 	supervisor *mechanisms.Supervisor
 	trust      *trust
+	fetcher    *fetcher
 	log        *slog.Logger
 	now        func() time.Time
 	publish    func(resource api.Resource, name, kind, message string)
@@ -69,7 +71,12 @@ func (p *policies) find(name string) *running {
 
 // Upload implements apiserver.PolicyUploader.
 func (p *policies) Upload(ctx context.Context, module []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
-	result, err := p.upload(ctx, module, o, by)
+	module, from, err := p.fetcher.module(ctx, module, o.Reference)
+	result := api.UploadResult{DryRun: o.DryRun}
+	if err == nil {
+		result, err = p.upload(ctx, module, o, by)
+	}
+	result.Reference = cmp.Or(from, o.Reference)
 	p.auditUpload(ctx, by, result, err)
 	if err == nil && !o.DryRun && !result.Unchanged {
 		p.publish(api.ResourcePolicy, result.Name, api.EventPolicyUploaded, "version "+result.Version)
@@ -230,7 +237,7 @@ func (p *policies) auditUpload(ctx context.Context, by api.Actor, r api.UploadRe
 	if r.Trust != nil {
 		detail = (&verdict{Trust: *r.Trust}).String()
 	}
-	p.auditDetail(ctx, by, "policy.upload", subject(r.Name, r.Version, r.Digest), detail, err)
+	p.auditDetail(ctx, by, "policy.upload", cmp.Or(subject(r.Name, r.Version, r.Digest), r.Reference), detail, err)
 }
 
 func (p *policies) audit(ctx context.Context, by api.Actor, action, subject string, err error) {

@@ -67,9 +67,17 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 	if err != nil {
 		return err
 	}
+	mirror, err := listenMirror(config.Registry.Mirror)
+	if err != nil {
+		return err
+	}
 	log.Info("listening", "addresses", server.Addrs(), "otlp_grpc", config.Telemetry.OTLP.GRPC, "otlp_http", config.Telemetry.OTLP.HTTP)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Run(ctx) })
+	if mirror != nil {
+		log.Info("handing out modules", "address", mirror.Addr().String())
+		g.Go(func() error { return serveMirror(ctx, mirror, agent.Mirror(), log.With("part", "mirror")) })
+	}
 	g.Go(func() error {
 		return agent.Run(ctx, func() { log.Info("ready", "node", config.Name, "socket", config.API.Socket) })
 	})

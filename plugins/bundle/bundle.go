@@ -11,7 +11,7 @@ import (
 )
 
 // MaxBytes bounds a bundle file.
-const MaxBytes = MaxModuleBytes + maxTrustBytes + 512<<10
+const MaxBytes = MaxModuleBytes + maxTrustBytes
 
 // Bundle is a module with what vouches for it.
 type Bundle struct {

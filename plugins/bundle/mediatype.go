@@ -57,6 +57,6 @@ const (
 	MaxManifestBytes = 1 << 20
 	maxLayerBytes    = MaxModuleBytes + 64<<10 // of a layer that wraps a module
 	maxTrustFiles    = 512
-	maxTrustBytes    = 4 << 20 // in a bundle, together
+	maxTrustBytes    = 1 << 20 // in a bundle, together and with what holds it together
 	maxMetadataBytes = 1 << 20 // of one file
 )

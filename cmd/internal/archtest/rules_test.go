@@ -31,6 +31,7 @@ var imports = []rule{
 	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
 	{"plugins/store", nil},
 	{"plugins/delta", nil},
+	{"plugins/registry/registrytest", nil},
 	{"plugins/bundle", []string{"wasmabi"}},
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
 	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain", "wasmabi"}},
@@ -60,7 +61,7 @@ var imports = []rule{
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/rollout", "plugins/sign", "telemetry/...",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry", "plugins/rollout", "plugins/sign", "telemetry/...",
 	}},
 
 	// No driver knows another one, nor the guard any.
@@ -97,7 +98,7 @@ var testImports = []rule{
 	{"host/extism", []string{"host/record"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
-	{"plugins/registry", []string{"wasmabi"}},
+	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
 }
 
