@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 )
 
 // built keeps what was built for the tests of this process.
@@ -57,10 +59,7 @@ func buildOnce(dir string, env, command []string) ([]byte, error) {
 }
 
 // goPlugin is testdata/go, built by Go with the kit of the Extism project.
-func goPlugin(t testing.TB) []byte {
-	return build(t, "go", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath",
-		"-buildvcs=false", "-o", "OUT", ".")
-}
+func goPlugin(t testing.TB) []byte { return pluginstest.ExtismPolicy(t) }
 
 // tinyGoPlugin is the same source, built by TinyGo.
 func tinyGoPlugin(t testing.TB) []byte {

@@ -44,15 +44,15 @@ func boostInit(context []byte) []byte {
 	return wasmabi.AppendInit(nil, i)
 }
 
-func boostObservation(load float64) []byte {
+func boostObservation(load, limit float64) []byte {
 	return wasmabi.AppendObservation(nil, &wasmabi.Observation{
 		Seq: 7, TimeNS: 1_800_000_000_000_000_000, Trigger: wasmabi.TriggerWake,
-		IDs: []uint32{0}, Values: []float64{load}, AgesMS: []uint32{20}, KnobIDs: []uint32{0}, KnobValues: []float64{1.8e9},
+		IDs: []uint32{0}, Values: []float64{load}, AgesMS: []uint32{20}, KnobIDs: []uint32{0}, KnobValues: []float64{limit},
 	})
 }
 
 // episode runs one pass as the engine does, and returns what was decided, the context, and the recording.
-func episode(t testing.TB, m *host.Module, context []byte, load float64) (a wasmabi.Analysis, p wasmabi.Plan, kept []byte, e *record.Episode) {
+func episode(t testing.TB, m *host.Module, context []byte, load, limit float64) (a wasmabi.Analysis, p wasmabi.Plan, kept []byte, e *record.Episode) {
 	t.Helper()
 	recorder := record.NewRecorder(1 << 20)
 	s, err := m.Begin(t.Context(), host.SessionConfig{Time: time.Unix(1_800_000_000, 0), Seed: 1, Recorder: recorder})
@@ -68,11 +68,11 @@ func episode(t testing.TB, m *host.Module, context []byte, load float64) (a wasm
 		return append([]byte(nil), response...)
 	}
 	call(wasmabi.OpInit, boostInit(context))
-	if err := wasmabi.DecodeAnalysis(call(wasmabi.OpAnalyze, boostObservation(load)), &a); err != nil {
+	if err := wasmabi.DecodeAnalysis(call(wasmabi.OpAnalyze, boostObservation(load, limit)), &a); err != nil {
 		t.Fatal(err)
 	}
 	if a.Plan {
-		if err := wasmabi.DecodePlan(call(wasmabi.OpPlan, boostObservation(load)), &p); err != nil {
+		if err := wasmabi.DecodePlan(call(wasmabi.OpPlan, boostObservation(load, limit)), &p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,22 +95,22 @@ func TestPolicy(t *testing.T) {
 }
 
 func decides(t *testing.T, m *host.Module) {
-	calm, _, context, _ := episode(t, m, nil, 0.5)
-	want := wasmabi.Analysis{Seq: 7, Why: "utilisation 0.5, high 0.8", BoundIDs: []uint32{0}, Above: []float64{0.8}, Below: []float64{math.NaN()}}
+	calm, _, context, _ := episode(t, m, nil, 0.5, 8e8)
+	want := wasmabi.Analysis{Seq: 7, Why: "utilisation 0.5, high 0.8", BoundIDs: []uint32{0}, Above: []float64{0.8}, Below: []float64{0.8}}
 	if diff := cmp.Diff(calm, want, cmp.Comparer(sameFloat)); diff != "" {
 		t.Error(diff)
 	}
 	if len(context) > 0 {
 		t.Errorf("a policy without variables has context %x", context)
 	}
-	_, first, context, _ := episode(t, m, context, 0.9)
-	wantPlan := wasmabi.Plan{Seq: 7, Why: "busy for the 1. time", Mechanisms: []uint32{0}, Verbs: []uint32{wasmabi.VerbSet},
+	_, first, context, _ := episode(t, m, context, 0.9, 8e8)
+	wantPlan := wasmabi.Plan{Seq: 7, Why: "plan 1", Mechanisms: []uint32{0}, Verbs: []uint32{wasmabi.VerbSet},
 		Knobs: []uint32{0}, Values: []float64{3e9}, LeaseMS: []uint32{0}}
 	if diff := cmp.Diff(first, wantPlan); diff != "" {
 		t.Error(diff)
 	}
-	_, second, _, recorded := episode(t, m, context, 0.9)
-	if second.Why != "busy for the 2. time" {
+	_, second, _, recorded := episode(t, m, context, 0.9, 8e8)
+	if second.Why != "plan 2" {
 		t.Errorf("the variables were lost: %q", second.Why)
 	}
 	replays(t, m, recorded)
@@ -142,7 +142,7 @@ func TestReplayOnOtherEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, e := episode(t, compiled, nil, 0.9)
+	_, _, _, e := episode(t, compiled, nil, 0.9, 8e8)
 	replays(t, interpreted, e)
 }
 

@@ -101,6 +101,33 @@ func Pack(t testing.TB, dir string, module []byte) []byte {
 	return packed
 }
 
+// ExtismPolicy returns a policy that is an ordinary Extism plugin, built by Go with the Extism project's kit, without a
+// manifest. The test is skipped where the kit is not to be had.
+func ExtismPolicy(t testing.TB) []byte {
+	t.Helper()
+	find := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/edgehold/edgehold/host/extism")
+	dir, err := find.Output()
+	if err != nil {
+		t.Skip("building a plugin needs the go tool: ", err)
+	}
+	source := filepath.Join(strings.TrimSpace(string(dir)), "testdata", "go")
+	module, err := once([]string{"go", "-C", source, "build", "-mod=mod", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
+		"-ldflags=-s -w -buildid="}, ".", "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off")
+	if err != nil && unreachable(err) {
+		t.Skip("building this plugin needs the Extism project's kit for Go, which can't be fetched: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+// unreachable tells that a module could not be fetched from what a build says.
+func unreachable(err error) bool {
+	return slices.ContainsFunc([]string{"dial tcp", "no such host", "connection refused", "i/o timeout", "module lookup disabled"},
+		func(sign string) bool { return strings.Contains(err.Error(), sign) })
+}
+
 func once(args []string, pkg string, env ...string) ([]byte, error) {
 	build, _ := built.LoadOrStore(strings.Join(append(args, pkg), "\n"), sync.OnceValues(func() ([]byte, error) {
 		return build(args, pkg, env)

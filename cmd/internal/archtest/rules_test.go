@@ -95,7 +95,7 @@ var testImports = []rule{
 	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
-	{"host/extism", []string{"host/record"}},
+	{"host/extism", []string{"host/record", "plugins/pluginstest"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},

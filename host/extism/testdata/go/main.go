@@ -1,11 +1,13 @@
-// Command cpuboost is a policy written as an ordinary Extism plugin: it raises the frequency limit while the node is busy, and
-// counts in a variable how often.
+// Command cpuboost is a policy written as an ordinary Extism plugin: it raises the frequency limit while the node is busy,
+// lowers it when it is not, and counts its plans in a variable.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/extism/go-pdk"
 )
@@ -18,9 +20,19 @@ type observation struct {
 		Unit  string   `json:"unit"`
 	} `json:"metrics"`
 	Knobs map[string]struct {
-		Mechanism string   `json:"mechanism"`
-		Max       *float64 `json:"max"`
+		Value *number  `json:"value"`
+		Min   *float64 `json:"min"`
+		Max   *float64 `json:"max"`
 	} `json:"knobs"`
+}
+
+// number is a knob's value; that of a choice is a text, which is none of our business.
+type number float64
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	v, _ := strconv.ParseFloat(string(b), 64)
+	*n = number(v)
+	return nil
 }
 
 type verdict struct {
@@ -32,6 +44,7 @@ type verdict struct {
 type bound struct {
 	Metric string  `json:"metric"`
 	Above  float64 `json:"above"`
+	Below  float64 `json:"below"`
 }
 
 type change struct {
@@ -50,6 +63,18 @@ func high() float64 {
 	return v
 }
 
+// target is where a knob should be, and whether it is this policy's business.
+func (o *observation) target(name string, load float64) (to float64, ours bool) {
+	k := o.Knobs[name]
+	if !strings.HasSuffix(name, "/max_frequency") || k.Min == nil || k.Max == nil {
+		return 0, false
+	}
+	if load > high() {
+		return *k.Max, true
+	}
+	return *k.Min, true
+}
+
 //go:wasmexport analyze
 func analyze() int32 {
 	var o observation
@@ -62,8 +87,13 @@ func analyze() int32 {
 		return answer(verdict{Why: "utilisation is not known"})
 	}
 	pdk.Log(pdk.LogInfo, fmt.Sprintf("utilisation %g", *load))
-	return answer(verdict{Plan: *load > high(), Why: fmt.Sprintf("utilisation %g, high %g", *load, high()),
-		Bounds: []bound{{busy, high()}}})
+	v := verdict{Why: fmt.Sprintf("utilisation %g, high %g", *load, high()), Bounds: []bound{{busy, high(), high()}}}
+	for name, k := range o.Knobs {
+		if to, ours := o.target(name, *load); ours && (k.Value == nil || float64(*k.Value) != to) {
+			v.Plan = true
+		}
+	}
+	return answer(v)
 }
 
 //go:wasmexport plan
@@ -80,12 +110,13 @@ func plan() int32 {
 	}
 	pdk.SetVar("count", strconv.AppendInt(nil, int64(count), 10))
 	var changes []change
-	for name, k := range o.Knobs {
-		if k.Max != nil {
-			changes = append(changes, change{name, *k.Max})
+	for name := range o.Knobs {
+		if to, ours := o.target(name, *o.Metrics[busy].Value); ours {
+			changes = append(changes, change{name, to})
 		}
 	}
-	return answer(map[string]any{"why": fmt.Sprintf("busy for the %d. time", count), "changes": changes})
+	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.Knob, b.Knob) })
+	return answer(map[string]any{"why": fmt.Sprintf("plan %d", count), "changes": changes})
 }
 
 func answer(v any) int32 {
