@@ -8,6 +8,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/rollout"
+	"github.com/edgehold/edgehold/plugins/rollout/report"
 )
 
 // rollOut begins the rollout of an accepted version: at once into charge, unless the upload says otherwise.
@@ -19,7 +20,7 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 	start := rollout.Begin{ID: newRolloutID(), Spec: plainSpec}
 	if o.Rollout != nil {
 		start.Supersede, start.Force = o.Rollout.Supersede, o.Rollout.Force
-		if start.Spec, err = specOf(o.Rollout.Spec); err != nil {
+		if start.Spec, err = report.ParseSpec(o.Rollout.Spec); err != nil {
 			return false, err
 		}
 	}

@@ -5,10 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"strings"
-	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/plugins/rollout"
+	"github.com/edgehold/edgehold/plugins/rollout/report"
 )
 
 // newRolloutID names a rollout: 13 characters that a person can type.
@@ -18,37 +17,18 @@ func newRolloutID() string {
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
 }
 
-func specOf(s api.RolloutSpec) (rollout.Spec, error) {
-	ms := func(n uint64) time.Duration { return time.Duration(min(n, 1<<40)) * time.Millisecond }
-	out := rollout.Spec{
-		Shadow: ms(s.ShadowMS), ShadowBudget: s.ShadowBudget, Canary: s.Canary, CanaryFor: ms(s.CanaryMS), MaxStep: s.MaxStep,
-		Settle: ms(s.SettleMS), Patience: ms(s.PatienceMS), Passes: s.Passes, MaxFaults: s.MaxFaults, HoldDown: ms(s.HoldDownMS), Strikes: s.Strikes,
-		MaxDivergence: s.MaxDivergence, MaxFuelRatio: s.MaxFuelRatio, MaxLatencyRatio: s.MaxLatencyRatio,
+// showRollout is a rollout for people. A version whose row can't be read is shown by its digest.
+func (p *policies) showRollout(ctx context.Context, t *trial) api.Rollout {
+	versions, err := p.db.Versions(ctx, t.name)
+	if err != nil {
+		p.log.Warn("versions can't be read", "policy", t.name, "error", err)
 	}
-	for _, text := range s.Gates {
-		g, err := rollout.ParseGate(text)
-		if err != nil {
-			return out, err
+	return report.Rollout(t.name, &t.state, func(digest string) string {
+		for _, v := range versions {
+			if v.Digest == digest {
+				return v.Version
+			}
 		}
-		if s.GateSamples > 0 {
-			g.Samples = s.GateSamples
-		}
-		out.Gates = append(out.Gates, g)
-	}
-	if s.MaxLatencyUS > 0 {
-		out.MaxLatency = time.Duration(min(s.MaxLatencyUS, 1<<40)) * time.Microsecond
-	}
-	if s.Goal != "" {
-		g, err := rollout.ParseGoal(s.Goal)
-		if err != nil {
-			return out, err
-		}
-		out.Goal = &g
-	}
-	return out, nil
-}
-
-func (p *policies) showRollout(_ context.Context, t *trial) api.Rollout {
-	return api.Rollout{ID: t.state.ID, Policy: t.name, Version: t.state.Version, Digest: t.state.Digest, Phase: api.RolloutPhase(t.state.Phase),
-		Over: t.state.Over(), Cause: string(t.state.Cause), Why: t.state.Why, Steps: []api.RolloutStep{}, History: []api.RolloutEntry{}}
+		return digest
+	})
 }

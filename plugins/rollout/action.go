@@ -24,9 +24,9 @@ const (
 	RollBack ActionKind = "roll-back"
 	// Decide names the version in charge and its standby after a restart.
 	Decide ActionKind = "decide"
-	// Discard ends the candidate's part in shadow and canary and gives its memory back. Its bytes may be collected.
+	// Discard ends the candidate's part in shadow and canary and gives that memory back.
 	Discard ActionKind = "discard"
-	// Retire says that Action.Digest is not the standby any more: its memory and its bytes are not needed.
+	// Retire says that Action.Digest is no standby any more: nobody is going to call it.
 	Retire ActionKind = "retire"
 	// Quarantine marks Action.Digest durably: it is not to be started by itself.
 	Quarantine ActionKind = "quarantine"

@@ -62,7 +62,15 @@ func (m *machine) next() Phase {
 
 func (m *machine) activate() {
 	m.Pending = Activate
-	m.act(Action{Kind: Activate, Digest: m.Digest, Standby: m.Active})
+	m.act(Action{Kind: Activate, Digest: m.Digest, Standby: m.heir()})
+}
+
+// heir is the standby once the candidate is in charge: the version before, or if there was none, whichever was the standby.
+func (m *machine) heir() string {
+	if m.Active == "" && m.Standby != m.Digest {
+		return m.Standby
+	}
+	return m.Active
 }
 
 func (m *machine) activated() {
@@ -70,10 +78,11 @@ func (m *machine) activated() {
 		return
 	}
 	m.Pending, m.Halted, m.Settled = "", false, false
-	if m.Spare == "" && m.Standby != m.Digest {
+	heir := m.heir()
+	if m.Spare == "" && m.Standby != m.Digest && m.Standby != heir {
 		m.Spare = m.Standby
 	}
-	m.Active, m.Standby = m.Digest, m.Active
+	m.Active, m.Standby = m.Digest, heir
 	m.Cause, m.Why = "", ""
 	m.enter(PhaseActive, m.Spec.Settle)
 }

@@ -90,7 +90,7 @@ func (m *machine) rolledBack() {
 		m.LastGood = target
 	}
 	m.Active, m.Standby = target, m.standbyAfter(target)
-	m.Pending, m.Tries, m.Settled = "", 0, false
+	m.Pending, m.Tries, m.Settled, m.Halted = "", 0, false, false
 	m.retireSpare()
 	if m.Then != PhaseStandby {
 		m.discard(m.Why)
@@ -127,34 +127,27 @@ func (m *machine) failed() {
 			return
 		}
 		m.fail(cause, why)
-	case m.e.Digest != "" && m.e.Digest != m.Digest:
-		if m.e.Digest == m.Active {
-			m.lose(orDefault(m.e.Cause, CausePrepare), why)
-		}
-	case m.Phase == PhaseActive:
-		m.fail(orDefault(m.e.Cause, CausePrepare), why)
-	case !m.Over():
+	case causes[m.Phase] != "":
 		m.fail(orDefault(m.e.Cause, causes[m.Phase]), why)
 	}
 }
 
-// causes are those of a failure that names none.
+// causes are those of a failure that names none, for the phases that wait for an answer.
 var causes = map[Phase]Cause{
 	PhasePending: CauseFetch, PhaseFetched: CauseVerify, PhaseVerified: CauseValidate, PhaseValidated: CausePrepare,
-	PhasePrepared: CausePrepare, PhaseShadow: CausePrepare, PhaseCanary: CausePrepare,
 }
 
-// fault is the engine's word that the version in charge can't go on.
+// fault is the word that a version which should run can't go on. While another one is being put in charge it does not count:
+// if it is still true afterwards it is said again.
 func (m *machine) fault() {
 	if m.Pending != "" {
 		return
 	}
 	cause, why := orDefault(m.e.Cause, CauseFaults), orDefault(m.e.Why, "it kept failing")
 	switch failed := orDefault(m.e.Digest, m.Active); {
-	case failed == "" || failed != m.Active:
-	case failed == m.Digest && m.Phase == PhaseActive:
+	case failed == m.Digest && (m.proving() || m.Phase == PhaseActive):
 		m.fail(cause, why)
-	default:
+	case failed != "" && failed == m.Active:
 		m.lose(cause, why)
 	}
 }

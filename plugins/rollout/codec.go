@@ -46,7 +46,7 @@ func (s *State) check() error {
 		return fmt.Errorf("%q can't be pending", clip(string(s.Pending), 40))
 	case (s.Pending == RollBack) != (s.Then != "") || s.Then != "" && s.Then != PhaseStandby && s.Then != PhaseRetired && s.Then != PhaseQuarantined:
 		return errors.New("a rollback does not end as it says")
-	case len(s.Marks) > MaxMarks || len(s.History) > MaxHistory || len(s.GateRuns) > len(s.Spec.Gates):
+	case len(s.Marks) > MaxMarks || len(s.History) > MaxHistory || len(s.GateRuns) > len(s.Spec.Gates) || len(s.Trail) > MaxTrail:
 		return errors.New("its lists are too long")
 	case s.Tries < 0 || s.Crashes < 0:
 		return errors.New("it counts below zero")

@@ -10,9 +10,8 @@
 //  1. Events are given one at a time. The state that Step returns is stored durably before its actions are carried out.
 //  2. Actions are carried out in order. Every one of them says how things shall be, so that doing it twice does no harm.
 //  3. [Fetch], [Verify], [Validate], [Prepare], [Activate] and [RollBack] are answered by [Fetched], [Verified], [Validated],
-//     [Prepared], [Activated] and [RolledBack], or by [Failed], with the same rollout. [Decide], [Shadow] and [Canary] are answered only if
-//     they could not be carried out, by Failed with the digest that can't run. The others are not answered. Events of an
-//     earlier rollout are ignored.
+//     [Prepared], [Activated] and [RolledBack], or by [Failed], with the same rollout. The others are not answered; if [Decide], [Shadow]
+//     or [Canary] could not be carried out, that is a [Fault]. Events of an earlier rollout are ignored.
 //  4. At each start of the process [Restarted] comes first, and until its actions are carried out no version decides.
 //  5. What [State.Keeps] lists is never collected.
 package rollout

@@ -29,14 +29,15 @@ const (
 	Prepared   EventKind = "prepared"
 	Activated  EventKind = "activated"
 	RolledBack EventKind = "rolled-back"
-	// Failed answers any action that could not be carried out; Event.Cause and Event.Why say more. After a failed
+	// Failed answers an action that could not be carried out; Event.Cause and Event.Why say more. After a failed
 	// activation the version before decides, unchanged.
 	Failed EventKind = "failed"
 
 	// Measured brings Event.Reading.
 	Measured EventKind = "measured"
-	// Fault says that the engine gave up on the version in charge, whatever the bounds are: Event.Digest is that version,
-	// Event.Cause is CauseFaults, CauseTrap, CauseLimit or CauseGuest.
+	// Fault says that the version Event.Digest, which is in charge or beside it, can't go on, whatever the bounds are: the
+	// engine gave up on it (CauseFaults, CauseTrap, CauseLimit, CauseGuest), or Decide, Shadow or Canary could not be carried out
+	// (CausePrepare). While an answer to Activate or RollBack is due it does not count; send it again if it still holds afterwards.
 	Fault EventKind = "fault"
 	// Tick says that time has passed: see [State.Due].
 	Tick EventKind = "tick"
@@ -57,7 +58,7 @@ type Event struct {
 	Person bool
 
 	Start   *Begin   // Start
-	Digest  string   // Pardon; Failed and Fault: the version, if it is not the rollout's
+	Digest  string   // Pardon; Fault, where empty is the version in charge
 	Cause   Cause    // Failed, Fault
 	Why     string   // Failed, Fault, Abort: one sentence, without secrets
 	Reading *Reading // Measured

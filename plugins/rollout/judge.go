@@ -127,18 +127,26 @@ func faultCause(r *Reading) Cause {
 	return CauseGuest
 }
 
+// Waits says what a proving phase still needs before it can be passed, its time aside; nothing if nothing, or in other phases.
+func (s *State) Waits() string {
+	if !s.proving() {
+		return ""
+	}
+	return s.missing()
+}
+
 // missing says what a phase still lacks, or nothing.
-func (m *machine) missing() string {
+func (s *State) missing() string {
 	passes := uint64(0)
-	if m.Reading != nil {
-		passes = m.Reading.Passes
+	if s.Reading != nil {
+		passes = s.Reading.Passes
 	}
-	if passes < m.Spec.Passes {
-		return fmt.Sprintf("%d passes in %s, %d are needed", passes, m.Phase, m.Spec.Passes)
+	if passes < s.Spec.Passes {
+		return fmt.Sprintf("%d passes in %s, %d are needed", passes, s.Phase, s.Spec.Passes)
 	}
-	for i := range m.Spec.Gates {
-		gate := &m.Spec.Gates[i]
-		if i >= len(m.GateRuns) || m.GateRuns[i].Held < gate.Samples {
+	for i := range s.Spec.Gates {
+		gate := &s.Spec.Gates[i]
+		if i >= len(s.GateRuns) || s.GateRuns[i].Held < gate.Samples {
 			return fmt.Sprintf("gate %s has not held for %d readings in a row", gate, gate.Samples)
 		}
 	}

@@ -1,31 +1,25 @@
 package rollout
 
-// restarted puts back in place what the process forgot. Instances, shadow and canary are gone; what was proved is not.
+// restarted puts back in place what the process forgot. Instances, shadow and canary are gone; what was proved is not. First
+// somebody decides again, then the rest is taken up, and what may not have reached the store is said again.
 func (m *machine) restarted() {
 	m.Reading, m.GateRuns, m.Up = nil, nil, m.e.At
 	if !m.Over() && !m.e.Clean {
-		m.Crashes++
+		m.Crashes = min(m.Crashes+1, MaxCrashes)
 	}
-	if m.Pending == RollBack {
-		m.again()
-		return
-	}
-	if m.Phase == PhaseActive && m.crashed() && !m.cornered() {
-		m.fail(CauseRestarts, "the agent did not stay up with it")
-		return
-	}
-	m.decide()
 	switch {
-	case m.Phase == PhaseQuarantined:
-		m.act(Action{Kind: Quarantine, Digest: m.Digest, Why: m.Mark(m.Digest).Why})
-	case m.Over() || m.Phase == PhaseActive:
-	case m.crashed() && m.Phase == PhaseStandby:
-		m.Pending, m.Cause, m.Why = "", CauseRestarts, "the agent did not stay up when it was put in charge again"
-	case m.crashed():
-		m.Pending = ""
-		m.fail(CauseRestarts, "the agent did not stay up while it was rolled out")
+	case m.Pending == RollBack:
+		m.tryBack()
+	case m.Phase == PhaseActive && m.crashed() && !m.cornered():
+		m.fail(CauseRestarts, "the agent did not stay up with it")
 	default:
-		m.goOn()
+		m.decide()
+		m.takeUp()
+	}
+	for _, mark := range m.Marks {
+		if mark.Quarantined {
+			m.act(Action{Kind: Quarantine, Digest: mark.Digest, Why: mark.Why})
+		}
 	}
 }
 
@@ -35,14 +29,6 @@ func (m *machine) crashed() bool { return !m.Over() && m.Crashes >= MaxCrashes }
 func (m *machine) stayUp() {
 	if m.Crashes > 0 && !m.e.At.Before(m.Up.Add(m.Spec.Settle)) {
 		m.Crashes = 0
-	}
-}
-
-// again asks for a rollback that was under way.
-func (m *machine) again() {
-	m.tryBack()
-	if m.Then == PhaseQuarantined || m.Phase == PhaseQuarantined {
-		m.act(Action{Kind: Quarantine, Digest: m.Digest, Why: m.Mark(m.Digest).Why})
 	}
 }
 
@@ -56,18 +42,23 @@ func (m *machine) decide() {
 	}
 }
 
-// goOn takes up a rollout where it can be: a phase that was cut short begins again.
-func (m *machine) goOn() {
-	switch m.Phase {
-	case PhasePending:
-		if m.Ends.IsZero() {
-			m.act(Action{Kind: Fetch, Digest: m.Digest})
-		}
-	case PhaseFetched:
+// takeUp goes on with a rollout where it can be: a phase that was cut short begins again.
+func (m *machine) takeUp() {
+	switch {
+	case m.Over() || m.Phase == PhaseActive:
+	case m.crashed() && m.Phase == PhaseStandby:
+		m.Pending, m.Cause, m.Why = "", CauseRestarts, "the agent did not stay up when it was put in charge again"
+	case m.crashed():
+		m.Pending = ""
+		m.fail(CauseRestarts, "the agent did not stay up while it was rolled out")
+	case m.Phase == PhasePending && !m.Ends.IsZero(): // held down
+	case m.Phase == PhasePending:
+		m.act(Action{Kind: Fetch, Digest: m.Digest})
+	case m.Phase == PhaseFetched:
 		m.act(Action{Kind: Verify, Digest: m.Digest})
-	case PhaseVerified:
+	case m.Phase == PhaseVerified:
 		m.act(Action{Kind: Validate, Digest: m.Digest})
-	case PhaseStandby: // an undo of an undo
+	case m.Phase == PhaseStandby: // an undo of an undo
 		m.activate()
 	default:
 		m.Pending = ""

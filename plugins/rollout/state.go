@@ -12,6 +12,7 @@ const Schema = 1
 const (
 	MaxMarks   = 32
 	MaxHistory = 32
+	MaxTrail   = 24
 	maxWhy     = 500
 )
 
@@ -69,6 +70,8 @@ type State struct {
 	GoalLive Mean `json:"goal_live,omitzero"`
 	GoalNext Mean `json:"goal_next,omitzero"`
 
+	// Trail has the phases that this rollout has left, oldest first.
+	Trail   []Stage `json:"trail,omitempty"`
 	Marks   []Mark  `json:"marks,omitempty"`
 	History []Entry `json:"history,omitempty"`
 }
@@ -84,6 +87,14 @@ type GateRun struct {
 	At    time.Time `json:"at,omitzero"`
 	Held  int       `json:"held,omitempty"`  // readings in a row that kept it
 	Broke int       `json:"broke,omitempty"` // readings in a row that did not
+}
+
+// Stage is a phase that a rollout has left, with what was measured in it last.
+type Stage struct {
+	Phase   Phase     `json:"phase"`
+	Began   time.Time `json:"began"`
+	Ended   time.Time `json:"ended"`
+	Reading *Reading  `json:"reading,omitempty"`
 }
 
 // Mark is what is remembered against a version.
@@ -134,7 +145,7 @@ func (s *State) markOf(digest string) int {
 
 // HeldUntil is when the hold-down of a candidate that waits for it ends; zero if it does not wait.
 func (s *State) HeldUntil() time.Time {
-	if s.Phase == PhasePending && !s.Skip && s.Since.Before(s.Ends) {
+	if s.Phase == PhasePending {
 		return s.Ends
 	}
 	return time.Time{}

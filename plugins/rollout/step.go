@@ -68,7 +68,7 @@ func (k EventKind) fromPerson() bool {
 }
 
 func (s State) clone() State {
-	s.Marks, s.History, s.GateRuns = slices.Clone(s.Marks), slices.Clone(s.History), slices.Clone(s.GateRuns)
+	s.Marks, s.History, s.GateRuns, s.Trail = slices.Clone(s.Marks), slices.Clone(s.History), slices.Clone(s.GateRuns), slices.Clone(s.Trail)
 	return s
 }
 
@@ -104,6 +104,9 @@ func (m *machine) refuse(code, why, hint string) {
 
 // enter begins a phase that lasts for a time, or as long as it takes.
 func (m *machine) enter(p Phase, lasts time.Duration) {
+	if m.Phase != PhaseNone {
+		m.Trail = appendBounded(m.Trail, MaxTrail, Stage{Phase: m.Phase, Began: m.Since, Ended: m.e.At, Reading: m.Reading})
+	}
 	m.Phase, m.Since, m.Ends = p, m.e.At, time.Time{}
 	if lasts > 0 {
 		m.Ends = m.e.At.Add(lasts)
@@ -120,10 +123,15 @@ func (m *machine) record(before *State) {
 	if m.Why != before.Why {
 		why = m.Why
 	}
-	if len(m.History) >= MaxHistory {
-		m.History = slices.Delete(m.History, 0, len(m.History)-MaxHistory+1)
-	}
-	m.History = append(m.History, Entry{
+	m.History = appendBounded(m.History, MaxHistory, Entry{
 		At: m.e.At, Rollout: m.ID, Event: m.e.Kind, Phase: m.Phase, By: clip(m.e.By, maxName), Why: clip(why, maxWhy),
 	})
+}
+
+// appendBounded drops the oldest to make room.
+func appendBounded[T any](list []T, most int, item T) []T {
+	if over := len(list) - most + 1; over > 0 {
+		list = slices.Delete(list, 0, over)
+	}
+	return append(list, item)
 }

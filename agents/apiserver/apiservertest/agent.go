@@ -28,6 +28,8 @@ type Agent struct {
 	audit     []api.AuditEntry // oldest first
 	checks    []api.CheckResult
 	fault     func(operation string)
+	passed    time.Duration // on top of Now, for rollouts
+	rolledOut int
 }
 
 // New returns an agent with one mechanism, CPUFrequency, whose only cpufreq policy runs between 800 MHz and 2.4 GHz.
@@ -47,6 +49,7 @@ func New(now func() time.Time) *Agent {
 func (a *Agent) Backend() apiserver.Backend {
 	return apiserver.Backend{
 		Policies:   policies{a},
+		Rollouts:   rollouts{a},
 		Mechanisms: mechanisms{a},
 		Decisions:  decisions{a},
 		Metrics:    metrics{a},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/plugins/rollout"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -16,6 +17,7 @@ import (
 type policy struct {
 	shown    api.Policy
 	versions []version
+	rollout  rollout.State
 }
 
 type version struct {
@@ -92,6 +94,9 @@ func (a policies) Upload(_ context.Context, module []byte, o api.UploadOptions, 
 	} else {
 		result.Replaced = p.active().shown.Version
 	}
+	if o.Rollout != nil {
+		return a.rollOut(p, v, o.Rollout, result, by)
+	}
 	p.versions = append([]version{v}, p.versions...)
 	p.activate(m.Version)
 	p.shown.Grants, p.shown.ActivatedAt = result.Grants, a.Now()
@@ -101,6 +106,25 @@ func (a policies) Upload(_ context.Context, module []byte, o api.UploadOptions, 
 	}
 	a.record(by, "policy.upload", m.Name, "accepted", nil)
 	a.publish(api.ResourcePolicy, m.Name, api.EventPolicyActivated, m.Name+" "+m.Version+" decides now")
+	return result, nil
+}
+
+// rollOut stores a version that has to prove itself.
+func (a policies) rollOut(p *policy, v version, o *api.RolloutStart, result api.UploadResult, by api.Actor) (api.UploadResult, error) {
+	if p.indexOf(v.shown.Version) < 0 {
+		v.shown.State = api.VersionRetired
+		p.versions = append([]version{v}, p.versions...)
+	}
+	var err error
+	result.Rollout, err = a.begin(result.Name, p, v, o, by)
+	a.record(by, "policy.upload", result.Name, "accepted", err)
+	if err != nil {
+		return api.UploadResult{}, err
+	}
+	if result.Activated = p.active().shown.Digest == v.shown.Digest; !result.Activated {
+		result.Reason, result.Replaced = "its rollout has begun: "+string(result.Rollout.Phase), ""
+	}
+	a.publish(api.ResourcePolicy, result.Name, api.EventPolicyUploaded, "")
 	return result, nil
 }
 
@@ -165,6 +189,9 @@ func (a policies) show(p *policy) api.Policy {
 	shown, active := p.shown, p.active()
 	shown.ActiveVersion, shown.Digest, shown.Manifest = active.shown.Version, active.shown.Digest, active.manifest
 	shown.StandbyVersion = p.standby()
+	if s := &p.rollout; !s.Over() {
+		shown.Rollout = &api.PolicyRollout{ID: s.ID, Version: s.Version, Phase: api.RolloutPhase(s.Phase), Paused: s.Paused(), Ends: s.Ends}
+	}
 	shown.State, shown.StateReason = api.PolicyActive, ""
 	switch {
 	case !shown.Enabled:

@@ -28,7 +28,7 @@ var imports = []rule{
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
-	{"plugins/rollout", []string{"agents/api"}}, // for quantities as people write them
+	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
 	{"plugins/store", nil},
 	{"plugins/delta", nil},
 	{"plugins/registry/registrytest", nil},
@@ -56,12 +56,13 @@ var imports = []rule{
 	{"agents/decision", []string{"agents", "agents/state"}},
 	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token", "telemetry/attr"}},
 	{"agents/apiserver/token", []string{"agents/api"}},
-	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "wasmabi"}},
+	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry", "plugins/rollout", "plugins/sign", "telemetry/...",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
+		"plugins/rollout/...", "plugins/sign", "telemetry/...",
 	}},
 
 	// No driver knows another one, nor the guard any.
