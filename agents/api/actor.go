@@ -14,7 +14,7 @@ const (
 
 // Actor is who asks. It goes into the audit.
 type Actor struct {
-	// Via is "unix" for the socket, "token" for TCP, "daemon" for the daemon itself.
+	// Via is "unix" for the socket, "token" for TCP, "daemon" for the daemon itself, "director" for signed assignments.
 	Via string
 	// Name is the user's or token's name; it may be empty for a user without a name.
 	Name string
@@ -25,6 +25,9 @@ type Actor struct {
 
 // DaemonActor acts when nobody asked, for example at a rollback.
 var DaemonActor = Actor{Via: "daemon", Role: RoleOperator}
+
+// DirectorActor installs what the director assigns.
+var DirectorActor = Actor{Via: "director", Role: RoleOperator}
 
 // String is the form in the audit, for example "unix:uid=1000(ada)" or "token:ci".
 func (a Actor) String() string {

@@ -137,10 +137,18 @@ type Audit interface {
 	RecordRefusal(ctx context.Context, by api.Actor, action, target string, p *api.Problem) error
 }
 
-// Backend is everything that a server passes requests on to. All fields but Rollouts are required.
+// Trust shows what is believed about signatures. Without a root the status says so.
+type Trust interface {
+	Status(ctx context.Context) (api.TrustStatus, error)
+	// Update asks the source now, and installs what the director assigns. Without a source the code is trust.no-source.
+	Update(ctx context.Context, by api.Actor) (api.TrustStatus, error)
+}
+
+// Backend is everything that a server passes requests on to. All fields but Rollouts and Trust are required.
 type Backend struct {
 	Policies   Policies
 	Rollouts   Rollouts
+	Trust      Trust
 	Mechanisms Mechanisms
 	Decisions  Decisions
 	Metrics    Metrics

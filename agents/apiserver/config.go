@@ -132,6 +132,9 @@ func (c Config) withDefaults() Config {
 	if c.Backend.Rollouts == nil {
 		c.Backend.Rollouts = noRollouts{}
 	}
+	if c.Backend.Trust == nil {
+		c.Backend.Trust = noTrust{}
+	}
 	if c.Events == nil {
 		c.Events = NewEvents(0)
 	}

@@ -115,6 +115,7 @@ var statuses = map[string]int{
 	"hands-off":      http.StatusConflict,
 	"changed":        http.StatusConflict,
 	"no-standby":     http.StatusConflict,
+	"no-source":      http.StatusConflict,
 	"not-running":    http.StatusConflict,
 	"quarantined":    http.StatusConflict,
 	"version-exists": http.StatusConflict,

@@ -25,6 +25,7 @@ func (s *Server) route() {
 	s.api.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	s.routePolicies()
 	s.routeRollouts()
+	s.routeTrust()
 	s.routeMechanisms()
 	s.routeDecisions()
 	s.routeMetrics()

@@ -181,6 +181,9 @@ func (p *policies) Disable(ctx context.Context, name string, by api.Actor) (api.
 // Rollback implements apiserver.PolicySwitch.
 func (p *policies) Rollback(ctx context.Context, name, version string, by api.Actor) (api.Policy, error) {
 	return p.change(ctx, "policy.rollback", name, by, func(record state.Policy) error {
+		if err := p.mayGoBack(ctx, record, version); err != nil {
+			return err
+		}
 		t, err := p.aligned(ctx, name)
 		if err != nil {
 			return err

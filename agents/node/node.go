@@ -35,6 +35,7 @@ type Node struct {
 	Metrics    metrics
 	Mode       *mode
 	Audit      audit
+	Trust      trustView
 	Doctor     examiner
 
 	config     Config
@@ -163,6 +164,9 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Mode = &mode{db: n.db, engine: n.engine, policies: n.Policies, now: time.Now}
 	n.Metrics = metrics{store: n.telemetry.Store(), now: time.Now}
 	n.Mechanisms.audit = n.Policies.audit
+	if err := n.openTrustView(); err != nil {
+		return err
+	}
 	n.Doctor = examiner{n}
 	return nil
 }
@@ -196,6 +200,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		n.Policies.uploadFolder(ctx, n.config.PolicyPlugins.Directory)
 		n.ready.Store(true)
 		ready()
+		if n.Trust.follower != nil {
+			run("follow trust", n.Trust.follower.run)
+		}
 		return n.reviewPolicies(ctx)
 	})
 	return g.Wait()

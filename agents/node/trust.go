@@ -159,6 +159,15 @@ func (t *trust) still(name, digest string, active bool) error {
 	}
 }
 
+// mayGoBack refuses a rollback by a person to what was withdrawn. A target that is not there is somebody else's error.
+func (p *policies) mayGoBack(ctx context.Context, record state.Policy, version string) error {
+	digest, err := p.rollbackTarget(ctx, record, version)
+	if err != nil {
+		return nil
+	}
+	return p.trust.still(record.Name, digest, digest == record.Active)
+}
+
 // show is what stands behind a stored module, as people see it.
 func (t *trust) show(digest string) *api.Trust {
 	if t.client == nil {

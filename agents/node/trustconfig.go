@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
 )
 
@@ -53,6 +54,10 @@ func (t *Trust) validate(p *problems) {
 	p.require(t.Root != "" || t.Require != requireSigned, "trust.root", "is needed with trust.require: signed", "name the pin.json that `edgehold trust init` wrote")
 	p.require(t.Root != "" || t.Source == "", "trust.root", "is needed with trust.source", "name the pin.json that `edgehold trust init` wrote")
 	p.require(t.Source != "" || !t.Follow, "trust.source", "is needed with trust.follow", "say where the director publishes: a folder, or oci://HOST/NAME")
+	if isReference(t.Source) {
+		_, err := registry.Parse(t.Source)
+		p.require(err == nil, "trust.source", fmt.Sprintf("can't be used: %v", err), "write oci://HOST/NAME, or a plain folder")
+	}
 	if t.Follow {
 		err := sign.CheckNode(t.Node)
 		p.require(err == nil, "trust.node", fmt.Sprintf("can't be used: %v", err), "give the name that the director knows this node by")

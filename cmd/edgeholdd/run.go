@@ -102,7 +102,7 @@ func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events
 		MetricsHandler: agent.Exposition(), HealthHandler: health(agent),
 		Backend: apiserver.Backend{
 			Policies: agent.Policies, Rollouts: agent.Rollouts, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
-			Mode: agent.Mode, Doctor: agent.Doctor, Audit: agent.Audit,
+			Mode: agent.Mode, Doctor: agent.Doctor, Audit: agent.Audit, Trust: agent.Trust,
 		},
 	}
 	if config.API.Listen != "" {

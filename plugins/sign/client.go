@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Client is what a node believes about modules. It lasts: what was believed once is never given up for something older,
@@ -54,6 +56,8 @@ func Open(dir string, pin []byte, o Options) (*Client, error) {
 	if err := os.MkdirAll(filepath.Join(dir, vouchersFolder), 0o700); err != nil {
 		return nil, stateError("open the trust folder", err)
 	}
+	store.Sweep(dir)
+	store.Sweep(filepath.Join(dir, vouchersFolder))
 	m, lost, err := recall(dir)
 	if err != nil {
 		return nil, stateError("read what was trusted", err)

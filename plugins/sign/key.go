@@ -100,7 +100,7 @@ func writeKey(path string, k keyFile, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(path, append(raw, '\n'), mode)
+	return replaceFile(path, append(raw, '\n'), mode)
 }
 
 // LoadPublicKey reads a NAME.pub.

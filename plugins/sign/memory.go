@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // memory is what a client keeps between two starts. One file, replaced whole, so that no crash can leave parts of two
@@ -40,7 +42,7 @@ func (m *memory) save(dir string) error {
 	if err := keepBefore(path); err != nil {
 		return err
 	}
-	return writeDurably(path, content, 0o600)
+	return store.ReplaceFile(path, content)
 }
 
 // keepBefore keeps a sound file under its second name.
@@ -96,30 +98,4 @@ func readMemory(path string) (m memory, err error) {
 		return memory{}, damage(fmt.Sprintf("%s: %v", path, err))
 	}
 	return m, nil
-}
-
-// writeDurably replaces a file so that a crash leaves the old or the new one, and returns when the new one would
-// survive it.
-func writeDurably(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already if all went well
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Repository is the operator's side: a folder with what is published, what waits for signatures, and settings, beside a
@@ -118,8 +121,13 @@ func (r *Repository) write(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return r.failed("write "+path, err)
 	}
-	if err := writeDurably(path, content, 0o644); err != nil {
+	if err := replaceFile(path, content, 0o644); err != nil {
 		return r.failed("write "+path, err)
 	}
 	return nil
+}
+
+// replaceFile replaces a file durably; only its owner may read it until it has its mode.
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	return errors.Join(store.ReplaceFile(path, content), os.Chmod(path, mode))
 }

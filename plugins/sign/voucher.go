@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Voucher is the word of the image repository for one module, as it stood when the module was judged.
@@ -128,7 +130,7 @@ func (c *Client) Keep(v Voucher) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(path, raw, 0o600); err != nil {
+	if err := store.ReplaceFile(path, raw); err != nil {
 		return stateError("keep the voucher of "+v.Digest, err)
 	}
 	return nil

@@ -30,6 +30,7 @@ var imports = []rule{
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
 	{"plugins/store", nil},
+	{"plugins/sign", []string{"plugins/store"}},
 	{"plugins/delta", nil},
 	{"plugins/registry/registrytest", nil},
 	{"plugins/bundle", []string{"wasmabi"}},

@@ -1,0 +1,160 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/plugins/sign"
+)
+
+// assign has the director name versions of cpu-boost.
+func (o *operator) assign(node, version string) {
+	o.t.Helper()
+	if err := o.Assign(node, []sign.Wanted{{Name: "cpu-boost", Version: version}}); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// assigned asks the source, and returns the only assignment.
+func (r *rig) assigned() (api.TrustAssignment, api.TrustStatus) {
+	r.t.Helper()
+	s, err := r.Trust.Update(r.t.Context(), api.Actor{Via: "unix", Role: api.RoleOperator})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if len(s.Assigned) != 1 {
+		r.t.Fatalf("got %d assignments, want 1: %+v", len(s.Assigned), s)
+	}
+	return s.Assigned[0], s
+}
+
+// TestTheDirectorIsFollowed: what it assigns is installed, once, and a person's word stands until it says something new.
+func TestTheDirectorIsFollowed(t *testing.T) {
+	o, r := newOperator(t), newRig(t)
+	one := module(t, "01-cpu-boost")
+	two := version(t, one, "2.0.0")
+	o.add(one)
+	o.add(two)
+	o.assign("edge-1", "1.0.0")
+	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: Duration(time.Hour)})
+
+	a, s := r.assigned()
+	if a.State != api.AssignmentRunning || a.Running != "1.0.0" || s.LastError != "" || len(s.Documents) != 8 {
+		t.Fatalf("got %+v, %s, %d documents", a, s.LastError, len(s.Documents))
+	}
+	if p, err := r.Policies.Get(t.Context(), "cpu-boost"); err != nil || p.Trust.State != api.TrustSigned || p.Versions[0].UploadedBy != "director" {
+		t.Errorf("installed: got %+v, %v", p.Trust, err)
+	}
+	o.assign("edge-1", "2.0.0")
+	if a, _ = r.assigned(); a.State != api.AssignmentRunning || a.Running != "2.0.0" {
+		t.Fatalf("the next version: got %+v", a)
+	}
+	if _, err := r.Policies.Rollback(t.Context(), "cpu-boost", "", api.DaemonActor); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ = r.assigned(); a.State != api.AssignmentReplaced || a.Running != "1.0.0" {
+		t.Errorf("after a person went back: got %+v", a)
+	}
+	r.stop()
+	r.start()
+	if a, _ = r.assigned(); a.State != api.AssignmentReplaced || a.Running != "1.0.0" {
+		t.Errorf("after a restart: got %+v", a)
+	}
+}
+
+// TestASourceThatLies about a module: nothing is installed, what runs goes on, and it is put right when the source is.
+func TestASourceThatLies(t *testing.T) {
+	o, r := newOperator(t), newRig(t)
+	one := module(t, "01-cpu-boost")
+	two := version(t, one, "2.0.0")
+	o.add(one)
+	o.add(two)
+	o.assign("edge-1", "1.0.0")
+	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: Duration(time.Second)})
+	r.assigned()
+
+	path := filepath.Join(o.Published(), sign.ModulesFolder, "sha256-"+sign.Digest(two)[len("sha256:"):]+".wasm")
+	for name, content := range map[string][]byte{"half": two[:len(two)/2], "other bytes": append(bytes.Clone(two[:len(two)-1]), two[len(two)-1]^1), "another module": one} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.assign("edge-1", "2.0.0")
+		r.Trust.follower.remember(sign.Digest(two), nil) // as if its pause had passed
+		a, s := r.assigned()
+		if a.State != api.AssignmentFailed || a.Running != "1.0.0" || s.LastErrorCode != sign.CodeDigestMismatch {
+			t.Errorf("%s: got %+v, %s", name, a, s.LastErrorCode)
+		}
+	}
+	if err := os.WriteFile(path, two, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.await("it comes in once the source is put right", func() bool { a, _ := r.assigned(); return a.Running == "2.0.0" })
+
+	if err := os.RemoveAll(o.Published()); err != nil {
+		t.Fatal(err)
+	}
+	a, s := r.assigned()
+	if a.State != api.AssignmentRunning || s.LastErrorCode != sign.CodeUnreachable {
+		t.Errorf("without a source: got %+v, %s", a, s.LastErrorCode)
+	}
+}
+
+func TestUpdateWithoutASource(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.Trust.Update(t.Context(), api.DaemonActor); codeOf(err) != "trust.no-source" {
+		t.Errorf("got %v", err)
+	}
+	s, err := r.Trust.Status(t.Context())
+	if err != nil || s.Rooted || s.Require != requireUnsigned {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+// stalled is a source that says nothing until it is told to stop.
+type stalled struct{ asked int }
+
+func (s *stalled) Metadata(ctx context.Context, _ string, _ int64) ([]byte, error) {
+	s.asked++
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (s *stalled) Module(context.Context, sign.Assignment) ([]byte, error) {
+	return nil, errors.New("never asked for")
+}
+
+// TestAStalledSourceIsAskedLessAndLess: rounds are bounded, and pauses grow to an hour.
+func TestAStalledSourceIsAskedLessAndLess(t *testing.T) {
+	pin, err := os.ReadFile(writePin(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := sign.Open(dir, pin, sign.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := new(stalled)
+		f := &follower{client: client, source: source, interval: time.Minute, now: time.Now, log: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		if err := f.run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if source.asked < 18 || source.asked > 35 {
+			t.Errorf("asked %d times in a day, want about one each hour", source.asked)
+		}
+		if codeIn(f.failed) != sign.CodeUnreachable {
+			t.Errorf("got %v", f.failed)
+		}
+	})
+}
