@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,7 +232,10 @@ func daemonProgram(t *testing.T) string {
 }
 
 // pulse returns the counting policy as version v.
-func pulse(t *testing.T, v string) []byte {
+func pulse(t *testing.T, v string) []byte { return pulseThat(t, v, 0) }
+
+// pulseThat returns version v, which traps in its first pass if traps is 1.
+func pulseThat(t *testing.T, v string, traps float64) []byte {
 	t.Helper()
 	built.pulse.Do(func() {
 		b, err := scaffold.Build(context.Background(), "testdata/pulse", filepath.Join(built.dir, "pulse.wasm"), scaffold.BuildOptions{})
@@ -247,6 +251,8 @@ func pulse(t *testing.T, v string) []byte {
 	}
 	m := *built.manifest
 	m.Version = v
+	m.Parameters = slices.Clone(m.Parameters)
+	m.Parameters[0].Default = traps
 	bare, err := wasmabi.StripManifest(built.module)
 	if err != nil {
 		t.Fatal(err)

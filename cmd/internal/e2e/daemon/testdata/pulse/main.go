@@ -12,6 +12,7 @@ const (
 
 type pulse struct {
 	limit policy.Knob
+	traps bool
 	n     int64
 }
 
@@ -21,10 +22,14 @@ func main() {}
 
 func (p *pulse) Initialize(s *policy.Setup) error {
 	p.limit = s.Knob("CPUFrequency", "policy0/max_frequency")
+	p.traps = s.Parameter("traps") != 0
 	return nil
 }
 
 func (p *pulse) Analyze(*policy.Observation) policy.Verdict {
+	if p.traps {
+		panic("this version is made to fail")
+	}
 	p.n++
 	return policy.Act("pulse ", p.n)
 }
