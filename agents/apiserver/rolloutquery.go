@@ -9,8 +9,8 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 )
 
-// rolloutInput is how an upload asks for a rollout. Without any of it the version is activated at once.
-type rolloutInput struct {
+// RolloutInput is how an upload asks for a rollout. Without any of it the version is activated at once.
+type RolloutInput struct {
 	Rollout      bool     `query:"rollout" doc:"Roll out with the daemon's defaults, though nothing else of the rollout is named."`
 	Shadow       string   `query:"shadow" maxLength:"32" example:"10m" doc:"How long it runs beside the version in charge; nothing that it plans is applied."`
 	ShadowBudget string   `query:"shadow_budget" maxLength:"32" example:"5%" doc:"Share of one CPU that this may take."`
@@ -37,7 +37,7 @@ type rolloutInput struct {
 }
 
 // start reads what an upload says about its rollout; nil if it says nothing.
-func (in *rolloutInput) start() (*api.RolloutStart, error) {
+func (in *RolloutInput) start() (*api.RolloutStart, error) {
 	q := rolloutQuery{}
 	spec := api.RolloutSpec{
 		ShadowMS: q.milliseconds("shadow", in.Shadow), ShadowBudget: q.share("shadow_budget", in.ShadowBudget),
@@ -58,7 +58,7 @@ func (in *rolloutInput) start() (*api.RolloutStart, error) {
 }
 
 // asks reports whether anything is said about a rollout.
-func (in *rolloutInput) asks() bool {
+func (in *RolloutInput) asks() bool {
 	texts := in.Shadow + in.ShadowBudget + in.Canary + in.CanaryFor + in.MaxStep + in.Settle + in.Patience + in.Goal + in.MaxDivergence + in.MaxLatency + in.HoldDown
 	return in.Rollout || in.Supersede || in.Force || texts != "" || len(in.Gate) > 0 || in.GateSamples+in.Strikes > 0 ||
 		in.Passes+in.MaxFaults > 0 || in.MaxFuelRatio+in.MaxLatencyRatio > 0

@@ -49,7 +49,7 @@ type uploadInput struct {
 	Allow     []string `query:"allow,explode" maxItems:"64" example:"CPUFrequency" doc:"Mechanisms that the operator allows; the default is the daemon's configuration."`
 	Parameter []string `query:"parameter,explode" maxItems:"64" example:"target=0.7" doc:"Operator's values as NAME=NUMBER."`
 	Reference string   `query:"reference" maxLength:"1024" example:"oci://registry.example/policies/cpu-boost:1.2.0" doc:"Where the agent gets the module itself; the body is empty then."`
-	rolloutInput
+	RolloutInput
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte `contentType:"application/wasm"`
 }
