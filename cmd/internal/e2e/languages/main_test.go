@@ -23,6 +23,7 @@ const example = "../../../../examples/01-cpu-boost"
 var projects = map[toolchain.Language]string{
 	toolchain.Go:     example,
 	toolchain.TinyGo: example,
+	toolchain.Rust:   filepath.Join(example, "rust"),
 	toolchain.C:      filepath.Join(example, "c"),
 }
 
