@@ -114,7 +114,7 @@ func (p *plainPlugin) call(ctx context.Context, op wasmabi.Op, request []byte) (
 	if err := json.Unmarshal(request, &settings); err != nil {
 		return wasmabi.StatusInvalid, nil, nil
 	}
-	p.instance.Configure(guest.Settings(settings))
+	p.instance.Configure(guest.Settings{Config: settings.Config, LogLevel: settings.LogLevel, VarBytes: settings.VarBytes})
 	return wasmabi.StatusOK, nil, nil
 }
 
@@ -123,18 +123,26 @@ func newPlugin(m *Module, i *guest.Instance) plugin {
 	case !m.program.Plugin:
 		return nil
 	case m.manifest.Kind == wasmabi.KindPolicy:
-		return &policyPlugin{module: m, instance: i}
+		return &policyPlugin{vessel: vessel{module: m, instance: i}}
+	case m.manifest.Kind == wasmabi.KindAdapter:
+		return &adapterPlugin{vessel: vessel{module: m, instance: i}}
 	}
 	return &plainPlugin{i}
 }
 
-// checkPlugin refuses a plugin that lacks the exports that its kind is called by.
+// required are the exports that a plugin is called by, by its kind. A plain plugin may have any.
+var required = map[string][]string{
+	wasmabi.KindPolicy:  {exportAnalyze, exportPlan},
+	wasmabi.KindAdapter: {exportOptions, exportState, exportApply},
+}
+
+// checkPlugin refuses a plugin that lacks exports that its kind is called by.
 func (m *Module) checkPlugin() error {
-	if !m.program.Plugin || m.manifest.Kind != wasmabi.KindPolicy {
+	if !m.program.Plugin {
 		return nil
 	}
 	var missing []string
-	for _, name := range []string{exportAnalyze, exportPlan} {
+	for _, name := range required[m.manifest.Kind] {
 		if _, ok := m.Export(name); !ok {
 			missing = append(missing, name)
 		}
@@ -143,6 +151,7 @@ func (m *Module) checkPlugin() error {
 		return nil
 	}
 	return &Refusal{Code: intake.CodeExport,
-		Why:  fmt.Sprintf("as a policy an Extism plugin exports the functions analyze and plan; it lacks %s", strings.Join(missing, " and ")),
+		Why: fmt.Sprintf("an Extism plugin of kind %s exports the functions %s; it lacks %s", m.manifest.Kind,
+			strings.Join(required[m.manifest.Kind], ", "), strings.Join(missing, " and ")),
 		Hint: "host/extism/README.md describes what goes in and out; call any other plugin with edgehold plugin run"}
 }

@@ -2,36 +2,23 @@ package host
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/edgehold/edgehold/host/internal/documents"
 	"github.com/edgehold/edgehold/host/internal/guest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// Exports of an Extism plugin that is a policy; only analyze and plan are required.
+// Exports of an Extism plugin that is a policy.
 const (
-	exportInitialize = "initialize"
-	exportAnalyze    = "analyze"
-	exportPlan       = "plan"
-	exportMigrate    = "migrate"
-	exportHealth     = "health"
-)
-
-// Codes of errors that the host finds in what a plugin answers. They reach people as guest.answer and so on.
-const (
-	codeAnswer   = "answer"   // not the document expected
-	codeReturned = "returned" // a code other than zero, without an error
-	codeContext  = "context"  // variables that can't be kept
+	exportAnalyze = "analyze"
+	exportPlan    = "plan"
 )
 
 // policyPlugin has an Extism plugin decide: messages become documents, documents become messages, and the plugin's variables
 // are its context.
 type policyPlugin struct {
-	module    *Module
-	instance  *guest.Instance
+	vessel
 	documents documents.Policy
-	response  []byte
 }
 
 func (p *policyPlugin) call(ctx context.Context, op wasmabi.Op, request []byte) (wasmabi.Status, []byte, *guest.Fault) {
@@ -39,19 +26,11 @@ func (p *policyPlugin) call(ctx context.Context, op wasmabi.Op, request []byte) 
 	case wasmabi.OpInit:
 		return p.begin(ctx, request)
 	case wasmabi.OpAnalyze:
-		return p.decide(ctx, exportAnalyze, request, p.documents.Verdict)
+		return p.exchange(ctx, exportAnalyze, request, p.documents.Observation, p.documents.Verdict)
 	case wasmabi.OpPlan:
-		return p.decide(ctx, exportPlan, request, p.documents.Plan)
-	case wasmabi.OpSnapshot:
-		p.instance.Idle()
-		return p.context()
-	case wasmabi.OpMigrate:
-		return p.migrate(ctx, request)
-	case wasmabi.OpHealth:
-		return p.optional(ctx, exportHealth, nil)
+		return p.exchange(ctx, exportPlan, request, p.documents.Observation, p.documents.Plan)
 	}
-	p.instance.Idle()
-	return wasmabi.StatusUnsupported, nil, nil
+	return p.common(ctx, op, request)
 }
 
 func (p *policyPlugin) begin(ctx context.Context, request []byte) (wasmabi.Status, []byte, *guest.Fault) {
@@ -59,138 +38,8 @@ func (p *policyPlugin) begin(ctx context.Context, request []byte) (wasmabi.Statu
 	if err := p.documents.Open(request); err != nil {
 		return wasmabi.StatusInvalid, nil, nil
 	}
-	if err := p.configure(p.documents.Config(), p.documents.Context()); err != nil {
+	if err := p.configure(p.documents.Config(), p.documents.Context(), guest.Web{Handle: noHandle}); err != nil {
 		return p.refuse(codeContext, err.Error())
 	}
 	return p.optional(ctx, exportInitialize, p.documents.Introduction())
-}
-
-// configure gives the plugin its parameters as configuration and its context as variables.
-func (p *policyPlugin) configure(config map[string]string, kept []byte) error {
-	limit := p.module.limits.VarBytes
-	p.instance.Configure(guest.Settings{Config: config, LogLevel: guest.PluginInfo, VarBytes: limit})
-	entries, err := wasmabi.DecodeContext(kept, nil)
-	if err != nil {
-		return fmt.Errorf("the context that was kept is none of an Extism plugin: %w", err)
-	}
-	vars := p.instance.Vars()
-	vars.Clear()
-	for _, e := range entries {
-		if e.Kind != wasmabi.EntryBytes {
-			return fmt.Errorf("the context that was kept has %s, which is no variable of an Extism plugin", e.Key)
-		}
-		if !vars.Set([]byte(e.Key), e.Bytes, int(limit)) {
-			return fmt.Errorf("the context that was kept has more than the %d bytes that variables may have", limit)
-		}
-	}
-	return nil
-}
-
-// decide has an export answer an observation.
-func (p *policyPlugin) decide(ctx context.Context, export string, request []byte, read func([]byte) ([]byte, error)) (
-	wasmabi.Status, []byte, *guest.Fault) {
-	document, err := p.documents.Observation(request)
-	if err != nil {
-		p.instance.Idle()
-		return wasmabi.StatusInvalid, nil, nil
-	}
-	status, answer, fault := p.ask(ctx, export, document)
-	if fault != nil || status != wasmabi.StatusOK {
-		return status, answer, fault
-	}
-	message, err := read(answer)
-	if err != nil {
-		return p.refuse(codeAnswer, fmt.Sprintf("its answer to %s is wrong: %v", export, err))
-	}
-	return p.answer(message)
-}
-
-// answer bounds what the documents became, as the output of other guests is.
-func (p *policyPlugin) answer(message []byte) (wasmabi.Status, []byte, *guest.Fault) {
-	if limit := int(p.module.limits.ResponseBytes); len(message) > limit {
-		return 0, nil, &guest.Fault{Kind: Output, Cause: fmt.Sprintf("a response of %d bytes; the limit is %d", len(message), limit)}
-	}
-	return wasmabi.StatusOK, message, nil
-}
-
-// optional calls an export whose output nobody reads, if there is one.
-func (p *policyPlugin) optional(ctx context.Context, export string, document []byte) (wasmabi.Status, []byte, *guest.Fault) {
-	if _, ok := p.module.Export(export); !ok {
-		return wasmabi.StatusOK, nil, nil
-	}
-	status, answer, fault := p.ask(ctx, export, document)
-	if status == wasmabi.StatusOK {
-		answer = nil
-	}
-	return status, answer, fault
-}
-
-// ask calls an export. A plugin that returns a code other than zero has failed, also without saying why.
-func (p *policyPlugin) ask(ctx context.Context, export string, document []byte) (wasmabi.Status, []byte, *guest.Fault) {
-	op, ok := p.module.Export(export)
-	if !ok {
-		p.instance.Idle()
-		return wasmabi.StatusUnsupported, nil, nil
-	}
-	status, answer, fault := p.instance.CallExport(ctx, int(op-firstExport), document)
-	if fault != nil || status != wasmabi.StatusOK {
-		return status, answer, fault
-	}
-	switch code, exited := p.instance.Returned(); {
-	case exited:
-		return 0, nil, &guest.Fault{Kind: Trap, Cause: "it exited instead of returning"}
-	case code != 0:
-		return p.refuse(codeReturned, fmt.Sprintf("%s returned %d without an error", export, code))
-	}
-	return status, answer, nil
-}
-
-// context returns the plugin's variables.
-func (p *policyPlugin) context() (wasmabi.Status, []byte, *guest.Fault) {
-	vars := p.instance.Vars()
-	names := vars.Names()
-	if len(names) > wasmabi.MaxEntries {
-		return p.refuse(codeContext, fmt.Sprintf("it has %d variables; at most %d can be kept", len(names), wasmabi.MaxEntries))
-	}
-	entries := make([]wasmabi.Entry, len(names))
-	for i, name := range names {
-		if len(name) > maxVariableName {
-			return p.refuse(codeContext, fmt.Sprintf("variable %q... has a longer name than the %d bytes that can be kept",
-				name[:maxVariableName], maxVariableName))
-		}
-		value, _ := vars.Get([]byte(name))
-		entries[i] = wasmabi.Entry{Key: name, Kind: wasmabi.EntryBytes, Bytes: value}
-	}
-	if len(entries) == 0 {
-		return wasmabi.StatusOK, nil, nil
-	}
-	p.response = wasmabi.AppendContext(p.response[:0], entries)
-	return p.answer(p.response)
-}
-
-// maxVariableName is the longest key of a context, in bytes.
-const maxVariableName = 64
-
-// migrate has the plugin change the variables that an older version left.
-func (p *policyPlugin) migrate(ctx context.Context, request []byte) (wasmabi.Status, []byte, *guest.Fault) {
-	p.instance.Idle()
-	var m wasmabi.Migrate
-	if wasmabi.DecodeMigrate(request, &m) != nil {
-		return wasmabi.StatusInvalid, nil, nil
-	}
-	if err := p.configure(nil, m.Context); err != nil {
-		return p.refuse(codeContext, err.Error())
-	}
-	status, answer, fault := p.ask(ctx, exportMigrate, p.documents.Migration(m.FromSchema))
-	if fault != nil || status != wasmabi.StatusOK {
-		return status, answer, fault
-	}
-	return p.context()
-}
-
-// refuse answers in the plugin's place that it failed.
-func (p *policyPlugin) refuse(code, message string) (wasmabi.Status, []byte, *guest.Fault) {
-	message = message[:min(len(message), wasmabi.MaxText)]
-	p.response = wasmabi.AppendError(p.response[:0], &wasmabi.Error{Code: code, Message: message})
-	return wasmabi.StatusGuest, p.response, nil
 }

@@ -89,14 +89,16 @@ func (p *Policy) nameKnobs() {
 func (p *Policy) Context() []byte { return p.init.Context }
 
 // Config returns the operator's parameters as a plugin's configuration.
-func (p *Policy) Config() map[string]string {
-	config := make(map[string]string, len(p.init.ParameterNames))
-	for i, name := range p.init.ParameterNames {
-		if i < len(p.init.Parameters) {
-			config[name] = strconv.FormatFloat(p.init.Parameters[i], 'g', -1, 64)
+func (p *Policy) Config() map[string]string { return config(&p.init) }
+
+func config(init *wasmabi.Init) map[string]string {
+	texts := make(map[string]string, len(init.ParameterNames))
+	for i, name := range init.ParameterNames {
+		if i < len(init.Parameters) {
+			texts[name] = strconv.FormatFloat(init.Parameters[i], 'g', -1, 64)
 		}
 	}
-	return config
+	return texts
 }
 
 // Introduction returns the document for initialize.
@@ -107,7 +109,7 @@ func (p *Policy) Introduction() []byte {
 	w.text("layer", p.init.Layer)
 	w.text("scope", p.init.Scope)
 	w.text("asset", p.init.Asset)
-	p.parameters(w)
+	parameters(w, &p.init)
 	w.open("metrics")
 	for id, name := range p.metrics {
 		w.open(name)
@@ -157,7 +159,7 @@ func (p *Policy) Observation(request []byte) ([]byte, error) {
 	w.text("time", time.Unix(0, o.TimeNS).UTC().Format(time.RFC3339Nano))
 	w.text("trigger", triggers[o.Trigger])
 	w.text("asset", p.init.Asset)
-	p.parameters(w)
+	parameters(w, &p.init)
 	w.open("metrics")
 	for i, id := range o.IDs {
 		if uint64(id) < uint64(len(p.metrics)) {
@@ -197,22 +199,18 @@ func (p *Policy) setting(w *writer, id uint32, value float64) {
 	w.close()
 }
 
-func (p *Policy) parameters(w *writer) {
+func parameters(w *writer, init *wasmabi.Init) {
 	w.open("parameters")
-	for i, name := range p.init.ParameterNames {
-		if i < len(p.init.Parameters) {
-			w.number(name, p.init.Parameters[i])
+	for i, name := range init.ParameterNames {
+		if i < len(init.Parameters) {
+			w.number(name, init.Parameters[i])
 		}
 	}
 	w.close()
 }
 
 // Migration returns the document for migrate.
-func (p *Policy) Migration(fromSchema uint32) []byte {
-	w := p.write()
-	w.uint("from_schema", uint64(fromSchema))
-	return p.finish(w)
-}
+func Migration(fromSchema uint32) []byte { return fmt.Appendf(nil, `{"from_schema":%d}`, fromSchema) }
 
 func (p *Policy) write() *writer { return &writer{b: append(p.document[:0], '{')} }
 

@@ -86,7 +86,7 @@ func TestIntroduction(t *testing.T) {
 	if diff := cmp.Diff(p.Config(), map[string]string{"high": "0.8", "none": "NaN"}); diff != "" {
 		t.Error(diff)
 	}
-	if got := string(p.Migration(3)); got != `{"from_schema":3}` {
+	if got := string(Migration(3)); got != `{"from_schema":3}` {
 		t.Error(got)
 	}
 }

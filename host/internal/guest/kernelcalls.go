@@ -1,8 +1,6 @@
 package guest
 
 import (
-	"encoding/binary"
-
 	"github.com/edgehold/edgehold/host/internal/kernel"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -131,77 +129,6 @@ func varSet(s *scope, stack []uint64) {
 	if !s.plugin.vars.Set(name, s.given(stack[1]), int(limit)) {
 		stop(KindMemory, "its variables need more than %d bytes", limit)
 	}
-}
-
-// Where a plugin's requests go: the first handle of the session, if there is one.
-const (
-	HTTPHandle = 0
-	HTTPOp     = 0
-)
-
-// httpRequest passes a request on: its description, as the plugin wrote it, behind its length, and its body. The answer is
-// status, length of the headers' JSON, headers and body.
-func httpRequest(s *scope, stack []uint64) {
-	s.ask("http_request")
-	g := s.plugin
-	g.http = exchange{headers: g.http.headers[:0]}
-	in := s.request(s.given(stack[0]), stack[1])
-	s.kept.drop()
-	status := s.perform(s, HTTPHandle, HTTPOp, in)
-	if s.observer != nil {
-		s.observer.HostCall(HTTPHandle, HTTPOp, in, s.kept.result, status)
-	}
-	if status != wasmabi.StatusOK {
-		s.refuseRequest(status)
-	}
-	body, ok := g.http.read(s.kept.result)
-	if !ok {
-		stop(KindTrap, "the host's answer to its HTTP request has no form")
-	}
-	stack[0] = s.give(body)
-}
-
-func (i *Instance) request(description []byte, body uint64) []byte {
-	in := binary.LittleEndian.AppendUint32(nil, uint32(len(description)))
-	in = append(in, description...)
-	if body == 0 {
-		return in
-	}
-	return append(in, i.given(body)...)
-}
-
-func (e *exchange) read(answer []byte) (body []byte, ok bool) {
-	if len(answer) < 8 {
-		return nil, false
-	}
-	e.status = int32(binary.LittleEndian.Uint32(answer))
-	n := binary.LittleEndian.Uint32(answer[4:])
-	if answer = answer[8:]; uint64(n) > uint64(len(answer)) {
-		return nil, false
-	}
-	e.headers = append(e.headers, answer[:n]...)
-	return answer[n:], true
-}
-
-func (i *Instance) refuseRequest(status wasmabi.Status) {
-	var e wasmabi.Error
-	switch {
-	case status == wasmabi.StatusTooLarge:
-		stop(KindTrap, "its HTTP request failed: the answer is longer than %d bytes", i.program.Limits.ResponseBytes)
-	case len(i.kept.result) > 0 && wasmabi.DecodeError(i.kept.result, &e) == nil:
-		stop(KindTrap, "its HTTP request failed: %s", e.Message)
-	}
-	stop(KindTrap, "its HTTP request is not allowed: it was granted none")
-}
-
-func httpStatusCode(s *scope, stack []uint64) {
-	s.meter.charge(kernelFuel)
-	stack[0] = uint64(uint32(s.plugin.http.status))
-}
-
-func httpHeaders(s *scope, stack []uint64) {
-	s.meter.charge(kernelFuel)
-	stack[0] = s.give(s.plugin.http.headers)
 }
 
 func getLogLevel(s *scope, stack []uint64) {

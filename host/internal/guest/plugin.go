@@ -32,6 +32,7 @@ type Settings struct {
 	Config   map[string]string // not changed while the plugin has it
 	LogLevel PluginLevel
 	VarBytes uint32 // at most the program's limit
+	Web      Web
 }
 
 // PluginLevel is a log level in the numbers of the Extism project.
@@ -45,12 +46,6 @@ const (
 	PluginWarn
 	PluginError
 )
-
-// exchange is the answer to a plugin's last HTTP request.
-type exchange struct {
-	status  int32
-	headers []byte // as JSON
-}
 
 func newPlugin(p *Program) *plugin {
 	g := &plugin{exports: make([]api.Function, len(p.Exports))}
