@@ -103,7 +103,13 @@ func Pack(t testing.TB, dir string, module []byte) []byte {
 
 // ExtismPolicy returns a policy that is an ordinary Extism plugin, built by Go with the Extism project's kit, without a
 // manifest. The test is skipped where the kit is not to be had.
-func ExtismPolicy(t testing.TB) []byte {
+func ExtismPolicy(t testing.TB) []byte { return extism(t, ".") }
+
+// ExtismAdapter is [ExtismPolicy] for an adapter, which speaks to the device of examples/05-rest-device.
+func ExtismAdapter(t testing.TB) []byte { return extism(t, "./plug") }
+
+func extism(t testing.TB, pkg string) []byte {
+	t.Helper()
 	t.Helper()
 	find := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/edgehold/edgehold/host/extism")
 	dir, err := find.Output()
@@ -112,7 +118,7 @@ func ExtismPolicy(t testing.TB) []byte {
 	}
 	source := filepath.Join(strings.TrimSpace(string(dir)), "testdata", "go")
 	module, err := once([]string{"go", "-C", source, "build", "-mod=mod", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w -buildid="}, ".", "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off")
+		"-ldflags=-s -w -buildid="}, pkg, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off")
 	if err != nil && unreachable(err) {
 		t.Skip("building this plugin needs the Extism project's kit for Go, which can't be fetched: ", err)
 	}

@@ -94,7 +94,7 @@ var testImports = []rule{
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
-	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins/pluginstest"}},
+	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
 	{"host/extism", []string{"host/record", "plugins/pluginstest"}},
