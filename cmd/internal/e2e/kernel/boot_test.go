@@ -23,18 +23,27 @@ const (
 	buildDeadline = 5 * time.Minute
 )
 
+// fetched are the kernels; one that can't be had is not waited for in each test.
+var fetched = map[kernel.Arch]func() (*kernel.Kernel, error){kernel.AMD64: fetch(kernel.AMD64), kernel.ARM64: fetch(kernel.ARM64)}
+
+func fetch(arch kernel.Arch) func() (*kernel.Kernel, error) {
+	return sync.OnceValues(func() (*kernel.Kernel, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchDeadline)
+		defer cancel()
+		return kernel.Fetch(ctx, arch)
+	})
+}
+
 // boot starts a machine that ends with the test, or skips the test and says what is missing.
 func boot(t *testing.T, c kernel.Config, board func(ctx context.Context, dir string) (kernel.Board, error), arch kernel.Arch) (*kernel.Machine, string) {
 	t.Helper()
 	skipUnlessPatient(t)
-	ctx, cancel := context.WithTimeout(t.Context(), fetchDeadline)
-	defer cancel()
 	dir := shortDir(t)
 	var err error
-	if c.Board, err = board(ctx, dir); err != nil {
+	if c.Board, err = board(t.Context(), dir); err != nil {
 		skipOrFail(t, err)
 	}
-	if c.Kernel, err = kernel.Fetch(ctx, arch); err != nil {
+	if c.Kernel, err = fetched[arch](); err != nil {
 		skipOrFail(t, err)
 	}
 	c.Init = program(t, arch, "github.com/edgehold/edgehold/cmd/internal/e2e/kernel/guest")

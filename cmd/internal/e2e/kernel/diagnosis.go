@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -26,11 +27,14 @@ func (m *Machine) diagnosis() string {
 			if err != nil {
 				answer = err.Error() + "\n" // no answer from the monitor is a finding, too
 			}
-			fmt.Fprintf(&b, "qemu's %s:\n%s", command, answer)
+			fmt.Fprintf(&b, "qemu's %s:\n%s", command, vectors.ReplaceAllString(answer, ""))
 		}
 	}
 	return b.String()
 }
+
+// vectors are lines of registers that say nothing about where a processor is.
+var vectors = regexp.MustCompile(`(?m)^(FPR|[XYZ]MM|Q)\d.*\n`)
 
 // threads lists qemu's threads.
 func (m *Machine) threads() string {

@@ -53,8 +53,9 @@ type Limits struct {
 	Life   time.Duration // all in all
 }
 
-// Defaults are several times what a machine takes beside four busy programs on two processors.
-var Defaults = Limits{Boot: time.Minute, Answer: 30 * time.Second, Off: 10 * time.Second, Life: 3 * time.Minute}
+// Defaults are three times what a machine takes beside twenty busy programs on two processors. A machine is found frozen
+// before a call to it fails by itself, so that the reason is known by then.
+var Defaults = Limits{Boot: 90 * time.Second, Answer: 25 * time.Second, Off: 10 * time.Second, Life: 3 * time.Minute}
 
 // memory of a machine in MiB: twice what the RAM disk and a daemon with a few policies take.
 const memory = "512"
