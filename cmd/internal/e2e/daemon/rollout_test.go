@@ -58,7 +58,7 @@ func (h *home) awaitRollout(t *testing.T, what string, holds func(api.Rollout) b
 	t.Helper()
 	defer func() {
 		if t.Failed() {
-			t.Logf("the rollout: %+v", r)
+			t.Logf("rollout of %s: %s, active %s, %s: %s", r.Version, r.Phase, r.ActiveVersion, r.Cause, r.Why)
 		}
 	}()
 	eventually(t, 30*time.Second, what, func() bool { r = h.rollout(t); return holds(r) })
@@ -230,8 +230,8 @@ func TestKilledInTheExchange(t *testing.T) {
 func (h *home) wantOneInCharge(t *testing.T, verb, version string, answer error) {
 	t.Helper()
 	eventually(t, 20*time.Second, "a version is in charge", func() bool { return h.active(t) != "" })
+	h.wantDecisions(t) // so that the daemon has taken up what it left
 	now := h.awaitRollout(t, "it comes to rest", func(r api.Rollout) bool { return r.Doing == "" })
-	h.wantDecisions(t)
 	begun := time.Now()
 	h.wantDecisions(t)
 	active := h.active(t)
