@@ -27,6 +27,13 @@ func summarize(m *wasmabi.Manifest) api.ManifestSummary {
 			s.Wake = append(s.Wake, api.ManifestWake{Metric: m.Metrics[wake.Metric].Name, Above: bound(wake.Above), Below: bound(wake.Below)})
 		}
 	}
+	if m.Provides.Mechanism != "" {
+		s.Provides = &api.ManifestProvides{Mechanism: m.Provides.Mechanism, Summary: m.Provides.Summary}
+	}
+	for _, c := range m.Capabilities {
+		s.Capabilities = append(s.Capabilities, api.ManifestCapability{Name: c.Name, Kind: c.Kind, Hosts: c.Hosts, Methods: c.Methods, Paths: c.Paths,
+			Write: c.Write, Bytes: capabilityBytes(c), Reason: c.Reason})
+	}
 	for _, p := range m.Parameters {
 		s.Parameters = append(s.Parameters, api.ManifestParameter{Name: p.Name, Unit: p.Unit, Default: p.Default, Min: bound(p.Min), Max: bound(p.Max), Description: p.Description})
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/apiclient"
 	"github.com/edgehold/edgehold/cmd/internal/cli"
-	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // maxModuleBytes is a little more than an agent takes, so that the agent is the one to refuse.
@@ -25,7 +24,8 @@ func (a *app) policyCommand() *cobra.Command {
 		Long:    "A policy is a WebAssembly module that decides. Uploading one takes effect at once; the version before stays as the standby.",
 		Example: "  edgehold policy new load-follower\n  edgehold policy build load-follower\n  edgehold policy upload load-follower/load-follower.wasm",
 	})
-	c.AddCommand(a.policyNew(), a.policyBuild(), a.policyTest(), a.policyInspect(),
+	c.AddCommand(a.policyNew(), a.policyBuild(), a.policyTest(),
+		a.policyPack(), a.policyInspect(), a.policyVerify(), a.policyDiff(),
 		a.policyUpload(), a.policyList(), a.policyGet(), a.policyVersions(),
 		a.policySwitch("enable", "Let a policy run", (*apiclient.Client).EnablePolicy),
 		a.policySwitch("disable", "Stop a policy and revert what it holds", (*apiclient.Client).DisablePolicy),
@@ -200,29 +200,5 @@ func (a *app) policyDelete() *cobra.Command {
 		}
 		return p.Object(map[string]string{"deleted": args[0]}, args[0], func(d *cli.Details) { d.Text("%s is deleted.", args[0]) })
 	})
-	return c
-}
-
-func (a *app) policyInspect() *cobra.Command {
-	c := &cobra.Command{
-		Use: "inspect FILE", Short: "Show what a module says about itself, without an agent", Args: args(1, 1, "the module's file"),
-		Example: "  edgehold policy inspect load-follower.wasm",
-	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		p, err := a.printer()
-		if err != nil {
-			return err
-		}
-		module, err := a.readModule(args[0])
-		if err != nil {
-			return err
-		}
-		m, err := wasmabi.ReadManifest(module)
-		if err != nil {
-			return err
-		}
-		summary := summarize(m)
-		return p.Object(summary, summary.Name, func(d *cli.Details) { describeManifest(d, summary) })
-	}
 	return c
 }

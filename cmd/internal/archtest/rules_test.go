@@ -31,6 +31,7 @@ var imports = []rule{
 	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
 	{"plugins/store", nil},
 	{"plugins/sign", []string{"plugins/store"}},
+	{"plugins/anatomy", nil},
 	{"plugins/delta", nil},
 	{"plugins/registry/registrytest", nil},
 	{"plugins/bundle", []string{"wasmabi"}},
@@ -80,7 +81,7 @@ var imports = []rule{
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/toolchain", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/sign", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/sign", "plugins/store", "wasmabi",
 	}},
 	{"cmd/...", []string{"..."}},
 }
@@ -90,7 +91,7 @@ var imports = []rule{
 var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
-	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest"}},
+	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/registry/registrytest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
@@ -107,7 +108,7 @@ var testImports = []rule{
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
 	"agents/apiserver/apiservertest", "host/internal/wasm/wasmtest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
-	"plugins/pluginstest", "sdk/go/adaptertest", "sdk/go/policytest",
+	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 
 // only names the packages that may import a module of others; nobody else may, in tests neither.
