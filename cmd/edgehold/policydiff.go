@@ -39,7 +39,7 @@ func (a *app) policyDiff() *cobra.Command {
 	c := &cobra.Command{
 		Use: "diff A B", Short: "Compare two versions: manifest, rights, code, size of a delta", Args: args(2, 2, "two modules, bundles or references"),
 		Long:    "What the second may do and the first may not is marked: read that before you let it run.",
-		Example: "  edgehold policy diff load-follower-1.0.0.wasm load-follower-1.1.0.wasm",
+		Example: "  edgehold policy diff old.wasm new.wasm",
 	}
 	f.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

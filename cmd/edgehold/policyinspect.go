@@ -40,7 +40,7 @@ func (a *app) policyInspect() *cobra.Command {
 		Use: "inspect FILE|REFERENCE", Short: "Show what an artefact says about itself", Args: args(1, 1, "a module, a bundle or a reference"),
 		Long: "Shows manifest, digest, what the module is made of, and who signed it if --root names the root of trust. " +
 			"No agent is asked, unless with --agent: then what the module asks for, what the operator allows and what the node offers stand side by side. Nothing is stored.",
-		Example: "  edgehold policy inspect load-follower.wasm\n  edgehold policy inspect oci://registry.example/policies/load-follower:1.0.0 --agent",
+		Example: "  edgehold policy inspect load-follower.wasm\n  edgehold policy inspect load-follower.wasm --agent",
 	}
 	f.add(c)
 	c.Flags().StringVar(&root, "root", "", "root of trust, pin.json, that signatures are checked against")

@@ -22,8 +22,8 @@ func (a *app) policyPack() *cobra.Command {
 		Use: "pack MODULE", Short: "Pack a manifest into any module, or an artefact into a bundle", Args: args(1, 1, "the module's file"),
 		Long: "Whatever compiler made the module: its manifest goes into a section of it, so that its digest covers both. Without --manifest the module has to have one " +
 			"already. With --bundle the result is a bundle, which holds the trust metadata in the folder that --trust names too.",
-		Example: "  edgehold policy pack target/follower.wasm --manifest policy.yaml\n" +
-			"  edgehold policy pack follower-1.0.0.wasm --bundle --trust trust/published",
+		Example: "  edgehold policy pack load-follower.wasm --manifest load-follower/policy.yaml --to packed.wasm\n" +
+			"  edgehold policy pack load-follower.wasm --bundle --to load-follower.bundle",
 	}
 	c.Flags().StringVar(&manifest, "manifest", "", "policy.yaml to pack into the module")
 	c.Flags().StringVar(&to, "to", "", "file to write (default: NAME-VERSION.wasm, or .bundle)")

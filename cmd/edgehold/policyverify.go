@@ -23,7 +23,7 @@ func (a *app) policyVerify() *cobra.Command {
 		Use: "verify FILE|REFERENCE", Short: "Say whether a node would take an artefact, without one", Args: args(1, 1, "a module, a bundle or a reference"),
 		Long: "Checks form and manifest, signatures if --root names the root of trust, and, where " + daemon + " is beside this program or in PATH, everything that a node " +
 			"does before it runs a module, golden vectors included. The exit code is 6 if anything is wrong.",
-		Example: "  edgehold policy verify load-follower.wasm\n  edgehold policy verify load-follower.bundle --root pin.json",
+		Example: "  edgehold policy verify load-follower.wasm",
 	}
 	f.add(c)
 	c.Flags().StringVar(&root, "root", "", "root of trust, pin.json, that signatures are checked against")

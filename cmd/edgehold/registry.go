@@ -22,8 +22,7 @@ func (a *app) registryCommand() *cobra.Command {
 		Use: "registry", Short: "Push artefacts to OCI registries and folders, pull and list them",
 		Long: "References are oci://HOST/REPOSITORY:TAG for a registry, or dir:FOLDER:TAG for a folder in the form of an OCI image layout.\n" +
 			"Any OCI registry will do. Registries of this machine are reached over plain HTTP, all others over TLS.",
-		Example: "  edgehold registry push load-follower.wasm oci://registry.example/policies/load-follower\n" +
-			"  edgehold registry pull dir:/media/usb/policies:1.0.0",
+		Example: "  edgehold registry push load-follower.wasm dir:shelf\n  edgehold registry list dir:shelf",
 	})
 	c.AddCommand(a.registryPush(), a.registryPull(), a.registryList())
 	return c
@@ -37,7 +36,7 @@ func (a *app) registryPush() *cobra.Command {
 		Use: "push FILE|FOLDER REFERENCE", Short: "Push a module, a bundle, or published trust metadata", Args: args(2, 2, "a file or folder, and a reference"),
 		Long: "A module goes under the reference's tag, or without one under its version. With --delta-from, deltas go with it for nodes that have those versions. " +
 			"Of a bundle, the trust metadata goes too. A FOLDER is one that `edgehold trust` publishes: its metadata is pushed, beside whatever modules there are.",
-		Example: "  edgehold registry push load-follower.wasm oci://registry.example/policies/load-follower --delta-from old.wasm",
+		Example: "  edgehold registry push load-follower.wasm dir:shelf --delta-from old.wasm",
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&bases, "delta-from", nil, "file or reference of an earlier version that a delta is made from; may be repeated")
@@ -122,7 +121,7 @@ func (a *app) registryPull() *cobra.Command {
 	c := &cobra.Command{
 		Use: "pull REFERENCE", Short: "Pull a module into a file", Args: args(1, 1, "a reference"),
 		Long:    "Writes NAME.wasm, or with --bundle NAME.bundle, which holds the trust metadata beside it too. An agent pulls by itself: edgehold policy upload oci://...",
-		Example: "  edgehold registry pull oci://registry.example/policies/load-follower:1.0.0 --to load-follower.wasm",
+		Example: "  edgehold registry pull dir:shelf:1.1.0 --to pulled.wasm",
 	}
 	f.add(c)
 	c.Flags().BoolVar(&asBundle, "bundle", false, "write a bundle, with the trust metadata that lies beside the module")
@@ -174,7 +173,7 @@ func (a *app) registryList() *cobra.Command {
 	var f registryFlags
 	c := &cobra.Command{
 		Use: "list REFERENCE", Short: "List the tags of a repository or folder", Aliases: []string{"ls"}, Args: args(1, 1, "a reference"),
-		Example: "  edgehold registry list oci://registry.example/policies/load-follower",
+		Example: "  edgehold registry list dir:shelf",
 	}
 	f.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
