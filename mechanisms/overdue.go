@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -39,6 +40,27 @@ func Overdue(ctx context.Context, c Config, slack time.Duration, skip func(Lease
 		s.record(Event{Kind: EventExpired, Mechanism: l.Mechanism, Owner: l.Owner, Plan: l.Plan, Lease: l.ID, Changes: out.Changes, Reason: "the daemon does not move"})
 	}
 	return out, nil
+}
+
+// OverdueNames tells which mechanisms' leases Overdue would end.
+func OverdueNames(c Config, slack time.Duration, skip func(Lease) bool) ([]string, error) {
+	s, err := newSupervisor(c)
+	if err != nil {
+		return nil, err
+	}
+	s.journal.look = true
+	ls, _, err := s.journal.load()
+	if err != nil {
+		return nil, err
+	}
+	now := s.cfg.Clock.Uptime()
+	var names []string
+	for _, l := range ls.List {
+		if l.Deadline+slack <= now && !skip(*l) && !slices.Contains(names, l.Mechanism) {
+			names = append(names, l.Mechanism)
+		}
+	}
+	return names, nil
 }
 
 // Ended is what Overdue has done.

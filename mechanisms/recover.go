@@ -80,6 +80,19 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	return s.lock.Close()
 }
 
+// Unsettled names the mechanisms with knobs that are not at their old value, registered or not.
+func (s *Supervisor) Unsettled() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, e := range s.journal.entries {
+		if !slices.Contains(names, e.Mechanism) {
+			names = append(names, e.Mechanism)
+		}
+	}
+	return names
+}
+
 // Outstanding returns how many knobs are not at their old value for our sake: held, or waiting to be put back.
 func (s *Supervisor) Outstanding() int {
 	s.mu.Lock()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -17,11 +16,23 @@ import (
 // examine refuses a version that could not run here, however well it is made.
 func (p *policies) examine(ctx context.Context, next *running, record *state.Policy, o api.UploadOptions) error {
 	m := next.module.Manifest()
+	if err := m.Validate(); err != nil { // a packer of ours would not have made it
+		return err
+	}
+	if before := p.find(next.name); before != nil && before.module != nil && before.isAdapter() != next.isAdapter() {
+		return &Error{
+			Code: "policy.other-kind", What: "accept " + m.Kind + " " + next.name, Why: "a module of another kind has this name",
+			Hint: "rename it, or delete the other first",
+		}
+	}
+	if next.isAdapter() {
+		return p.examineAdapter(ctx, next, record, o)
+	}
 	what := "accept policy " + subject(next.name, next.version, "")
 	if m.Kind != wasmabi.KindPolicy || m.Layer != wasmabi.LayerNode || m.Scope != wasmabi.ScopeNode {
 		return &Error{
 			Code: "policy.not-for-this-agent", What: what, Why: fmt.Sprintf("it is a %s for the %s layer, %s scope", m.Kind, m.Layer, m.Scope),
-			Hint: "this agent runs policies of layer node and scope node",
+			Hint: "this agent runs policies and adapters of layer node and scope node",
 		}
 	}
 	if err := p.isNew(ctx, next, what, o.Rollout != nil && o.Rollout.Force); err != nil {
@@ -37,8 +48,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 			return err
 		}
 	}
-	dict := newDictionary(ctx, m, agents.Node, parameters, allow, p.supervisor)
-	next.dict = &dict
+	next.dict = p.dictionary(ctx, m, parameters, allow)
 	if err := (&guest{module: next.module, dict: next.dict}).try(ctx, p.now()); err != nil {
 		return &Error{
 			Code: "policy.does-not-start", What: what, Why: "its Initialize failed: " + err.Error(), Err: err,
@@ -109,7 +119,7 @@ func warnings(d *dictionary) []string {
 	var out []string
 	for _, g := range d.grants {
 		if !g.Granted() {
-			out = append(out, fmt.Sprintf("%s is not granted: %s", g.Mechanism, g.Reason))
+			out = append(out, fmt.Sprintf("%s is not granted: %s", g.Subject(), g.Reason))
 		}
 	}
 	return out

@@ -14,6 +14,9 @@ import (
 // activate puts a version in charge, first in the engine, then in the database; if the second fails, the first is taken
 // back. A crash in between leaves the version before, and the caller was not told otherwise.
 func (p *policies) activate(ctx context.Context, next *running) error {
+	if next.isAdapter() {
+		return p.activateAdapter(ctx, next)
+	}
 	before := p.find(next.name)
 	if t := p.trials[next.name]; t != nil {
 		p.standAside(ctx, t)
@@ -145,6 +148,9 @@ func (p *policies) binding(r *running) agents.Binding {
 func (r *running) retire() {
 	if r.view != nil {
 		r.view.close()
+	}
+	if r.unit != nil {
+		_ = r.unit.module.Grant.Close() // idle connections
 	}
 	if r.module != nil {
 		r.module.Close()

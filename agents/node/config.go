@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/edgehold/edgehold/host/capability"
 )
 
 // Config is a node agent's configuration file (D3.3 §8.5.3, figure 44, and what Edgehold adds). The zero value plus
@@ -34,6 +36,9 @@ type Config struct {
 	Guests           Guests           `json:"guests,omitzero"`
 	Trust            Trust            `json:"trust,omitzero"`
 	Registry         Registry         `json:"registry,omitzero"`
+	// Capabilities are what this node offers to adapters; nothing by default. An adapter gets what its manifest asks for, the
+	// operator allows and this list covers.
+	Capabilities []Capability `json:"capabilities,omitempty"`
 	// Behaviours are D3.3's table 15; what a lone node agent does needs none of them, so they are accepted and not used.
 	Behaviours map[string]map[string]any `json:"behaviours,omitempty"`
 }
@@ -138,6 +143,35 @@ type Guests struct {
 	CacheDirectory string `json:"cache_directory,omitempty"`
 }
 
+// Capability is one thing that adapters may reach from this node.
+type Capability struct {
+	// Kind is http, file, kv or coap.
+	Kind string `json:"kind"`
+	// Hosts, with their ports, and Methods: of http and coap. "*.example.org:443" stands for any first label.
+	Hosts   []string `json:"hosts,omitempty"`
+	Methods []string `json:"methods,omitempty"`
+	// Address is where the hosts are, address:port, instead of what the name service says.
+	Address string `json:"address,omitempty"`
+	// Paths of files; a pattern stays within its segment.
+	Paths []string `json:"paths,omitempty"`
+	Write bool     `json:"write,omitempty"`
+	// Bytes is the most of one body or file, or of a store; 0 is no bound but the manifest's.
+	Bytes uint64 `json:"bytes,omitempty"`
+}
+
+func (c Capability) offer() capability.Offer {
+	return capability.Offer{Kind: c.Kind, Hosts: c.Hosts, Methods: c.Methods, Address: c.Address, Paths: c.Paths, Write: c.Write, Bytes: c.Bytes}
+}
+
+// offers are what adapters may be granted.
+func (c *Config) offers() []capability.Offer {
+	var out []capability.Offer
+	for _, one := range c.Capabilities {
+		out = append(out, one.offer())
+	}
+	return out
+}
+
 // Paths and values of a fresh installation.
 const (
 	DefaultState     = "/var/lib/edgehold"
@@ -206,6 +240,11 @@ func (c *Config) Validate() error {
 	p.between("mechanism_plugins.lease", c.MechanismPlugins.Lease, time.Second, 24*time.Hour)
 	p.between("mechanism_plugins.guard_grace", c.MechanismPlugins.GuardGrace, 100*time.Millisecond, time.Hour)
 	p.between("guests.compile_time", c.Guests.CompileTime, time.Second, time.Hour)
+	for i, one := range c.Capabilities {
+		if err := one.offer().Validate(); err != nil {
+			p.require(false, fmt.Sprintf("capabilities[%d]", i), err.Error(), "see `edgeholdd config example`; leave out what no adapter needs")
+		}
+	}
 	c.API.validate(&p)
 	c.Trust.validate(&p)
 	c.Registry.validate(&p)

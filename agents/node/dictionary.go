@@ -63,6 +63,13 @@ func sameRequest(a, b *wasmabi.MetricRequest) bool {
 	return a.Query == b.Query && cmp.Or(a.Reduce, "last") == cmp.Or(b.Reduce, "last")
 }
 
+// dictionary is what a module and this node agree on: a policy's mechanisms, an adapter's capabilities.
+func (p *policies) dictionary(ctx context.Context, m *wasmabi.Manifest, parameters map[string]float64, allow []string) *dictionary {
+	d := newDictionary(ctx, m, agents.Node, parameters, allow, p.supervisor)
+	d.grants = append(d.grants, p.adapters.grants(m, allow)...)
+	return &d
+}
+
 func (d *dictionary) grant(ctx context.Context, r wasmabi.MechanismRequest, allow []string, offer knobLister) {
 	g := api.Grant{
 		Mechanism: r.Name, Verbs: r.Verbs, Knobs: r.Knobs, Reason: r.Reason,

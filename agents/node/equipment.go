@@ -56,7 +56,7 @@ func GuardMain(args []string) int {
 	for _, d := range drivers {
 		openers[d.about.Name] = d.open
 	}
-	return guard.Main(args, openers)
+	return guard.Main(args, openers, findAdapters)
 }
 
 // GuardCommand is the hidden subcommand that makes this program a guard.
@@ -104,13 +104,14 @@ func (n *Node) openDriver(ctx context.Context, d driver) error {
 	return n.supervisor.Register(ctx, opened)
 }
 
-// keepGuard keeps the guard process alive until [Node.Close]. Without a mechanism there is nothing to guard.
+// keepGuard keeps the guard process alive until [Node.Close]. Without a mechanism, and without anything that an adapter could
+// make one of, there is nothing to guard.
 func (n *Node) keepGuard(run context.Context) {
 	roots := map[string]string{}
 	for _, d := range n.supervisor.Describe() {
 		roots[d.Name] = n.config.MechanismPlugins.Root
 	}
-	if len(roots) == 0 {
+	if len(roots) == 0 && len(n.config.Capabilities) == 0 {
 		return
 	}
 	c := n.config.MechanismPlugins
@@ -120,7 +121,7 @@ func (n *Node) keepGuard(run context.Context) {
 	watches := sync.OnceFunc(func() { close(watching) })
 	go func() {
 		done <- guard.Keep(ctx, guard.Config{
-			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Grace: time.Duration(c.GuardGrace),
+			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Late: n.folder("adapters"), Grace: time.Duration(c.GuardGrace),
 			Exit: mechanisms.ExitPolicy(c.Exit), Logger: n.log.With("part", "guard"), Stderr: os.Stderr,
 			Watching: func(pid int) { n.guardPID.Store(int64(pid)); watches() },
 		})

@@ -47,6 +47,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigWith(t, func(*Config) {})
+}
+
+// newRigWith is newRig with a change to its configuration.
+func newRigWith(t *testing.T, change func(*Config)) *rig {
+	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, tree: filepath.Join(dir, "tree"), events: make(chan api.Event, 1024)}
 	if err := trees.Write(r.tree, "acpi-cpufreq"); err != nil {
@@ -60,6 +66,7 @@ func newRig(t *testing.T) *rig {
 		r.config.Guests.CacheDirectory = filepath.Join(cache, "edgehold", "test-code") // a second run compiles nothing
 	}
 	r.config.API.Socket = filepath.Join(dir, "api.sock")
+	change(&r.config)
 	r.config.SetDefaults()
 	r.start()
 	t.Cleanup(func() { r.stop() })

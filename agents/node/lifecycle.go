@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/rollout"
@@ -23,7 +22,7 @@ func (p *policies) start(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, record := range known {
+	for _, record := range p.adaptersFirst(known) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -133,8 +132,8 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 		return nil, err
 	}
 	m := module.Manifest()
-	dict := newDictionary(ctx, m, agents.Node, record.Parameters, record.Allow, p.supervisor)
-	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: &dict, plans: new(atomic.Uint64)}, nil
+	dict := p.dictionary(ctx, m, record.Parameters, record.Allow)
+	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: dict, plans: new(atomic.Uint64)}, nil
 }
 
 // Enable implements apiserver.PolicySwitch.
@@ -143,7 +142,7 @@ func (p *policies) Enable(ctx context.Context, name string, by api.Actor) (api.P
 		if err := p.db.SetEnabled(ctx, name, true); err != nil {
 			return err
 		}
-		if r := p.find(name); r != nil && r.bound() || record.Active == "" {
+		if r := p.find(name); r != nil && r.inCharge() || record.Active == "" {
 			return nil
 		}
 		if err := p.resume(ctx, record, record.Active); err != nil {
@@ -165,6 +164,9 @@ func (p *policies) Disable(ctx context.Context, name string, by api.Actor) (api.
 			return err
 		}
 		p.forget(ctx, t)
+		if err := p.handBack(ctx, name, false); err != nil { // knobs that can't go back keep their adapter
+			return err
+		}
 		if err := p.db.SetEnabled(ctx, name, false); err != nil {
 			return err
 		}
@@ -270,6 +272,9 @@ func (p *policies) delete(ctx context.Context, name string) error {
 		p.log.Warn("modules that nobody needs stay on disk", "error", err)
 	}
 	p.forgetVouchers()
+	if err := p.adapters.forget(name); err != nil {
+		p.log.Warn("what an adapter kept stays on disk", "adapter", name, "error", err)
+	}
 	p.publish(api.ResourcePolicy, name, api.EventPolicyDeleted, "")
 	return nil
 }
@@ -297,6 +302,9 @@ func (p *policies) stop(ctx context.Context, name string) error {
 			return err
 		}
 		p.sensor.show(key(name), nil)
+	}
+	if err := p.handBack(ctx, name, true); err != nil {
+		return err
 	}
 	p.running.Delete(name)
 	r.retire()

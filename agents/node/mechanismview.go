@@ -17,6 +17,7 @@ type knobs struct {
 	supervisor *mechanisms.Supervisor
 	lacking    []api.Mechanism // known to this program, absent from this machine
 	audit      func(ctx context.Context, by api.Actor, action, subject string, err error)
+	adapters   func(mechanism string) *api.Adapter // nil for native mechanisms
 }
 
 // personPriority ranks a person above every policy.
@@ -45,15 +46,19 @@ func (k *knobs) Get(ctx context.Context, name string) (api.Mechanism, error) {
 	if err != nil {
 		return k.lack(name, err)
 	}
-	options, err := m.Options(ctx)
-	if err != nil {
-		return api.Mechanism{}, err
-	}
-	state, err := m.State(ctx)
-	if err != nil {
-		return api.Mechanism{}, err
-	}
 	out := describe(m.Describe())
+	if out.Adapter = k.adapters(out.Name); out.Adapter != nil {
+		out.Version = out.Adapter.Version
+	}
+	options, err := m.Options(ctx)
+	var state mechanisms.State
+	if err == nil {
+		state, err = m.State(ctx)
+	}
+	if err != nil { // a device that does not answer must not hide the others
+		out.Unavailable = err.Error()
+		return out, nil
+	}
 	out.Available, out.Driver = true, driverOf(state.Facts)
 	out.Knobs = make([]api.Knob, 0, len(options))
 	for _, o := range options {

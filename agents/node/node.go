@@ -148,6 +148,11 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Policies = &policies{
 		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
+		adapters: &adapters{
+			offers: n.config.offers(), root: n.config.MechanismPlugins.Root, dir: n.folder("adapters"), node: n.config.Name,
+			exit: mechanisms.ExitPolicy(n.config.MechanismPlugins.Exit), cache: n.config.Guests.CacheDirectory, engine: n.config.Guests.Engine,
+			module: n.db.Module,
+		},
 		metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
 	n.Rollouts = rollouts{n.Policies}
@@ -163,7 +168,8 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Decisions = &decisions{log: log, policies: n.Policies}
 	n.Mode = &mode{db: n.db, engine: n.engine, policies: n.Policies, now: time.Now}
 	n.Metrics = metrics{store: n.telemetry.Store(), now: time.Now}
-	n.Mechanisms.audit = n.Policies.audit
+	n.Mechanisms.audit, n.Mechanisms.adapters = n.Policies.audit, n.Policies.adapterOf
+	n.closes(n.Policies.closeAdapters) // while their modules can still run
 	if err := n.openTrustView(); err != nil {
 		return err
 	}

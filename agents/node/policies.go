@@ -25,6 +25,7 @@ type policies struct {
 	engine     *agents.Engine
 	sensor     *sensor
 	supervisor *mechanisms.Supervisor
+	adapters   *adapters
 	trust      *trust
 	fetcher    *fetcher
 	log        *slog.Logger
@@ -49,6 +50,7 @@ type running struct {
 	module    *host.Module
 	dict      *dictionary
 	view      *view // nil while it is not bound
+	unit      *unit // of an adapter that serves
 	waits     string
 	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
@@ -162,13 +164,16 @@ func (p *policies) takeOver(ctx context.Context, next *running, record *state.Po
 	case !record.Enabled:
 		result.Reason = "the policy is disabled"
 		return false, p.db.Activate(ctx, next.name, next.digest)
-	case record.Active != next.digest:
+	case record.Active != next.digest && !next.isAdapter():
 		return p.rollOut(ctx, next, record, o, by, result)
+	}
+	if before := p.find(next.name); before != nil && before.digest != next.digest {
+		result.Replaced = before.version
 	}
 	if err := p.activate(ctx, next); err != nil {
 		return false, err
 	}
-	result.Activated, result.Reason = next.bound(), next.waits
+	result.Activated, result.Reason = next.inCharge(), next.waits
 	return true, nil
 }
 

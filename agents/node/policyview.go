@@ -177,7 +177,7 @@ func condition(record state.Policy, r *running, s agents.Status) (api.PolicyStat
 		return api.PolicyWaiting, "no version of it is active"
 	case r.module == nil:
 		return api.PolicyQuarantined, r.waits
-	case !r.bound():
+	case !r.inCharge():
 		return api.PolicyWaiting, r.waits
 	case s.Condition == agents.Off:
 		return api.PolicyWaiting, "it uses machine learning, and the management mode is heuristic"
@@ -210,6 +210,12 @@ func manifestSummary(m *wasmabi.Manifest) api.ManifestSummary {
 		AnalyzeIntervalMS: uint32(interval(m).Milliseconds()), UsesML: m.UsesML, StateSchema: m.StateSchema, Vectors: len(m.Vectors),
 		Limits:  api.Limits{Fuel: m.Limits.Fuel, DeadlineMS: m.Limits.DeadlineMS, MemoryBytes: m.Limits.MemoryBytes},
 		Metrics: []api.ManifestMetric{}, Mechanisms: []api.ManifestMechanism{},
+	}
+	if m.Kind == wasmabi.KindAdapter {
+		out.Provides = &api.ManifestProvides{Mechanism: m.Provides.Mechanism, Summary: m.Provides.Summary}
+	}
+	for i := range m.Capabilities {
+		out.Capabilities = append(out.Capabilities, capabilitySummary(&m.Capabilities[i]))
 	}
 	for _, r := range m.Metrics {
 		one := api.ManifestMetric{Name: r.Name, Reduce: r.Reduce, Query: r.Query, Unit: r.Unit, Required: r.Required}

@@ -40,6 +40,10 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 	if err != nil {
 		return
 	}
+	if r.isAdapter() {
+		p.reviewAdapter(ctx, r)
+		return
+	}
 	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
 	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
 		return

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "guard":
-			os.Exit(guard.Main(os.Args[2:], openers))
+			os.Exit(guard.Main(os.Args[2:], openers, nil))
 		case "daemon":
 			os.Exit(daemonMain(os.Args[2:]))
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,16 +21,21 @@ import (
 // Openers make a driver from the root that the daemon opened it with, by mechanism name.
 type Openers map[string]func(root string) (mechanisms.Driver, error)
 
+// Finder makes drivers that can't be made from a root alone: of the mechanisms that are named, as far as it knows them, from
+// what [Config].Late says. They are made when they are needed and not before, since they may cost memory. done ends them.
+type Finder func(ctx context.Context, late string, names []string, log *slog.Logger) (drivers []mechanisms.Driver, done func(), err error)
+
 // pipeFD is where the guard finds the pipe.
 const pipeFD = 3
 
-// Main is the guard process. It returns the exit code.
-func Main(args []string, open Openers) int {
+// Main is the guard process. It returns the exit code. find may be nil.
+func Main(args []string, open Openers, find Finder) int {
 	g, err := parse(args, open)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "guard:", err)
 		return 2
 	}
+	g.find = find
 	// Only the daemon's end, or SIGKILL, ends the guard. SIGPIPE counts: our log may have gone with the daemon.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	fmt.Println(readyLine)
@@ -58,6 +64,8 @@ type guard struct {
 	drivers  []mechanisms.Driver
 	done     map[mechanisms.LeaseID]time.Duration // overdue leases that were put back, by deadline
 	owner    string                               // the supervisor in our daemon, see mechanisms.Owner
+	late     string
+	find     Finder
 	log      *slog.Logger
 }
 
@@ -69,6 +77,7 @@ func parse(args []string, open Openers) (*guard, error) {
 	fl.StringVar(&g.cfg.HandsOff, "hands-off", "", "")
 	fl.StringVar(&g.cfg.BootID, "boot-id", "", "")
 	fl.StringVar(&g.owner, "owner", "", "")
+	fl.StringVar(&g.late, "late", "", "")
 	fl.StringVar((*string)(&g.cfg.Exit), "exit", string(mechanisms.ExitRevert), "")
 	fl.DurationVar(&g.grace, "grace", 2*time.Second, "")
 	fl.DurationVar(&g.patience, "patience", 10*time.Minute, "")
@@ -77,8 +86,8 @@ func parse(args []string, open Openers) (*guard, error) {
 		return nil, err
 	}
 	g.cfg.Actor, g.cfg.Logger, g.cfg.LockPatience = "guard", g.log, time.Millisecond
-	if len(g.drivers) == 0 {
-		return nil, errors.New("no --driver is given")
+	if len(g.drivers) == 0 && g.late == "" {
+		return nil, errors.New("neither --driver nor --late is given")
 	}
 	return g, g.cfg.Validate()
 }
@@ -153,7 +162,9 @@ func (g *guard) watch(ctx context.Context, daemonGone <-chan struct{}) {
 // overdue puts back the knobs of leases that the daemon should have ended.
 func (g *guard) overdue(ctx context.Context) {
 	dealtWith := func(l mechanisms.Lease) bool { return g.done[l.ID] == l.Deadline }
-	ended, err := mechanisms.Overdue(ctx, g.cfg, g.grace, dealtWith, g.drivers...)
+	drivers, done := g.with(ctx, func() ([]string, error) { return mechanisms.OverdueNames(g.cfg, g.grace, dealtWith) })
+	defer done()
+	ended, err := mechanisms.Overdue(ctx, g.cfg, g.grace, dealtWith, drivers...)
 	if err != nil {
 		g.log.Error("look at leases", "error", err)
 		return
@@ -208,11 +219,32 @@ func (g *guard) round(ctx context.Context) (left int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range g.drivers {
+	drivers, done := g.with(ctx, func() ([]string, error) { return s.Unsettled(), nil })
+	defer done()
+	for _, d := range drivers {
 		err = errors.Join(err, s.Register(ctx, d))
 	}
 	err = errors.Join(err, s.Close(ctx))
 	return s.Outstanding(), err
+}
+
+// with returns the guard's drivers and those that are found for the names that they lack. done ends the latter.
+func (g *guard) with(ctx context.Context, names func() ([]string, error)) (drivers []mechanisms.Driver, done func()) {
+	if g.find == nil || g.late == "" {
+		return g.drivers, func() {}
+	}
+	wanted, err := names()
+	for _, d := range g.drivers {
+		wanted = slices.DeleteFunc(wanted, func(name string) bool { return name == d.Describe().Name })
+	}
+	if err != nil || len(wanted) == 0 {
+		return g.drivers, func() {}
+	}
+	found, done, err := g.find(ctx, g.late, wanted, g.log)
+	if err != nil {
+		g.log.Error("find drivers", "mechanisms", wanted, "error", err)
+	}
+	return append(slices.Clip(g.drivers), found...), done
 }
 
 // untilNext is how long the next lease runs on; 0 = none runs, and what is left waits for its hardware.

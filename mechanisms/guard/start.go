@@ -22,6 +22,7 @@ type Config struct {
 	Args       []string          // what makes the program call Main, for example {"guard"}
 	Dir        string            // the supervisor's state folder
 	Drivers    map[string]string // mechanism name -> root to open its driver with
+	Late       string            // what Main's Finder is given; empty = there are no drivers but those
 	Grace      time.Duration     // 0 = 2 s
 	Patience   time.Duration     // how long to try knobs that can't be put back; 0 = 10 minutes
 	Exit       mechanisms.ExitPolicy
@@ -84,6 +85,7 @@ func (c Config) arguments() []string {
 			args = append(args, "--"+name+"="+value)
 		}
 	}
+	option("late", c.Late, c.Late != "")
 	option("grace", c.Grace.String(), c.Grace > 0)
 	option("patience", c.Patience.String(), c.Patience > 0)
 	option("exit", string(c.Exit), c.Exit != "")

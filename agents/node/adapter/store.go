@@ -108,7 +108,7 @@ func (s *Store) load() (map[string][]byte, error) {
 func (s *Store) save(items map[string][]byte) error {
 	b, err := json.Marshal(items)
 	if err == nil {
-		err = replace(s.path, b)
+		err = Replace(s.path, b)
 	}
 	if err != nil {
 		return fmt.Errorf("write the adapter's store: %w", err)
@@ -116,8 +116,8 @@ func (s *Store) save(items map[string][]byte) error {
 	return nil
 }
 
-// replace gives a file new content that is on disk before the old is gone.
-func replace(path string, b []byte) error {
+// Replace gives a file new content that is on disk before the old is gone.
+func Replace(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

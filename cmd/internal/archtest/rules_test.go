@@ -63,7 +63,7 @@ var imports = []rule{
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "telemetry/...",
 	}},
 

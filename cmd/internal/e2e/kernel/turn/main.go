@@ -27,7 +27,7 @@ func open(root string) (mechanisms.Driver, error) { return cpufreq.Open(root) }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == guardRole {
-		os.Exit(guard.Main(os.Args[2:], guard.Openers{cpufreq.Name: open}))
+		os.Exit(guard.Main(os.Args[2:], guard.Openers{cpufreq.Name: open}, nil))
 	}
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: turn STATE-FOLDER SOCKET")

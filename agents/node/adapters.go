@@ -1,0 +1,312 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/adapter"
+	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/host/capability"
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/wasmabi"
+)
+
+// adapters is what modules of kind adapter need of this node. Their life is that of policies, up to the moment of taking
+// over: then a policy gets a loop, and an adapter becomes a driver of the supervisor.
+type adapters struct {
+	offers []capability.Offer
+	root   string // of files that they reach
+	dir    string // of their stores, and of what the guard has to know
+	node   string
+	exit   mechanisms.ExitPolicy
+	cache  string // of compiled modules
+	engine string
+	module func(digest string) ([]byte, error)
+}
+
+// unit is an adapter that serves: its driver, which is registered, and the version in it.
+type unit struct {
+	driver *adapter.Driver
+	module *adapter.Module
+}
+
+func (r *running) isAdapter() bool {
+	return r.module != nil && r.module.Manifest().Kind == wasmabi.KindAdapter
+}
+
+// inCharge reports whether the version does what it is for: a policy decides, an adapter serves.
+func (r *running) inCharge() bool { return r.bound() || r.unit != nil }
+
+// examineAdapter refuses a version of an adapter that could not serve here.
+func (p *policies) examineAdapter(ctx context.Context, next *running, record *state.Policy, o api.UploadOptions) error {
+	m := next.module.Manifest()
+	what := "accept adapter " + subject(next.name, next.version, "")
+	if m.Layer != wasmabi.LayerNode || m.Scope != wasmabi.ScopeNode {
+		return &Error{Code: "policy.not-for-this-agent", What: what, Why: fmt.Sprintf("it is for the %s layer, %s scope", m.Layer, m.Scope),
+			Hint: "this agent takes adapters of layer node and scope node"}
+	}
+	if o.Rollout != nil {
+		return &Error{Code: "rollout.not-for-adapters", What: what, Why: "an adapter decides nothing that could be compared, and two of them can't hold one device",
+			Hint: "upload it without shadow, canary and gates; the version before stays as the standby"}
+	}
+	if err := p.mayTake(m, what); err != nil {
+		return err
+	}
+	if err := p.isNew(ctx, next, what, false); err != nil {
+		return err
+	}
+	parameters, allow := record.Parameters, record.Allow
+	if o.Allow != nil {
+		allow = o.Allow
+	}
+	if o.Parameters != nil {
+		parameters = o.Parameters
+		if err := checkParameters(what, m, parameters); err != nil {
+			return err
+		}
+	}
+	next.dict = p.dictionary(ctx, m, parameters, allow)
+	if why := lacks(next.dict); why != "" && !o.DryRun {
+		return &Error{Code: "adapter.not-granted", What: what, Why: why,
+			Hint: "offer it in the node's configuration under capabilities, and allow it with --allow; --dry-run shows what is asked for, allowed and offered"}
+	}
+	return nil
+}
+
+// mayTake refuses a mechanism's name that is this program's own or another adapter's.
+func (p *policies) mayTake(m *wasmabi.Manifest, what string) error {
+	name := m.Provides.Mechanism
+	taken := func(by string) error {
+		return &Error{Code: "adapter.mechanism-taken", What: what, Why: "mechanism " + name + " is " + by, Hint: "give the adapter's mechanism another name"}
+	}
+	for _, d := range drivers {
+		if d.name == name || slices.Contains(d.aliases, name) {
+			return taken("this program's own")
+		}
+	}
+	if r := p.find(m.Name); r != nil && r.unit != nil && r.unit.driver.Describe().Name != name {
+		return &Error{Code: "adapter.mechanism-changed", What: what, Why: fmt.Sprintf("the version in charge makes mechanism %s, this one %s", r.unit.driver.Describe().Name, name),
+			Hint: "give it another name, or delete the adapter first: policies and leases go by the mechanism's name"}
+	}
+	var err error
+	p.running.Range(func(_, v any) bool {
+		if r := v.(*running); r.name != m.Name && r.unit != nil && r.unit.driver.Describe().Name == name {
+			err = taken("made by adapter " + r.name)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// grants says of each capability whether it is asked for, allowed and offered. A nil allow allows all.
+func (a *adapters) grants(m *wasmabi.Manifest, allow []string) []api.Grant {
+	var out []api.Grant
+	for i := range m.Capabilities {
+		c := &m.Capabilities[i]
+		shown := capabilitySummary(c)
+		g := api.Grant{Capability: &shown, Reason: c.Reason, Asked: true, Allowed: allow == nil || slices.Contains(allow, c.Name)}
+		err := capability.Judge(c, a.offers)
+		g.Offered = err == nil
+		switch {
+		case !g.Allowed:
+			g.Reason = "the operator does not allow it"
+		case err != nil:
+			g.Reason = err.Error()
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func capabilitySummary(c *wasmabi.CapabilityRequest) api.ManifestCapability {
+	out := api.ManifestCapability{Name: c.Name, Kind: c.Kind, Hosts: c.Hosts, Methods: c.Methods, Paths: c.Paths, Write: c.Write, Bytes: c.Bytes, Reason: c.Reason}
+	if out.Bytes == 0 {
+		out.Bytes = wasmabi.DefaultCapabilityBytes
+	}
+	return out
+}
+
+// lacks says which capabilities an adapter was not granted, or nothing. One that it can do without it need not ask for.
+func lacks(d *dictionary) string {
+	why := ""
+	for _, w := range warnings(d) {
+		if why != "" {
+			why += "; "
+		}
+		why += w
+	}
+	return why
+}
+
+// activateAdapter puts a version in charge: in the supervisor, then in the database; if the second fails, the first is taken back.
+func (p *policies) activateAdapter(ctx context.Context, next *running) error {
+	before := p.find(next.name)
+	if before != nil && before.module != nil && !before.isAdapter() {
+		return &Error{Code: "policy.other-kind", What: "activate adapter " + next.name, Why: "a policy has this name", Hint: "rename the adapter, or delete the policy"}
+	}
+	next.activated = p.now()
+	if err := p.install(ctx, next, before); err != nil {
+		return err
+	}
+	if err := p.db.Activate(ctx, next.name, next.digest); err != nil {
+		p.uninstall(context.WithoutCancel(ctx), next, before)
+		return err
+	}
+	p.running.Store(next.name, next)
+	if before != nil {
+		before.retire()
+	}
+	p.publish(api.ResourcePolicy, next.name, api.EventPolicyActivated, "version "+next.version)
+	return nil
+}
+
+// install makes next serve, in the place of before if that serves. What next lacks by no fault of its own it waits for.
+func (p *policies) install(ctx context.Context, next, before *running) error {
+	if next.waits = lacks(next.dict); next.waits != "" {
+		return p.keepServing(next, before)
+	}
+	u := &unit{module: p.adapters.open(next)}
+	if before != nil && before.unit != nil {
+		u.driver = before.unit.driver
+		if _, err := u.driver.Exchange(ctx, u.module); err != nil {
+			return errors.Join(&Error{Code: "adapter.does-not-start", What: "activate adapter " + subject(next.name, next.version, ""), Why: err.Error(), Err: err,
+				Hint: "the version before serves on; try again when the device answers"}, u.module.Grant.Close())
+		}
+	} else {
+		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now})
+		if err := p.supervisor.Register(ctx, u.driver); err != nil {
+			next.waits, next.again = err.Error(), p.now().Add(registerAgainAfter)
+			return u.module.Grant.Close()
+		}
+	}
+	next.unit = u
+	if err := p.adapters.tellGuard(next); err != nil {
+		p.log.Error("the guard can't be told of an adapter: should this process be killed, its knobs go back at the next start", "adapter", next.name, "error", err)
+	}
+	return nil
+}
+
+// keepServing refuses to exchange a version that serves for one that can't.
+func (p *policies) keepServing(next, before *running) error {
+	if before == nil || before.unit == nil {
+		return nil
+	}
+	return &Error{Code: "adapter.not-granted", What: "activate adapter " + subject(next.name, next.version, ""), Why: next.waits,
+		Hint: "offer what it asks for in the node's configuration; the version before serves on"}
+}
+
+// uninstall is the reverse of install.
+func (p *policies) uninstall(ctx context.Context, next, before *running) {
+	if next.unit == nil {
+		return
+	}
+	var err error
+	if before != nil && before.unit != nil {
+		_, err = next.unit.driver.Exchange(ctx, before.unit.module)
+	} else {
+		err = p.supervisor.Unregister(ctx, next.unit.driver.Describe().Name, true)
+	}
+	if err = errors.Join(err, next.unit.module.Grant.Close()); err != nil {
+		p.log.Error("adapter is not taken back", "adapter", next.name, "error", err)
+	}
+}
+
+// open makes what was granted.
+func (a *adapters) open(r *running) *adapter.Module {
+	m := r.module.Manifest()
+	init := r.dict.init
+	init.Asset = a.node
+	return &adapter.Module{Host: r.module, Init: init, Grant: capability.Open(m.Capabilities, a.capabilities(r.name))}
+}
+
+func (a *adapters) capabilities(name string) capability.Config {
+	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name))}
+}
+
+func (a *adapters) storePath(name string) string { return filepath.Join(a.dir, name+".kv.json") }
+
+// handBack takes an adapter out of service: its knobs go back first. Without force it fails when one can't, and serves on.
+func (p *policies) handBack(ctx context.Context, name string, force bool) error {
+	r := p.find(name)
+	if r == nil || r.unit == nil {
+		return nil
+	}
+	mechanism := r.unit.driver.Describe().Name
+	if err := p.supervisor.Unregister(ctx, mechanism, force); err != nil {
+		return err
+	}
+	left := *r
+	left.unit = nil
+	p.running.Store(name, &left)
+	return errors.Join(r.unit.module.Grant.Close(), p.adapters.forgetGuard(name))
+}
+
+// adapterOf returns the adapter behind a mechanism; nil for a native one.
+func (p *policies) adapterOf(mechanism string) (a *api.Adapter) {
+	p.running.Range(func(_, v any) bool {
+		if r := v.(*running); r.unit != nil && r.unit.driver.Describe().Name == mechanism {
+			a = &api.Adapter{Name: r.name, Version: r.version, Digest: r.digest}
+		}
+		return a == nil
+	})
+	return a
+}
+
+// adaptersFirst sorts what is to be started: policies find the mechanisms that adapters make.
+func (p *policies) adaptersFirst(known []state.Policy) []state.Policy {
+	var first, then []state.Policy
+	for _, record := range known {
+		raw, err := p.db.Module(record.Active)
+		if err == nil {
+			if m, err := wasmabi.ReadManifest(raw); err == nil && m.Kind == wasmabi.KindAdapter {
+				first = append(first, record)
+				continue
+			}
+		}
+		then = append(then, record)
+	}
+	return append(first, then...)
+}
+
+// registerAgainAfter is when an adapter whose device did not answer is tried again.
+const registerAgainAfter = reviewEvery * 5
+
+// reviewAdapter tries again what could not be registered.
+func (p *policies) reviewAdapter(ctx context.Context, r *running) {
+	if r.unit != nil || r.again.IsZero() || p.now().Before(r.again) {
+		return
+	}
+	next := *r
+	next.again, next.waits = time.Time{}, ""
+	if err := p.install(ctx, &next, nil); err != nil {
+		p.log.Warn("adapter does not serve", "adapter", r.name, "error", err)
+		return
+	}
+	p.running.Store(r.name, &next)
+	if next.unit != nil {
+		p.publish(api.ResourcePolicy, r.name, api.EventPolicyActivated, "version "+r.version)
+	}
+}
+
+// closeAdapters gives the knobs of adapters back while their modules can still run. What can't be put back now the guard
+// does, or the next start.
+func (p *policies) closeAdapters(ctx context.Context) error {
+	var errs []error
+	p.running.Range(func(_, v any) bool {
+		r := v.(*running)
+		if r.unit == nil {
+			return true
+		}
+		if p.adapters.exit != mechanisms.ExitKeep {
+			errs = append(errs, p.supervisor.Unregister(ctx, r.unit.driver.Describe().Name, true))
+		}
+		errs = append(errs, r.unit.module.Grant.Close())
+		return true
+	})
+	return errors.Join(errs...)
+}
