@@ -85,7 +85,7 @@ func (p *policies) mayTake(m *wasmabi.Manifest, what string) error {
 		return &Error{Code: "adapter.mechanism-taken", What: what, Why: "mechanism " + name + " is " + by, Hint: "give the adapter's mechanism another name"}
 	}
 	for _, d := range drivers {
-		if d.name == name || slices.Contains(d.aliases, name) {
+		if d.about.Name == name || slices.Contains(d.about.Aliases, name) {
 			return taken("this program's own")
 		}
 	}
@@ -150,11 +150,11 @@ func (p *policies) activateAdapter(ctx context.Context, next *running) error {
 		return &Error{Code: "policy.other-kind", What: "activate adapter " + next.name, Why: "a policy has this name", Hint: "rename the adapter, or delete the policy"}
 	}
 	next.activated = p.now()
-	if err := p.install(ctx, next, before); err != nil {
+	if err := p.serve(ctx, next, before); err != nil {
 		return err
 	}
 	if err := p.db.Activate(ctx, next.name, next.digest); err != nil {
-		p.uninstall(context.WithoutCancel(ctx), next, before)
+		p.unserve(context.WithoutCancel(ctx), next, before)
 		return err
 	}
 	p.running.Store(next.name, next)
@@ -165,8 +165,8 @@ func (p *policies) activateAdapter(ctx context.Context, next *running) error {
 	return nil
 }
 
-// install makes next serve, in the place of before if that serves. What next lacks by no fault of its own it waits for.
-func (p *policies) install(ctx context.Context, next, before *running) error {
+// serve makes next serve, in the place of before if that serves. What next lacks by no fault of its own it waits for.
+func (p *policies) serve(ctx context.Context, next, before *running) error {
 	if next.waits = lacks(next.dict); next.waits != "" {
 		return p.keepServing(next, before)
 	}
@@ -200,8 +200,8 @@ func (p *policies) keepServing(next, before *running) error {
 		Hint: "offer what it asks for in the node's configuration; the version before serves on"}
 }
 
-// uninstall is the reverse of install.
-func (p *policies) uninstall(ctx context.Context, next, before *running) {
+// unserve is the reverse of serve.
+func (p *policies) unserve(ctx context.Context, next, before *running) {
 	if next.unit == nil {
 		return
 	}
@@ -283,7 +283,7 @@ func (p *policies) reviewAdapter(ctx context.Context, r *running) {
 	}
 	next := *r
 	next.again, next.waits = time.Time{}, ""
-	if err := p.install(ctx, &next, nil); err != nil {
+	if err := p.serve(ctx, &next, nil); err != nil {
 		p.log.Warn("adapter does not serve", "adapter", r.name, "error", err)
 		return
 	}
