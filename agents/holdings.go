@@ -159,6 +159,9 @@ func (l *loop) release(ctx context.Context, why string) {
 
 // releaseRevoked gives back what the binding does not grant any more.
 func (l *loop) releaseRevoked(ctx context.Context) {
+	if len(l.held) == 0 {
+		return
+	}
 	revoked := make(holdings)
 	for k, s := range l.held {
 		if !l.b.granted(Action{Mechanism: k.mechanism, Knob: k.knob, Verb: Set}) {
