@@ -29,6 +29,8 @@ func describeUpload(d *cli.Details, r api.UploadResult) {
 		d.Text("%s %s decides now. %s is the standby: edgehold policy rollback %s", r.Name, r.Version, r.Replaced, r.Name)
 	case r.Activated:
 		d.Text("%s %s decides now.", r.Name, r.Version)
+	case r.Rollout != nil:
+		d.Text("%s Follow it: edgehold policy rollout get %s --watch", headline(*r.Rollout), r.Name)
 	default:
 		d.Text("%s %s is stored and does not decide%s.", r.Name, r.Version, because(r.Reason))
 	}
@@ -59,6 +61,9 @@ func describePolicy(d *cli.Details, p api.Policy) {
 	d.Field("Standby", p.StandbyVersion)
 	d.Field("Active since", timestamp(p.ActivatedAt))
 	d.Field("Digest", p.Digest)
+	if r := p.Rollout; r != nil {
+		d.Fieldf("Rollout", "%s: edgehold policy rollout get %s", rolloutCell(p), p.Name)
+	}
 	d.Field("Description", p.Manifest.Description)
 	d.Heading("Observes")
 	describeMetrics(d, p.Manifest)
@@ -70,6 +75,10 @@ func describePolicy(d *cli.Details, p api.Policy) {
 	}
 	d.Heading("Health")
 	describeHealth(d, p.Health)
+	if r := p.Rollout; r != nil && r.Health != nil {
+		d.Heading("Health of " + r.Other)
+		describeHealth(d, *r.Health)
+	}
 	if len(p.Versions) > 0 {
 		d.Heading("Versions")
 		cli.Rows(d, versionTable, p.Versions)

@@ -29,7 +29,7 @@ func (a *app) policyCommand() *cobra.Command {
 		a.policyUpload(), a.policyList(), a.policyGet(), a.policyVersions(),
 		a.policySwitch("enable", "Let a policy run", (*apiclient.Client).EnablePolicy),
 		a.policySwitch("disable", "Stop a policy and revert what it holds", (*apiclient.Client).DisablePolicy),
-		a.policyRollback(), a.policyDelete())
+		a.policyRollback(), a.policyDelete(), a.rolloutCommand())
 	return c
 }
 
@@ -37,34 +37,71 @@ func (a *app) policyUpload() *cobra.Command {
 	var o api.UploadOptions
 	var parameters []string
 	c := &cobra.Command{
-		Use: "upload FILE", Short: "Upload a module and let it decide", Args: args(1, 1, "the module's file, or - for standard input"),
-		Long: "The agent checks the module, compiles it, tries its golden vectors, stores it and lets it decide. A refusal leaves whatever runs untouched.",
+		Use: "upload FILE", Short: "Upload a module and let it decide", Aliases: []string{"push"},
+		Args: args(1, 1, "the module's file, a bundle, - for standard input, or oci://... for what the agent gets itself"),
+		Long: "The agent checks the module, compiles it, tries its golden vectors, stores it and lets it decide. A refusal leaves whatever runs untouched.\n\n" +
+			"With --shadow, --canary or --gate it has to prove itself first, beside the version in charge, and goes back by itself if it does worse.\n" +
+			"With --watch the command follows that to its end, and fails if the version did not stay.",
 		Example: "  edgehold policy upload load-follower.wasm\n  edgehold policy upload load-follower.wasm --dry-run\n" +
-			"  edgehold policy upload load-follower.wasm --allow CPUFrequency --set high=0.7",
+			"  edgehold policy upload load-follower.wasm --allow CPUFrequency --set high=0.7\n" +
+			"  edgehold policy upload load-follower.wasm --shadow 10m --canary 5% --gate 'app.latency_p99<=50ms' --watch\n" +
+			"  edgehold policy upload oci://registry.example/policies/load-follower:1.3.0",
 	}
+	rollout := rolloutFlagsOf(c)
+	watch := c.Flags().BoolP("watch", "w", false, "follow the rollout to its end")
 	flags := c.Flags()
 	flags.BoolVar(&o.DryRun, "dry-run", false, "check everything and store nothing")
 	flags.BoolVar(&o.Disabled, "disabled", false, "leave a new policy switched off")
 	flags.StringSliceVar(&o.Allow, "allow", nil, "mechanisms that the policy may use (default: what the agent's configuration allows)")
 	flags.StringArrayVar(&parameters, "set", nil, "value of a parameter, as NAME=NUMBER; may be repeated")
-	c.RunE = a.asking(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) (err error) {
+	upload := func(ctx context.Context, agent *apiclient.Client, file string) (result api.UploadResult, err error) {
 		if o.Parameters, err = parseParameters(c, parameters); err != nil {
+			return result, err
+		}
+		if o.Rollout, err = rollout.asked(c); err != nil {
+			return result, err
+		}
+		if o.Rollout == nil && *watch {
+			o.Rollout = &api.RolloutStart{}
+		}
+		return a.upload(ctx, agent, file, o)
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var result api.UploadResult
+		ask := a.asking(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, args []string) (err error) {
+			if result, err = upload(ctx, agent, args[0]); err != nil {
+				return err
+			}
+			if *watch && result.Rollout != nil && p.Streams() {
+				return nil
+			}
+			return p.Object(result, result.Name, func(d *cli.Details) { describeUpload(d, result) })
+		})
+		if err := ask(c, args); err != nil || !*watch || result.Rollout == nil {
 			return err
 		}
-		module, err := a.readModule(args[0])
-		if err != nil {
-			return err
-		}
-		progress := cli.NewProgress(a.err)
-		progress.Step("uploading %s (%s)", args[0], api.FormatBytes(int64(len(module))))
-		result, err := agent.UploadPolicy(ctx, module, o)
-		progress.Done()
-		if err != nil {
-			return err
-		}
-		return p.Object(result, result.Name, func(d *cli.Details) { describeUpload(d, result) })
-	})
+		return a.watching(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, _ []string) error {
+			return a.follow(ctx, agent, p, result.Name, result.Rollout.ID)
+		})(c, args)
+	}
 	return c
+}
+
+// upload sends a file, or has the agent get what a reference names.
+func (a *app) upload(ctx context.Context, agent *apiclient.Client, file string, o api.UploadOptions) (api.UploadResult, error) {
+	progress := cli.NewProgress(a.err)
+	defer progress.Done()
+	if strings.HasPrefix(file, "oci://") {
+		o.Reference = file
+		progress.Step("the agent gets %s", file)
+		return agent.UploadPolicy(ctx, nil, o)
+	}
+	module, err := a.readModule(file)
+	if err != nil {
+		return api.UploadResult{}, err
+	}
+	progress.Step("uploading %s (%s)", file, api.FormatBytes(int64(len(module))))
+	return agent.UploadPolicy(ctx, module, o)
 }
 
 func parseParameters(c *cobra.Command, settings []string) (map[string]float64, error) {

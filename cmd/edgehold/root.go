@@ -28,6 +28,15 @@ type app struct {
 	timeout                                   time.Duration
 
 	client *apiclient.Client
+	// now is the clock; nil is the system's.
+	now func() time.Time
+}
+
+func (a *app) clock() time.Time {
+	if a.now == nil {
+		return time.Now()
+	}
+	return a.now()
 }
 
 // Main runs one command line and returns the exit code.

@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/agents/apiserver"
 	"github.com/edgehold/edgehold/agents/apiserver/apiservertest"
 	"github.com/edgehold/edgehold/agents/apiserver/token"
+	"github.com/edgehold/edgehold/plugins/rollout"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -49,6 +50,10 @@ func TestScripts(t *testing.T) {
 			"decide": recordDecision,
 			"sick":   makeSick,
 			"code":   exitsWith,
+
+			"advance": advance,
+			"measure": measure,
+			"reach":   reach,
 		},
 	})
 }
@@ -157,6 +162,41 @@ func recordDecision(ts *testscript.TestScript, _ bool, args []string) {
 		d.Calls = []api.CallCost{{Op: "analyze", Fuel: 1200, DurationUS: 14}, {Op: "plan", Fuel: 3000, DurationUS: 31}}
 	}
 	agentOf(ts).Record(d)
+}
+
+// advance is "advance DURATION": time passes for every rollout.
+func advance(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	agentOf(ts).Advance(d)
+}
+
+// measure is "measure POLICY good|trap|gate": the agent reads what the new version does.
+func measure(ts *testscript.TestScript, _ bool, args []string) {
+	load := 0.5
+	r := rollout.Reading{Passes: 600, Compared: 600, SameVerdict: 600, SamePlan: 594, FuelLive: 1000, FuelNext: 1020,
+		P50Live: 30 * time.Microsecond, P99Live: 40 * time.Microsecond, P50Next: 31 * time.Microsecond, P99Next: 41 * time.Microsecond, Gates: []*float64{&load}}
+	switch args[1] {
+	case "trap":
+		r.Traps = 2
+	case "gate":
+		load = 3
+	}
+	for range rollout.DefaultGateSamples {
+		agentOf(ts).Measure(args[0], r)
+	}
+}
+
+// reach is "reach POLICY PHASE": it waits until another process has brought the rollout there.
+func reach(ts *testscript.TestScript, _ bool, args []string) {
+	rollouts := agentOf(ts).Backend().Rollouts
+	for range 10_000 {
+		if r, err := rollouts.Get(context.Background(), args[0]); err == nil && string(r.Phase) == args[1] {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	ts.Fatalf("the rollout of %s did not reach %s", args[0], args[1])
 }
 
 // makeSick makes the agent's doctor find a fault.

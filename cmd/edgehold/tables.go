@@ -26,6 +26,7 @@ var policyTable = cli.Table[api.Policy]{
 		{Title: "FAILURES", Right: true, Text: func(p api.Policy) string { return count(p.Health.Failures) }},
 		{Title: "P99", Wide: true, Right: true, Text: func(p api.Policy) string { return microseconds(p.Health.LatencyP99US) }},
 		{Title: "FUEL", Wide: true, Right: true, Text: func(p api.Policy) string { return count(p.Health.FuelMean) }},
+		{Title: "ROLLOUT", Wide: true, Text: rolloutCell},
 		{Title: "MECHANISMS", Wide: true, Text: func(p api.Policy) string { return granted(p.Grants) }},
 		{Title: "DIGEST", Wide: true, Text: func(p api.Policy) string { return shortDigest(p.Digest) }},
 		{Title: "REASON", Wide: true, Text: func(p api.Policy) string { return p.StateReason }},

@@ -91,7 +91,7 @@ var imports = []rule{
 var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
-	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/registry/registrytest"}},
+	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/registry/registrytest", "plugins/rollout"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},

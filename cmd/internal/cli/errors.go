@@ -21,6 +21,20 @@ func (e *UsageError) ErrorWhy() string { return e.Why }
 // ErrorHint says what to do.
 func (e *UsageError) ErrorHint() string { return e.Hint }
 
+// Failure is what a command found out by itself, with the parts that a person needs.
+type Failure struct{ Attempt, Code, Why, Hint string }
+
+func (e *Failure) Error() string { return e.Attempt + ": " + e.Why }
+
+// ErrorCode is the stable code.
+func (e *Failure) ErrorCode() string { return e.Code }
+
+// ErrorWhy is the cause.
+func (e *Failure) ErrorWhy() string { return e.Why }
+
+// ErrorHint says what to do.
+func (e *Failure) ErrorHint() string { return e.Hint }
+
 // PrintError writes the four parts of an error: what was attempted, why it failed, what to do, and the code. A part that
 // the error does not have is left out.
 func PrintError(w io.Writer, program string, err error, color bool) {

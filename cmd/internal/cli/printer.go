@@ -74,6 +74,17 @@ func (p *Printer) data(value any) error {
 	return err
 }
 
+// Streams reports whether results are for programs, which want nothing but the values.
+func (p *Printer) Streams() bool { return p.isData() || p.Format == FormatName }
+
+// Stream prints one value of many: a line of JSON, a YAML document, or its name.
+func (p *Printer) Stream(value any, name string) error {
+	if p.isData() {
+		return p.stream(value)
+	}
+	return p.line(name)
+}
+
 // stream prints one value of many: a line of JSON, or a YAML document.
 func (p *Printer) stream(value any) error {
 	if p.Format == FormatYAML {
