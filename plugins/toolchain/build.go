@@ -153,7 +153,7 @@ const assemblyEntry = "assembly/index.ts"
 
 // assemblyFlags: the collector has to be the incremental one, since the smaller ones never free by themselves; without abort the
 // module imports nothing but the host.
-var assemblyFlags = []string{"-O3z", "--noAssert", "--runtime", "incremental", "--use", "abort="}
+var assemblyFlags = []string{"-O3z", "--noAssert", "--runtime", "incremental", "--use", "abort=", "--exportStart", "_initialize"}
 
 func buildAssemblyScript(ctx context.Context, dir, out string) error {
 	node, compiler, err := findAssemblyScript(dir)

@@ -21,10 +21,11 @@ const example = "../../../../examples/01-cpu-boost"
 
 // projects are the folders of the same policy.
 var projects = map[toolchain.Language]string{
-	toolchain.Go:     example,
-	toolchain.TinyGo: example,
-	toolchain.Rust:   filepath.Join(example, "rust"),
-	toolchain.C:      filepath.Join(example, "c"),
+	toolchain.Go:             example,
+	toolchain.TinyGo:         example,
+	toolchain.Rust:           filepath.Join(example, "rust"),
+	toolchain.C:              filepath.Join(example, "c"),
+	toolchain.AssemblyScript: filepath.Join(example, "assemblyscript"),
 }
 
 // runtime is shared by all tests: a module is compiled once.
