@@ -98,6 +98,24 @@ func subjects(t *testing.T, web string) []subject {
 	}
 }
 
+// document is an observation, as a policy gets it.
+const document = `{"seq":7,"parameters":{"high":0.8},"metrics":{"node_cpu_utilisation_ratio":{"value":0.9,"age_ms":20,"unit":"ratio"}},
+	"knobs":{"policy0/max_frequency":{"value":1.8e9,"mechanism":"CPUFrequency","min":8e8,"max":3e9,"step":null}}}`
+
+// TestOracleOfKits compares plugins that were built for this test with kits of the Extism project.
+func TestOracleOfKits(t *testing.T) {
+	for name, plugin := range map[string]func(testing.TB) []byte{"Go": goPlugin, "TinyGo": tinyGoPlugin, "Rust": rustPlugin} {
+		t.Run(name, func(t *testing.T) {
+			s := subject{"kit for " + name, plugin(t), extism.Manifest{Config: map[string]string{"high": "0.85"}}, []call{
+				{"analyze", document}, {"plan", document}, {"plan", document}, {"analyze", "{"}, {"analyze", `{"metrics":{},"knobs":{}}`}, {"plan", document}}}
+			want, got := s.throughSDK(t), s.throughUs(t)
+			if diff := cmp.Diff(got, want); diff != "" {
+				t.Errorf("got is through our door, want through the SDK:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestOracle(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Test", "one")

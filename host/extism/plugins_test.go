@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/plugins/pluginstest"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // built keeps what was built for the tests of this process.
@@ -19,6 +20,9 @@ var built sync.Map
 // reason, where the toolchain or the plugin development kit is not to be had.
 func build(t testing.TB, dir string, env []string, command ...string) []byte {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("building a plugin with " + command[0] + " takes a while")
+	}
 	once, _ := built.LoadOrStore(strings.Join(append(command, dir), "\n"), sync.OnceValues(func() ([]byte, error) {
 		return buildOnce(dir, env, command)
 	}))
@@ -46,9 +50,10 @@ func buildOnce(dir string, env, command []string) ([]byte, error) {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = filepath.Join("testdata", dir)
-	cmd.Env = append(append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off"), env...)
+	cmd.Env = append(os.Environ(), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		for _, sign := range []string{"dial tcp", "no such host", "Could not resolve", "connection refused", "i/o timeout"} {
+		for _, sign := range []string{"dial tcp", "no such host", "Could not resolve", "connection refused", "i/o timeout", // of Go
+			"may not be installed", "not found", "failed to download", "failed to get"} /* of Rust */ {
 			if strings.Contains(string(text), sign) {
 				return nil, errors.Join(errNoNetwork, errors.New(string(text)))
 			}
@@ -63,5 +68,20 @@ func goPlugin(t testing.TB) []byte { return pluginstest.ExtismPolicy(t) }
 
 // tinyGoPlugin is the same source, built by TinyGo.
 func tinyGoPlugin(t testing.TB) []byte {
-	return build(t, "go", nil, "tinygo", "build", "-target=wasip1", "-buildmode=c-shared", "-no-debug", "-o", "OUT", ".")
+	tool, err := toolchain.FindTinyGo()
+	if err != nil {
+		t.Skip("building this plugin needs what is not here: ", err)
+	}
+	return build(t, "go", []string{"GOFLAGS=-mod=mod", "GOWORK=off"}, tool, "build", "-target=wasip1", "-buildmode=c-shared", "-gc=precise",
+		"-no-debug", "-o", "OUT", ".")
+}
+
+// rustPlugin is the same policy in testdata/rust, built with the kit for Rust.
+func rustPlugin(t testing.TB) []byte {
+	target := cache(t, "cargo")
+	return build(t, "rust", []string{"CARGO_TARGET_DIR=" + target}, "sh", "-ec", `copy=$(mktemp -d) # cargo leaves a lock file beside what it builds
+		trap 'rm -rf "$copy"' EXIT
+		cp -r Cargo.toml src "$copy"
+		cargo build --quiet --release --target wasm32-unknown-unknown --manifest-path "$copy/Cargo.toml"
+		cp "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/cpuboost.wasm" OUT`)
 }

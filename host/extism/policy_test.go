@@ -82,7 +82,7 @@ func episode(t testing.TB, m *host.Module, context []byte, load, limit float64) 
 
 // TestPolicy has an Extism plugin, built with the Extism project's kit, decide, carry its variables on, and be replayed.
 func TestPolicy(t *testing.T) {
-	for name, plugin := range map[string]func(testing.TB) []byte{"Go": goPlugin, "TinyGo": tinyGoPlugin} {
+	for name, plugin := range map[string]func(testing.TB) []byte{"Go": goPlugin, "TinyGo": tinyGoPlugin, "Rust": rustPlugin} {
 		t.Run(name, func(t *testing.T) {
 			module := pack(t, plugin(t), boostManifest())
 			m, err := newRuntime(t, host.Config{}).Prepare(t.Context(), module)
