@@ -72,25 +72,29 @@ func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayR
 	return m, m.Close, nil
 }
 
+// compare runs the episode once: with the module that decided it bytes and fuel are compared, and the plans only if those
+// differ; with another one the plans.
 func compare(ctx context.Context, report *api.ReplayReport, module *host.Module, episode *record.Episode) error {
+	if !report.Counterfactual {
+		same, err := record.Replay(ctx, module, episode)
+		if err != nil {
+			return err
+		}
+		describeReplay(report, &same, episode)
+		if same.Same() {
+			decided := episode.Decision()
+			describeDecisions(report, episode, &record.Comparison{Recorded: decided, Other: decided})
+			return nil
+		}
+	}
 	c, err := record.Counterfactual(ctx, module, episode)
-	if err != nil {
-		return err
+	if err == nil {
+		describeDecisions(report, episode, c)
 	}
-	init := recordedInit(episode)
-	report.RecordedFuel, report.ReplayedFuel, report.SamePlan = c.Recorded.Fuel, c.Other.Fuel, c.Same()
-	report.RecordedPlan, report.RecordedWhy = plannedByID(init, c.Recorded), decisionWhy(c.Recorded)
-	report.ReplayedPlan, report.ReplayedWhy = plannedByID(init, c.Other), decisionWhy(c.Other)
-	if c.Other.Err != "" {
-		report.Error = &api.Problem{Type: api.ProblemType(c.Other.Err), Title: "The module failed", Code: c.Other.Err, Detail: "the replayed episode ended early"}
-	}
-	if report.Counterfactual {
-		return nil
-	}
-	same, err := record.Replay(ctx, module, episode)
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+func describeReplay(report *api.ReplayReport, same *record.Report, episode *record.Episode) {
 	report.SameBytes, report.SameFuel = same.Same(), same.Same()
 	if d := same.Difference; d != nil {
 		report.SameBytes = d.Field == "fuel"
@@ -98,7 +102,16 @@ func compare(ctx context.Context, report *api.ReplayReport, module *host.Module,
 			Call: d.Call, Op: episode.Calls[d.Call].Op.String(), Offset: -1, Recorded: d.Want, Replayed: d.Got,
 		}
 	}
-	return nil
+}
+
+func describeDecisions(report *api.ReplayReport, episode *record.Episode, c *record.Comparison) {
+	init := recordedInit(episode)
+	report.RecordedFuel, report.ReplayedFuel, report.SamePlan = c.Recorded.Fuel, c.Other.Fuel, c.Same()
+	report.RecordedPlan, report.RecordedWhy = plannedByID(init, c.Recorded), decisionWhy(c.Recorded)
+	report.ReplayedPlan, report.ReplayedWhy = plannedByID(init, c.Other), decisionWhy(c.Other)
+	if c.Other.Err != "" {
+		report.Error = &api.Problem{Type: api.ProblemType(c.Other.Err), Title: "The module failed", Code: c.Other.Err, Detail: "the replayed episode ended early"}
+	}
 }
 
 // recordedInit is the dictionary that the recorded ids are of.

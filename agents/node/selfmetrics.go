@@ -3,6 +3,7 @@ package node
 import (
 	"time"
 
+	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/telemetry/attr"
 	"github.com/edgehold/edgehold/telemetry/ring"
 	"github.com/edgehold/edgehold/telemetry/sources"
@@ -40,18 +41,28 @@ func (n *Node) tellAbout(sink *sources.Sink) error {
 		if r == nil || r.module == nil {
 			continue
 		}
-		s := r.module.Stats()
-		failures := uint64(0)
-		for _, n := range s.Errors {
-			failures += n
-		}
-		sink.Put(attr.PolicyCalls, float64(s.Calls), policy, version)
-		sink.Put(attr.PolicyFailures, float64(failures), policy, version)
-		sink.Put(attr.PolicyFuel, float64(s.Fuel.Sum), policy, version)
-		sink.Put(attr.PolicySeconds, time.Duration(s.Latency.Sum).Seconds(), policy, version)
-		sink.Put(attr.PolicyResets, float64(s.Resets), policy, version)
-		sink.Put(attr.PolicyInstances, float64(s.Instances), policy, version)
-		sink.Put(attr.PolicyMemory, float64(s.MemoryBytes), policy, version)
+		tellOf(sink, r.module.Stats(), policy, version)
 	}
+	n.Policies.shown.Range(func(name, v any) bool { // versions that prove themselves, and those that stand by
+		if c := v.(*candidate); c.module != nil {
+			tellOf(sink, c.module.Stats(), ring.Label{Name: attr.Policy, Value: name.(string)}, ring.Label{Name: attr.Version, Value: c.line.Other})
+		}
+		return true
+	})
 	return nil
+}
+
+// tellOf tells of one version.
+func tellOf(sink *sources.Sink, s host.Stats, policy, version ring.Label) {
+	failures := uint64(0)
+	for _, n := range s.Errors {
+		failures += n
+	}
+	sink.Put(attr.PolicyCalls, float64(s.Calls), policy, version)
+	sink.Put(attr.PolicyFailures, float64(failures), policy, version)
+	sink.Put(attr.PolicyFuel, float64(s.Fuel.Sum), policy, version)
+	sink.Put(attr.PolicySeconds, time.Duration(s.Latency.Sum).Seconds(), policy, version)
+	sink.Put(attr.PolicyResets, float64(s.Resets), policy, version)
+	sink.Put(attr.PolicyInstances, float64(s.Instances), policy, version)
+	sink.Put(attr.PolicyMemory, float64(s.MemoryBytes), policy, version)
 }

@@ -47,7 +47,7 @@ func Counterfactual(ctx context.Context, other *host.Module, e *Episode) (*Compa
 	if err := sameInputs(attempt, other, e); err != nil {
 		return nil, err
 	}
-	recorded := e.decision()
+	recorded := e.Decision()
 	decided, err := decide(ctx, other, e)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", attempt, err)
@@ -89,8 +89,8 @@ func (e *Episode) find(op wasmabi.Op) *Call {
 	return nil
 }
 
-// decision reads what the recorded version decided.
-func (e *Episode) decision() Decision {
+// Decision reads what the recorded version decided. It runs nothing.
+func (e *Episode) Decision() Decision {
 	d := Decision{Module: e.Module}
 	for n := range e.Calls {
 		c := &e.Calls[n]
