@@ -177,7 +177,7 @@ func (d *Driver) userspace(policy int) bool {
 }
 
 // Write implements [mechanisms.Driver].
-func (d *Driver) Write(_ context.Context, knob string, v mechanisms.Value) error {
+func (d *Driver) Write(ctx context.Context, knob string, v mechanisms.Value) error {
 	a, err := d.attribute(knob)
 	if err != nil {
 		return err
@@ -186,10 +186,26 @@ func (d *Driver) Write(_ context.Context, knob string, v mechanisms.Value) error
 	if err != nil || text == "" {
 		return err
 	}
+	before, _ := d.dir.Read(a.file)
 	if err := d.dir.Write(a.file, text); err != nil {
 		return d.writeError(knob, a, v, err)
 	}
+	if (a.knob == maxFrequency || a.knob == minFrequency) && before != text {
+		d.await(ctx, a.file, before)
+	}
 	return nil
+}
+
+// applied is how long the kernel may take to apply a limit. It notes the request at once, and a work queue applies it.
+const applied = 100 * time.Millisecond
+
+// await waits until a file shows something else than before. A limit that was clamped to where it was never does.
+func (d *Driver) await(ctx context.Context, file, before string) {
+	for deadline := time.Now().Add(applied); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		if now, err := d.dir.Read(file); err != nil || now != before {
+			return
+		}
+	}
 }
 
 // readError tells a policy without online CPUs from a real failure. The kernel answers EBUSY for every attribute of
