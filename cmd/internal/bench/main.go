@@ -34,6 +34,8 @@ var rows = []Row{
 	{"four instances from an image", "", AtMost(5e6, "ns"), prepareFour},
 	{"hostile 351 KiB upload refused", "", AtMost(50, "ms"), hostileUpload},
 	{"resident memory, five Go policies", "", AtMost(40, "MB"), resident},
+	{"delta of a line changed in a Go policy", "the whole module", Times(0.15), deltaBytes},
+	{"applying that delta", "", AtMost(50, "ms"), deltaApply},
 	{"whole daemon: crossing to applied, p99", "", AtMost(20, "ms"), crossingToApplied},
 	{"whole daemon: idle memory, five Go policies", "", AtMost(40, "MB"), idleDaemon},
 }
