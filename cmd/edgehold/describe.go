@@ -34,6 +34,9 @@ func describeUpload(d *cli.Details, r api.UploadResult) {
 	default:
 		d.Text("%s %s is stored and does not decide%s.", r.Name, r.Version, because(r.Reason))
 	}
+	if r.Trust != nil {
+		d.Text("It is %s.", trustLine(r.Trust))
+	}
 	for _, g := range r.Grants {
 		if !g.Granted() {
 			d.Text("%s was not granted: %s.", g.Mechanism, whyNot(g))
@@ -61,6 +64,7 @@ func describePolicy(d *cli.Details, p api.Policy) {
 	d.Field("Standby", p.StandbyVersion)
 	d.Field("Active since", timestamp(p.ActivatedAt))
 	d.Field("Digest", p.Digest)
+	d.Field("Trust", trustLine(p.Trust))
 	if r := p.Rollout; r != nil {
 		d.Fieldf("Rollout", "%s: edgehold policy rollout get %s", rolloutCell(p), p.Name)
 	}

@@ -56,7 +56,7 @@ func (l *line) assignments() []Assignment {
 	var all []Assignment
 	for _, t := range l.targets {
 		if d, err := custom(t); err == nil {
-			all = append(all, Assignment{Name: d.Name, Version: d.Version, Digest: digestOf(t), Length: t.Length, Rollout: d.Rollout})
+			all = append(all, Assignment{Name: d.Name, Version: d.Version, Digest: digestOf(t), Length: t.Length, Rollout: json.RawMessage(d.Rollout)})
 		}
 	}
 	slices.SortFunc(all, func(a, b Assignment) int {

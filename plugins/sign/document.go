@@ -42,10 +42,10 @@ const labelField = "edgehold"
 
 // description is what custom says of a target.
 type description struct {
-	Name    string          `json:"name"`
-	Version string          `json:"version"`
-	Kind    string          `json:"kind,omitempty"`
-	Rollout json.RawMessage `json:"rollout,omitempty"` // in a director's targets
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Kind    string `json:"kind,omitempty"`
+	Rollout string `json:"rollout,omitempty"` // in a director's targets; JSON in a string, for canonical JSON has no fractions
 }
 
 // document is what the roles have in common.
@@ -193,6 +193,8 @@ func checkTargets(targets map[string]*metadata.TargetFiles, delegations *metadat
 		}
 		if c, err := custom(t); err != nil || path != targetPath(c.Name, c.Version) || !validName(c.Name) || !validName(c.Version) {
 			return fmt.Errorf("target %q is not called after its name and version", path)
+		} else if c.Rollout != "" && !json.Valid([]byte(c.Rollout)) {
+			return fmt.Errorf("target %q says how it is rolled out in no JSON", path)
 		}
 		if digests[digestOf(t)] {
 			return fmt.Errorf("target %q has the same bytes as another one", path)

@@ -70,11 +70,11 @@ type Target struct {
 
 func targetOf(t *metadata.TargetFiles) (Target, error) {
 	d, err := custom(t)
-	return Target{d.Name, d.Version, d.Kind, digestOf(t), t.Length, d.Rollout}, err
+	return Target{d.Name, d.Version, d.Kind, digestOf(t), t.Length, json.RawMessage(d.Rollout)}, err
 }
 
 func (t Target) file() (*metadata.TargetFiles, error) {
-	own, err := json.Marshal(description{t.Name, t.Version, t.Kind, t.Rollout})
+	own, err := json.Marshal(description{t.Name, t.Version, t.Kind, string(t.Rollout)})
 	if err != nil {
 		return nil, err
 	}

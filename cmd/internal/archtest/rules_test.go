@@ -81,7 +81,7 @@ var imports = []rule{
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/toolchain", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/sign", "plugins/store", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "wasmabi",
 	}},
 	{"cmd/...", []string{"..."}},
 }
