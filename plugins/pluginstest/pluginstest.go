@@ -103,12 +103,13 @@ func Pack(t testing.TB, dir string, module []byte) []byte {
 
 // ExtismPolicy returns a policy that is an ordinary Extism plugin, built by Go with the Extism project's kit, without a
 // manifest. The test is skipped where the kit is not to be had.
-func ExtismPolicy(t testing.TB) []byte { return extism(t, ".") }
+func ExtismPolicy(t testing.TB) []byte { return Extism(t, ".") }
 
 // ExtismAdapter is [ExtismPolicy] for an adapter, which speaks to the device of examples/05-rest-device.
-func ExtismAdapter(t testing.TB) []byte { return extism(t, "./plug") }
+func ExtismAdapter(t testing.TB) []byte { return Extism(t, "./plug") }
 
-func extism(t testing.TB, pkg string) []byte {
+// Extism is [ExtismPolicy] for any package below host/extism/testdata/go.
+func Extism(t testing.TB, pkg string) []byte {
 	t.Helper()
 	t.Helper()
 	find := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/edgehold/edgehold/host/extism")
