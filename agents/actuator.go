@@ -59,14 +59,15 @@ type Effect string
 
 // The effects.
 const (
-	Applied     Effect = "applied"
-	Clamped     Effect = "clamped"       // done, within narrower limits than asked
-	Unchanged   Effect = "unchanged"     // it was so already
-	Undone      Effect = "partly-undone" // failed half way, and taken back where possible
-	Refused     Effect = "refused"       // nothing was touched
-	Broken      Effect = "failed"        // tried, and failed
-	Unfinished  Effect = "unknown"       // the agent stopped before the result was known
-	NotReported Effect = ""
+	Applied      Effect = "applied"
+	Clamped      Effect = "clamped"       // done, within narrower limits than asked
+	Unchanged    Effect = "unchanged"     // it was so already
+	Undone       Effect = "undone"        // failed half way, and taken back
+	PartlyUndone Effect = "partly-undone" // failed half way, and not all of it taken back yet
+	Refused      Effect = "refused"       // nothing was touched
+	Broken       Effect = "failed"        // tried, and failed
+	Unfinished   Effect = "unknown"       // the agent stopped before the result was known
+	NotReported  Effect = ""
 )
 
 // Done reports that the knobs now stand as the effect says.

@@ -99,7 +99,7 @@ func TestCycleModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
 		w.apply = func(c Command) Result {
-			e := rapid.SampledFrom([]Effect{Applied, Clamped, Unchanged, Refused, Broken, Undone}).Draw(t, "effect")
+			e := rapid.SampledFrom([]Effect{Applied, Clamped, Unchanged, Refused, Broken, Undone, PartlyUndone}).Draw(t, "effect")
 			return Result{Effect: e, Message: "so it is"}
 		}
 		c := w.config()

@@ -46,6 +46,8 @@ const (
 	EventDaemonStopping  = "daemon.stopping"
 	// EventDropped is the last event of a stream whose reader was too slow.
 	EventDropped = "stream.dropped"
+	// EventRevoked is the last event of a stream whose reader is not let in any more.
+	EventRevoked = "stream.revoked"
 	// EventGap says that the stream could not be resumed where the reader had left it.
 	EventGap = "stream.gap"
 )

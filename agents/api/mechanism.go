@@ -138,9 +138,12 @@ type RevertRequest struct {
 type Outcome string
 
 const (
-	OutcomeApplied      Outcome = "applied"
-	OutcomeClamped      Outcome = "clamped"
-	OutcomeUnchanged    Outcome = "unchanged"
+	OutcomeApplied   Outcome = "applied"
+	OutcomeClamped   Outcome = "clamped"
+	OutcomeUnchanged Outcome = "unchanged"
+	// OutcomeUndone means that a write failed and those before it were taken back.
+	OutcomeUndone Outcome = "undone"
+	// OutcomePartlyUndone means that not all of them could be taken back yet; it is tried again.
 	OutcomePartlyUndone Outcome = "partly-undone"
 	OutcomeRefused      Outcome = "refused"
 )
@@ -148,7 +151,7 @@ const (
 // MechanismResult says what a command really changed, as read back from the hardware.
 type MechanismResult struct {
 	Mechanism string       `json:"mechanism" doc:"Mechanism."`
-	Outcome   Outcome      `json:"outcome" enum:"applied,clamped,unchanged,partly-undone,refused" doc:"How it ended."`
+	Outcome   Outcome      `json:"outcome" enum:"applied,clamped,unchanged,undone,partly-undone,refused" doc:"How it ended."`
 	DryRun    bool         `json:"dry_run,omitempty" doc:"Whether nothing was changed."`
 	Changes   []KnobChange `json:"changes" doc:"Each knob that was named."`
 	LeaseID   string       `json:"lease_id,omitempty" doc:"Lease that holds the knobs."`

@@ -42,7 +42,9 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[api.Event, 
 	}
 }
 
-func isLast(e api.Event) bool { return e.Kind == api.EventDropped || e.Kind == api.EventDaemonStopping }
+func isLast(e api.Event) bool {
+	return e.Kind == api.EventDropped || e.Kind == api.EventDaemonStopping || e.Kind == api.EventRevoked
+}
 
 // watch yields the changes of a list. A problem that the agent sends is an error.
 func watch[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[api.Change[T], error] {

@@ -155,10 +155,39 @@ func (d *deadlined) Write(b []byte) (int, error) {
 	return d.ResponseRecorder.Write(b)
 }
 
+func always() bool { return true }
+
+// TestQuietStreamEndsWithItsToken ends a stream on which nothing happens.
+func TestQuietStreamEndsWithItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+		var revoked atomic.Bool
+		out, err := openStream(w, func() bool { return !revoked.Load() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, cancel, _ := NewEvents(1).subscribe(0)
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() {
+			ended <- out.follow(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), reader, func([]api.Event) error { return nil })
+		}()
+		time.Sleep(10 * revocationInterval) // of the bubble's clock
+		revoked.Store(true)
+		at := time.Now()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(at); took > revocationInterval || !strings.Contains(w.Body.String(), api.EventRevoked) {
+			t.Errorf("it ended after %v with %q", took, w.Body)
+		}
+	})
+}
+
 func TestQuietStreamIsKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
-		out, err := openStream(w)
+		out, err := openStream(w, always)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,6 +91,17 @@ func (s *Server) identify(r *http.Request) (api.Actor, *problem) {
 	return api.Actor{Via: "token", Name: found.Name, Role: found.Role}, nil
 }
 
+// stillKnown reports whether the caller of a request that was let in would be let in now: tokens are revoked while streams are
+// open.
+func (s *Server) stillKnown(r *http.Request) bool {
+	actor := requestOf(r.Context()).actor
+	if actor.Via != "token" {
+		return true
+	}
+	found, ok, err := s.tokens.Lookup(strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
+	return err == nil && ok && found.Name == actor.Name
+}
+
 // authorize says whether an actor may send a request: viewers read, operators also change.
 func authorize(actor api.Actor, r *http.Request) *problem {
 	if actor.Role == api.RoleOperator || r.Method == http.MethodGet || r.Method == http.MethodHead {

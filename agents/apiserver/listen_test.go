@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,6 +200,30 @@ func TestTokens(t *testing.T) {
 	os.WriteFile(s.tokens, []byte("only viewer sha256:"+strings.Repeat("00", 32)+"\n"), 0o600)
 	_, err = operator.Mode(ctx)
 	expectCode(t, err, "api.bad-token")
+}
+
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	s := serveTLS(t)
+	viewer := s.dialAs(t, s.secrets[api.RoleViewer])
+	for range 2 {
+		s.agent.Events.Publish(api.Event{Resource: api.ResourceMode, Kind: api.EventModeChanged})
+	}
+	var got []string
+	for event, err := range viewer.Events(t.Context(), 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, event.Kind); len(got) > 2 {
+			break
+		}
+		if event.Kind == api.EventModeChanged {
+			os.WriteFile(s.tokens, []byte("only viewer sha256:"+strings.Repeat("00", 32)+"\n"), 0o600)
+			s.agent.Events.Publish(api.Event{Resource: api.ResourceMode, Kind: "mode.secret"})
+		}
+	}
+	if want := []string{api.EventModeChanged, api.EventRevoked}; !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
+	}
 }
 
 func TestWrongTokensAreSlowedDown(t *testing.T) {

@@ -14,6 +14,8 @@ const (
 	streamContentType  = "text/event-stream"
 	streamWriteTimeout = 10 * time.Second
 	keepAliveInterval  = 15 * time.Second
+	// revocationInterval is how long a silent stream may outlive the revocation of its token.
+	revocationInterval = 2 * time.Second
 )
 
 // stream writes server-sent events (WHATWG HTML, section 9.2). A reader that takes longer than streamWriteTimeout for one
@@ -21,10 +23,12 @@ const (
 type stream struct {
 	w          http.ResponseWriter
 	controller *http.ResponseController
+	// admitted reports whether its reader is still let in.
+	admitted func() bool
 }
 
-func openStream(w http.ResponseWriter) (*stream, error) {
-	s := &stream{w: w, controller: http.NewResponseController(w)}
+func openStream(w http.ResponseWriter, admitted func() bool) (*stream, error) {
+	s := &stream{w: w, controller: http.NewResponseController(w), admitted: admitted}
 	if err := s.controller.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
@@ -64,16 +68,25 @@ func (s *stream) follow(r *http.Request, reader *subscription, deliver func([]ap
 	}
 	alive := time.NewTicker(keepAliveInterval)
 	defer alive.Stop()
+	review := time.NewTicker(revocationInterval)
+	defer review.Stop()
 	for {
 		var err error
 		select {
 		case <-r.Context().Done():
 			return nil
+		case <-review.C:
+			if !s.admitted() {
+				return s.dismiss()
+			}
 		case <-alive.C:
 			err = s.write(": still here\n\n")
 		case event, open := <-reader.events:
 			if !open {
 				return s.send(reader.last.Seq, "event", reader.last)
+			}
+			if !s.admitted() {
+				return s.dismiss()
 			}
 			err = deliver(append([]api.Event{event}, drain(reader)...))
 		}
@@ -81,6 +94,11 @@ func (s *stream) follow(r *http.Request, reader *subscription, deliver func([]ap
 			return err
 		}
 	}
+}
+
+// dismiss tells a reader whose token was revoked that nothing more comes.
+func (s *stream) dismiss() error {
+	return s.send(0, "event", api.Event{At: time.Now().UTC(), Resource: api.ResourceDaemon, Kind: api.EventRevoked, Message: "the token was revoked"})
 }
 
 // drain takes what else is waiting, so that a burst is handled at once.
@@ -123,7 +141,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, after uint6
 		return
 	}
 	defer cancel()
-	out, err := openStream(w)
+	out, err := openStream(w, func() bool { return s.stillKnown(r) })
 	if err == nil {
 		err = serve(out, reader)
 	}

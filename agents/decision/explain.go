@@ -270,8 +270,9 @@ func change(r agents.Result, c agents.Change) string {
 
 func notDone(r agents.Result) string {
 	how := map[agents.Effect]string{
-		agents.Refused: "refused, and nothing was touched", agents.Undone: "failed half way, and was taken back as far as possible",
-		agents.Unfinished: "may or may not have acted",
+		agents.Refused: "refused, and nothing was touched", agents.Undone: "failed half way, and was taken back",
+		agents.PartlyUndone: "failed half way, and was taken back as far as possible; the rest is tried again",
+		agents.Unfinished:   "may or may not have acted",
 	}[r.Effect]
 	if how == "" {
 		how = "failed"

@@ -53,8 +53,10 @@ func effect(o mechanisms.Outcome) agents.Effect {
 		return agents.Unchanged
 	case mechanisms.Refused:
 		return agents.Refused
-	case mechanisms.Undone, mechanisms.PartlyUndone:
+	case mechanisms.Undone:
 		return agents.Undone
+	case mechanisms.PartlyUndone:
+		return agents.PartlyUndone
 	}
 	return agents.Broken
 }

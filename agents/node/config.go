@@ -116,6 +116,10 @@ type Bound struct {
 type API struct {
 	// Socket is the path of the unix socket.
 	Socket string `json:"socket,omitempty"`
+	// SocketGroup owns the socket: a name or a number; empty is the daemon's own group.
+	SocketGroup string `json:"socket_group,omitempty"`
+	// SocketMode is the socket's file mode in octal.
+	SocketMode string `json:"socket_mode,omitempty"`
 	// Listen is a TCP address; it needs TLS and Tokens.
 	Listen string `json:"listen,omitempty"`
 	TLS    TLS    `json:"tls,omitzero"`
@@ -202,6 +206,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.MechanismPlugins.Exit, "revert")
 	setDefault(&c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
 	setDefault(&c.API.Socket, DefaultSocket)
+	setDefault(&c.API.SocketMode, DefaultSocketMode)
 	setDefault(&c.Guests.Engine, "auto")
 	setDefault(&c.Guests.CompileTime, Duration(defaultCompile))
 	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
@@ -254,6 +259,10 @@ func (c *Config) Validate() error {
 func (a *API) validate(p *problems) {
 	p.require(filepath.IsAbs(a.Socket) && len(a.Socket) < 108, "api.socket",
 		"must be an absolute path under 108 bytes", "for example "+DefaultSocket)
+	_, err := a.Mode()
+	p.require(err == nil, "api.socket_mode", "is not a file mode that keeps others out", "for example "+DefaultSocketMode+"; the last digit is 0")
+	_, err = a.GroupID()
+	p.require(err == nil, "api.socket_group", "is no group of this machine", "make it with groupadd, or name another")
 	if a.Listen == "" {
 		return
 	}

@@ -222,6 +222,7 @@ func exampleConfig() Config {
 	}
 	c.Guests = Guests{Fuel: 10_000_000, Deadline: Duration(50 * time.Millisecond), MemoryBytes: 16 << 20, Engine: "auto", Instances: 4,
 		CompileTime: c.Guests.CompileTime, CacheDirectory: c.Guests.CacheDirectory}
+	c.API.SocketGroup = "0"
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
 	c.Trust = Trust{Require: requireSigned, Root: "/etc/edgehold/pin.json", Clock: clockSystem, Unsigned: []string{"trial"},
 		Source: "/srv/edgehold/published", Follow: true, Node: c.Name, Interval: c.Trust.Interval}

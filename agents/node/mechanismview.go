@@ -260,9 +260,6 @@ func mechanismResult(name string, r mechanisms.Result, dry bool) api.MechanismRe
 	out := api.MechanismResult{
 		Mechanism: name, Outcome: api.Outcome(r.Outcome), DryRun: dry, LeaseID: string(r.Lease), ExpiresAt: r.Expires, Changes: []api.KnobChange{},
 	}
-	if r.Outcome == mechanisms.Undone {
-		out.Outcome = api.OutcomePartlyUndone
-	}
 	for _, c := range r.Changes {
 		out.Changes = append(out.Changes, api.KnobChange{
 			Knob: c.Knob, Unit: c.Unit, Old: value(c.Old), Requested: value(c.Requested), Effective: value(c.Effective), Reason: c.Reason,

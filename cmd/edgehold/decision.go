@@ -150,7 +150,7 @@ func (a *app) decisionReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use: "replay ID", Short: "Run a decision again, or with another version", Args: args(1, 1, "the decision's id, or last"),
 		Long: "Runs the recorded pass again and compares every byte and the fuel; a difference is exit code 6. --with runs another stored version, or a module " +
-			"from a file, on the same inputs and compares the plans. Nothing acts.",
+			"from a file, on the same inputs and compares the plans; that it fails is exit code 6 too. Nothing acts.",
 		Example: "  edgehold decision replay last\n  edgehold decision replay last --with 1.0.0\n  edgehold decision replay last --with ./new.wasm", ValidArgsFunction: a.names(decisionIDs),
 	}
 	with := c.Flags().String("with", "", "stored version, or file of a module")
@@ -170,7 +170,7 @@ func (a *app) decisionReplay() *cobra.Command {
 		if err := p.Object(report, report.DecisionID, func(d *cli.Details) { describeReplay(d, report) }); err != nil {
 			return err
 		}
-		if !report.Counterfactual && !(report.SameBytes && report.SameFuel) {
+		if report.Counterfactual && report.Error != nil || !report.Counterfactual && !(report.SameBytes && report.SameFuel) {
 			return errFault
 		}
 		return nil

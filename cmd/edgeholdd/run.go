@@ -63,7 +63,11 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 	if err := makeDefaultFolder(config.API.Socket); err != nil {
 		return err
 	}
-	server, err := apiserver.New(serverConfig(agent, config, events, log))
+	serving, err := serverConfig(agent, config, events, log)
+	if err != nil {
+		return err
+	}
+	server, err := apiserver.New(serving)
 	if err != nil {
 		return err
 	}
@@ -96,9 +100,17 @@ func makeDefaultFolder(socket string) error {
 	return nil
 }
 
-func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events, log *slog.Logger) apiserver.Config {
+func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events, log *slog.Logger) (apiserver.Config, error) {
+	mode, err := config.API.Mode()
+	if err != nil {
+		return apiserver.Config{}, err
+	}
+	group, err := config.API.GroupID()
+	if err != nil {
+		return apiserver.Config{}, err
+	}
 	c := apiserver.Config{
-		Socket: config.API.Socket, Events: events, Logger: log.With("part", "api"), Version: versionInfo(agent, config.Name),
+		Socket: config.API.Socket, SocketMode: mode, SocketGroupID: group, Events: events, Logger: log.With("part", "api"), Version: versionInfo(agent, config.Name),
 		MetricsHandler: agent.Exposition(), HealthHandler: health(agent),
 		Backend: apiserver.Backend{
 			Policies: agent.Policies, Rollouts: agent.Rollouts, Mechanisms: agent.Mechanisms, Decisions: agent.Decisions, Metrics: agent.Metrics,
@@ -110,7 +122,7 @@ func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events
 			Address: config.API.Listen, CertFile: config.API.TLS.Certificate, KeyFile: config.API.TLS.Key, TokenFile: config.API.Tokens,
 		}
 	}
-	return c
+	return c, nil
 }
 
 // health answers 200 once the stored policies are bound, 503 before.

@@ -81,6 +81,9 @@ func (a decisions) Explain(_ context.Context, id string) (api.Explanation, error
 	return api.Explanation{DecisionID: id, Summary: fmt.Sprintf("%s %s: %s.", d.Policy, d.Outcome, d.Why), Sections: []api.ExplanationSection{saw}}, nil
 }
 
+// TrapVersion is the version that traps whenever a decision is replayed with it.
+const TrapVersion = "0.0.0-trap"
+
 func (a decisions) Replay(_ context.Context, id string, r api.ReplayRequest) (api.ReplayReport, error) {
 	defer a.enter("decisions.Replay")()
 	d, err := a.find("replay", id)
@@ -96,6 +99,9 @@ func (a decisions) Replay(_ context.Context, id string, r api.ReplayRequest) (ap
 		report.Counterfactual, report.ReplayedWith = true, r.Version
 		report.SameBytes, report.SameFuel, report.SamePlan = false, false, false
 		report.ReplayedFuel, report.ReplayedPlan, report.ReplayedWhy = 3900, nil, "no need"
+		if r.Version == TrapVersion {
+			report.Error = &api.Problem{Detail: "run plan: the module trapped", Code: "policy.trap", Why: "unreachable"}
+		}
 		report.Difference = &api.ReplayDiff{Call: 1, Op: "analyze", Offset: 2, Recorded: "f5", Replayed: "f4"}
 	}
 	return report, nil

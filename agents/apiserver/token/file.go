@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,27 +43,47 @@ func (f *File) Lookup(secret string) (Token, bool, error) {
 // Append adds a token to a file, which is created for its owner alone if there is none. A name that is taken is
 // refused.
 func Append(path string, t Token) error {
+	err := appendTo(path, t)
+	if err == nil {
+		return nil
+	}
+	own := (*Error)(nil)
+	if !errors.As(err, &own) {
+		own = explain(path, err)
+	}
+	own.What = "add token " + t.Name + " to " + path
+	return own
+}
+
+func appendTo(path string, t Token) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("add token to %s: %w", path, err)
+		return err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile))
 	if err != nil {
-		return fmt.Errorf("add token to %s: %w", path, err)
+		return err
+	}
+	before, err := Parse(text)
+	if err != nil {
+		return &Error{Code: "token.bad-file", Why: err.Error(), Hint: "mend those lines of " + path, Err: err}
+	}
+	if before.has(t.Name) {
+		return &Error{Code: "token.name-taken", Why: "it holds one of that name already", Hint: "choose another name, or delete its line in " + path}
+	}
+	if before.Len() >= maxTokens {
+		return &Error{Code: "token.too-many", Why: fmt.Sprintf("it holds %d tokens, which is the most", before.Len()), Hint: "delete the lines that nobody needs in " + path}
 	}
 	line := t.Line()
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		line = "\n" + line
 	}
-	if _, err := Parse(append(text, line...)); err != nil {
-		return fmt.Errorf("add token to %s: %w", path, err)
-	}
 	if _, err := file.WriteString(line); err != nil {
-		return fmt.Errorf("add token to %s: %w", path, err)
+		return err
 	}
 	if err := file.Sync(); err != nil {
-		return fmt.Errorf("add token to %s: %w", path, err)
+		return err
 	}
 	return file.Close()
 }

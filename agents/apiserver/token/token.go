@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -64,6 +65,10 @@ type Set struct{ tokens []Token }
 
 // Len returns the number of tokens.
 func (s *Set) Len() int { return len(s.tokens) }
+
+func (s *Set) has(name string) bool {
+	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.Name == name })
+}
 
 // Lookup finds whose secret was presented. It compares hashes in constant time and always with every token, so that the
 // time taken tells nothing about which one came close.

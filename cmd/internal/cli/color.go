@@ -11,7 +11,7 @@ const (
 // meaning is the colour of each word that says how something is.
 var meaning = map[string]string{
 	"active": green, "ok": green, "applied": green, "yes": green, "accepted": green, "done": green,
-	"waiting": yellow, "warn": yellow, "clamped": yellow, "standby": yellow, "partly-undone": yellow, "discarded": yellow, "pending": yellow,
+	"waiting": yellow, "warn": yellow, "clamped": yellow, "standby": yellow, "undone": yellow, "partly-undone": yellow, "discarded": yellow, "pending": yellow,
 	"fail": red, "failed": red, "refused": red, "quarantined": red, "no": red,
 }
 
