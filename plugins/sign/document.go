@@ -1,11 +1,13 @@
 package sign
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
@@ -59,7 +61,12 @@ type document struct {
 }
 
 // read parses a document of a role and refuses what is not whole. It judges form, not trust.
-func read[T metadata.Roles](what string, raw []byte, role string) (*metadata.Metadata[T], document, error) {
+func read[T metadata.Roles](what string, raw []byte, role string) (_ *metadata.Metadata[T], _ document, err error) {
+	defer func() { // go-tuf's parser runs before any signature is checked, and has panicked on holes (RATIONALE.md)
+		if r := recover(); r != nil {
+			err = &Error{Code: CodeMalformed, What: what, Why: fmt.Sprintf("its parser gave up: %v", r), Hint: "the source is damaged or lies"}
+		}
+	}()
 	malformed := func(why string, err error) error {
 		return &Error{Code: CodeMalformed, What: what, Why: why, Hint: "the source is damaged or lies", Err: err}
 	}
@@ -80,7 +87,11 @@ func read[T metadata.Roles](what string, raw []byte, role string) (*metadata.Met
 	return md, d, nil
 }
 
-// checkShape bounds what the parsers behind it do more than once for each signature.
+// maxDepth is how deep values are nested in each other. A root with its keys has 5 levels.
+const maxDepth = 12
+
+// checkShape bounds what the parsers behind it do more than once for each signature, and refuses null, which stands for a
+// hole wherever our documents could have it.
 func checkShape(raw []byte) error {
 	var outer struct {
 		Signatures []json.RawMessage `json:"signatures"`
@@ -91,7 +102,25 @@ func checkShape(raw []byte) error {
 	if len(outer.Signatures) > maxSignatures {
 		return fmt.Errorf("it has %d signatures, %d are allowed", len(outer.Signatures), maxSignatures)
 	}
-	return nil
+	tokens, depth := json.NewDecoder(bytes.NewReader(raw)), 0
+	for {
+		token, err := tokens.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case token == nil:
+			return fmt.Errorf("it has a hole at byte %d", tokens.InputOffset())
+		case token == json.Delim('{'), token == json.Delim('['):
+			depth++
+		case token == json.Delim('}'), token == json.Delim(']'):
+			depth--
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("its values are nested %d deep", depth)
+		}
+	}
 }
 
 // describe takes the common part out of a document and refuses holes in the rest.

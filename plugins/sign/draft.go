@@ -91,7 +91,7 @@ func (d *draft) bytes() ([]byte, error) {
 	return json.Marshal(struct {
 		Signatures []Signature     `json:"signatures"`
 		Signed     json.RawMessage `json:"signed"`
-	}{d.Signatures, d.Signed})
+	}{append([]Signature{}, d.Signatures...), d.Signed})
 }
 
 // file is the document's name when it is published.

@@ -91,17 +91,26 @@ func (w *world) add(name, version string) {
 // published copies what a node would be served now.
 func (w *world) published() sign.Files {
 	w.t.Helper()
-	files := sign.Files{}
-	tree := os.DirFS(w.repo.Published())
-	w.must(fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
+	return files(w.t, w.repo.Published())
+}
+
+// files reads a folder.
+func files(t testing.TB, dir string) sign.Files {
+	t.Helper()
+	all := sign.Files{}
+	tree := os.DirFS(dir)
+	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		content, err := fs.ReadFile(tree, path)
-		files[path] = content
+		all[path] = content
 		return err
-	}))
-	return files
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func (w *world) update(from sign.Source) error {
