@@ -206,7 +206,7 @@ func health(s host.Stats, status agents.Status) api.PolicyHealth {
 
 func manifestSummary(m *wasmabi.Manifest) api.ManifestSummary {
 	out := api.ManifestSummary{
-		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Description: m.Description,
+		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Door: m.Door, Description: m.Description,
 		AnalyzeIntervalMS: uint32(interval(m).Milliseconds()), UsesML: m.UsesML, StateSchema: m.StateSchema, Vectors: len(m.Vectors),
 		Limits:  api.Limits{Fuel: m.Limits.Fuel, DeadlineMS: m.Limits.DeadlineMS, MemoryBytes: m.Limits.MemoryBytes},
 		Metrics: []api.ManifestMetric{}, Mechanisms: []api.ManifestMechanism{},

@@ -150,10 +150,18 @@ func boundsText(w api.ManifestWake) string {
 	return strings.Join(parts, " or ")
 }
 
+// door says what a module was built for.
+func door(m *api.ManifestSummary) string {
+	if m.Door == wasmabi.DoorExtism {
+		return "an Extism plugin"
+	}
+	return fmt.Sprintf("ABI %d", m.ABI)
+}
+
 func describeManifest(d *cli.Details, m api.ManifestSummary) {
 	d.Field("Name", m.Name)
 	d.Field("Version", m.Version)
-	d.Fieldf("Kind", "%s for a %s, scope %s, ABI %d", m.Kind, m.Layer, m.Scope, m.ABI)
+	d.Fieldf("Kind", "%s for a %s, scope %s, %s", m.Kind, m.Layer, m.Scope, door(&m))
 	d.Field("Description", m.Description)
 	if m.AnalyzeIntervalMS > 0 {
 		d.Fieldf("Interval", "%d ms", m.AnalyzeIntervalMS)

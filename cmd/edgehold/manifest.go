@@ -10,7 +10,7 @@ import (
 // summarize shows a module's manifest as an agent would.
 func summarize(m *wasmabi.Manifest) api.ManifestSummary {
 	s := api.ManifestSummary{
-		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Description: m.Description,
+		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Door: m.Door, Description: m.Description,
 		Metrics: []api.ManifestMetric{}, Mechanisms: []api.ManifestMechanism{},
 		AnalyzeIntervalMS: m.AnalyzeIntervalMS, UsesML: m.UsesML, Vectors: len(m.Vectors), StateSchema: m.StateSchema,
 		Limits: api.Limits{Fuel: m.Limits.Fuel, DeadlineMS: m.Limits.DeadlineMS, MemoryBytes: m.Limits.MemoryBytes},

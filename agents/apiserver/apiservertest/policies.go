@@ -238,7 +238,7 @@ func (p *policy) activate(name string) {
 }
 
 func summarize(m *wasmabi.Manifest) api.ManifestSummary {
-	s := api.ManifestSummary{Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI,
+	s := api.ManifestSummary{Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Door: m.Door,
 		Description: m.Description, AnalyzeIntervalMS: m.AnalyzeIntervalMS, UsesML: m.UsesML}
 	for _, metric := range m.Metrics {
 		shown := api.ManifestMetric{Name: metric.Name, Query: metric.Query, Reduce: metric.Reduce, Unit: metric.Unit, Required: metric.Required}
