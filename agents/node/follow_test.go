@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
 )
 
@@ -104,6 +105,65 @@ func TestASourceThatLies(t *testing.T) {
 	a, s := r.assigned()
 	if a.State != api.AssignmentRunning || s.LastErrorCode != sign.CodeUnreachable {
 		t.Errorf("without a source: got %+v, %s", a, s.LastErrorCode)
+	}
+}
+
+// TestTheDirectorIsFollowedOverARegistry, with a folder in its form: metadata and modules come from there.
+func TestTheDirectorIsFollowedOverARegistry(t *testing.T) {
+	o, r := newOperator(t), newRig(t)
+	one := module(t, "01-cpu-boost")
+	two := version(t, one, "2.0.0")
+	fleet := "dir:" + filepath.Join(t.TempDir(), "fleet")
+	o.add(one)
+	o.assign("edge-1", "1.0.0")
+	o.push(fleet, "1.0.0", one)
+	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: fleet, Follow: true, Node: "edge-1", Interval: Duration(time.Hour)})
+	if a, s := r.assigned(); a.State != api.AssignmentRunning || a.Running != "1.0.0" {
+		t.Fatalf("got %+v, %s", a, s.LastError)
+	}
+	o.add(two)
+	o.assign("edge-1", "2.0.0")
+	o.push(fleet, "1.5.0", two) // under another tag than that of its version
+	if a, s := r.assigned(); a.State != api.AssignmentFailed || a.Running != "1.0.0" {
+		t.Fatalf("before the module is there: got %+v, %s", a, s.LastError)
+	}
+	o.push(fleet, "2.0.0", two)
+	r.Trust.follower.remember(sign.Digest(two), nil) // as if its pause had passed
+	if a, s := r.assigned(); a.State != api.AssignmentRunning || a.Running != "2.0.0" {
+		t.Fatalf("the next version: got %+v, %s", a, s.LastError)
+	}
+}
+
+// push publishes metadata and a module below a reference.
+func (o *operator) push(reference, tag string, raw []byte) {
+	o.t.Helper()
+	client, err := registry.New(registry.Config{})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer client.Close()
+	at, err := registry.Parse(reference)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, folder := range []string{sign.ImagesFolder, sign.DirectorFolder, sign.DirectorFolder + "/edge-1"} {
+		paths, err := filepath.Glob(filepath.Join(o.Published(), folder, "*.json"))
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		for _, path := range paths {
+			if files[folder+"/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+				o.t.Fatal(err)
+			}
+		}
+	}
+	if err := client.PushMetadata(o.t.Context(), at, files); err != nil {
+		o.t.Fatal(err)
+	}
+	at.Path = filepath.Join(at.Path, "cpu-boost")
+	if _, err := client.Push(o.t.Context(), at.WithTag(tag), raw, registry.PushOptions{}); err != nil {
+		o.t.Fatal(err)
 	}
 }
 
