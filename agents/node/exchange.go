@@ -217,7 +217,7 @@ func (p *policies) goBack(ctx context.Context, t *trial, a rollout.Action) error
 		}
 	}
 	p.audit(ctx, api.DaemonActor, "policy.rollback", t.name+": "+a.Why, nil)
-	p.publish(api.ResourcePolicy, t.name, api.EventPolicyRolledBack, "to version "+p.find(t.name).version)
+	t.back = p.find(t.name).version
 	return nil
 }
 
@@ -238,7 +238,10 @@ func (p *policies) startVersion(ctx context.Context, t *trial, digest, standby s
 
 // decide has a version in charge after a restart, or after the one before was lost.
 func (p *policies) decide(ctx context.Context, t *trial, a rollout.Action) error {
-	if live := p.find(t.name); live != nil && live.bound() && live.digest == a.Digest {
+	if live := p.find(t.name); live != nil && live.bound() {
+		if live.digest != a.Digest {
+			return p.goBack(ctx, t, a)
+		}
 		return p.db.Point(ctx, t.name, a.Digest, a.Standby)
 	}
 	if err := p.quarantined(ctx, state.Policy{Name: t.name, Active: a.Digest}); err != nil {

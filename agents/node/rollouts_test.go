@@ -8,6 +8,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/rollout"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -151,7 +152,8 @@ func TestFailureOnProbationGoesBack(t *testing.T) {
 	r.until(api.RolloutActive)
 	r.busy(0.95)
 	now := r.until(api.RolloutRetired)
-	if now.Cause != "trap" || r.version() != "1.0.0" {
+	// Passes that follow each other at once may fail three times before the first one is looked at.
+	if now.Cause != "trap" && now.Cause != "faults" || r.version() != "1.0.0" {
 		t.Errorf("cause %q (%s), version %s in charge", now.Cause, now.Why, r.version())
 	}
 	r.await("version 1.0.0 decides", func() bool { return r.limit() == fast })
@@ -265,5 +267,30 @@ func TestRolloutOutlivesRestarts(t *testing.T) {
 	p, err := r.Policies.Rollback(t.Context(), "cpu-boost", "", person)
 	if err != nil || p.ActiveVersion != "1.0.0" {
 		t.Errorf("going back after a restart: %+v, %v", p, err)
+	}
+}
+
+// TestPolicyOlderThanRollouts: one that was activated before there were any falls back all the same.
+func TestPolicyOlderThanRollouts(t *testing.T) {
+	r := newRig(t)
+	calm(t, r)
+	if _, err := r.Policies.Upload(t.Context(), as(t, "01-cpu-boost", "1.1.0"), api.UploadOptions{}, person); err != nil {
+		t.Fatal(err)
+	}
+	r.Policies.mu.Lock()
+	r.Policies.trials["cpu-boost"].state = rollout.State{}
+	r.Policies.mu.Unlock()
+	r.Policies.unhealthy(t.Context(), agents.Unhealthy{Key: key("cpu-boost"), Version: "1.1.0", Failures: 3})
+	p, err := r.Policies.Get(t.Context(), "cpu-boost")
+	if err != nil || p.ActiveVersion != "1.0.0" || p.State != api.PolicyActive {
+		t.Fatalf("after it failed: %s, %s, %v", p.ActiveVersion, p.State, err)
+	}
+	if p.Versions[0].State != api.VersionQuarantined {
+		t.Errorf("the version that failed is %s", p.Versions[0].State)
+	}
+	r.awaitEvent(api.EventPolicyRolledBack)
+	r.Policies.unhealthy(t.Context(), agents.Unhealthy{Key: key("cpu-boost"), Version: "1.0.0", Failures: 3})
+	if p, err = r.Policies.Get(t.Context(), "cpu-boost"); err != nil || p.State != api.PolicyQuarantined || p.Health.Calls == 0 {
+		t.Errorf("without another version: %s with %d calls, %v, want it quarantined with its counters", p.State, p.Health.Calls, err)
 	}
 }

@@ -25,7 +25,8 @@ type trial struct {
 	beside bool     // the engine runs it beside the one in charge
 	tally  *tally   // of the newest rollout; nil before the first on this run of the agent
 	stored time.Time
-	failed error // why the newest action was not carried out, for whoever asked
+	back   string // version that was gone back to in the step that is being made
+	failed error  // why the newest action was not carried out, for whoever asked
 }
 
 // trial returns that of a policy, as it was kept or new.
@@ -52,7 +53,7 @@ func (p *policies) trial(ctx context.Context, name string) (*trial, error) {
 // refusal of the event itself.
 func (p *policies) step(ctx context.Context, t *trial, e rollout.Event) error {
 	ctx = context.WithoutCancel(ctx) // half a step would be neither version
-	t.failed = nil
+	t.failed, t.back = nil, ""
 	for queue := []rollout.Event{e}; len(queue) > 0; queue = queue[1:] {
 		e := queue[0]
 		e.At = p.now()
@@ -79,6 +80,9 @@ func (p *policies) step(ctx context.Context, t *trial, e rollout.Event) error {
 	}
 	p.rest(ctx, t)
 	p.showCandidate(t)
+	if t.back != "" { // now that whoever hears of it finds everything in its place
+		p.publish(api.ResourcePolicy, t.name, api.EventPolicyRolledBack, "to version "+t.back)
+	}
 	return nil
 }
 
