@@ -1,5 +1,5 @@
-// Package edgehold carries the sources of the Go SDK inside the programs, so that `edgehold policy new` writes a
-// project that builds without a network.
+// Package edgehold carries the sources of the SDKs inside the programs, so that `edgehold policy new` writes projects
+// that build without a network.
 // It is not an API: what programs import lies in the folders.
 package edgehold
 
@@ -12,16 +12,40 @@ import (
 //go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go sdk/go/adapter/*.go sdk/go/adaptertest/*.go
 var files embed.FS
 
-// SDKPackages are the folders of the SDK, relative to the module.
+//go:embed sdk/c/edgehold.h sdk/c/template
+//go:embed sdk/rust/Cargo.toml sdk/rust/src sdk/rust/template sdk/rust/template/.cargo/config.toml
+//go:embed sdk/assemblyscript/assembly sdk/assemblyscript/template
+var kits embed.FS
+
+// SDKPackages are the folders of the Go SDK, relative to the module.
 var SDKPackages = []string{"sdk/go/policy", "sdk/go/policytest", "sdk/go/adapter", "sdk/go/adaptertest", "wasmabi"}
 
-// SDK calls visit with each file that a policy's project needs, tests left out, in a fixed order.
+// SDK calls visit with each file that a policy's project in Go needs, tests left out, in a fixed order.
 func SDK(visit func(path string, content []byte) error) error {
-	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+	return walk(files, func(path string, content []byte) error {
+		if strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		return visit(path, content)
+	})
+}
+
+// Kit calls visit with each file of the SDK for another language, "c", "rust" or "assemblyscript", in a fixed order. Paths
+// are relative to sdk/LANGUAGE; those below template/ are what a project begins with.
+func Kit(language string, visit func(path string, content []byte) error) error {
+	kit, err := fs.Sub(kits, "sdk/"+language)
+	if err != nil {
+		return err
+	}
+	return walk(kit, visit)
+}
+
+func walk(all fs.FS, visit func(path string, content []byte) error) error {
+	return fs.WalkDir(all, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := files.ReadFile(path)
+		content, err := fs.ReadFile(all, path)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func syntaxError(err error) error {
 }
 
 func readManifest(root value) *wasmabi.Manifest {
-	f := root.fields("name", "version", "kind", "door", "layer", "scope", "description", "metrics", "mechanisms",
+	f := root.fields("name", "version", "kind", "language", "door", "layer", "scope", "description", "metrics", "mechanisms",
 		"analyze_interval", "machine_learning_usage", "limits", "state", "parameters", "provides", "capabilities",
 		"telemetry", "configuration", "packages")
 	m := &wasmabi.Manifest{
@@ -83,6 +83,7 @@ func readManifest(root value) *wasmabi.Manifest {
 		AnalyzeIntervalMS: f["analyze_interval"].milliseconds(),
 		UsesML:            f["machine_learning_usage"].boolean(),
 	}
+	f["language"].text() // for who builds the project (ParseLanguage); the form is still checked
 	readMetrics(m, f["metrics"])
 	readMechanisms(m, f["mechanisms"])
 	readLimits(m, f["limits"])

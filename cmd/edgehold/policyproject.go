@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 	"github.com/edgehold/edgehold/cmd/internal/scaffold"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // daemon is the program that can check a module as a node would; this one does not link what runs a guest.
@@ -21,13 +23,15 @@ const daemon = "edgeholdd"
 func (a *app) policyNew() *cobra.Command {
 	c := &cobra.Command{
 		Use: "new NAME [FOLDER]", Short: "Write the project of a new policy", Args: args(1, 2, "the policy's name"),
-		Long: "Writes a working policy in Go with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
-			"later.",
-		Example: "  edgehold policy new load-follower\n  edgehold policy new load-follower ~/policies/load-follower",
+		Long: "Writes a working policy with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
+			"later; only the compiler of AssemblyScript has to be fetched once.",
+		Example: "  edgehold policy new load-follower\n  edgehold policy new load-follower ~/policies/load-follower\n  edgehold policy new in-c --lang c",
 	}
+	o := scaffold.Options{Language: toolchain.Go}
+	languageFlag(c, &o.Language, "language: go, tinygo, rust, c or assemblyscript")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		name, folder := args[0], args[len(args)-1]
-		if err := scaffold.New(folder, name, scaffold.Options{}); err != nil {
+		if err := scaffold.New(folder, name, o); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(a.out, "%s is ready in %s. Next:\n  edgehold policy test %s\n  edgehold policy build %s\n",
@@ -44,7 +48,7 @@ func (a *app) policyBuild() *cobra.Command {
 		Example: "  edgehold policy build load-follower\n  edgehold policy build load-follower --to /tmp/load-follower.wasm",
 	}
 	to := c.Flags().String("to", "", "file to write (default: NAME.wasm in the folder)")
-	c.Flags().BoolVar(&o.TinyGo, "tinygo", false, "compile with TinyGo, which has to be installed")
+	buildFlags(c, &o)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := a.printer()
 		if err != nil {
@@ -57,7 +61,7 @@ func (a *app) policyBuild() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		shown := map[string]any{"path": built.Path, "size_bytes": built.Bytes, "digest": built.Digest, "manifest": summarize(built.Manifest)}
+		shown := map[string]any{"path": built.Path, "size_bytes": built.Bytes, "digest": built.Digest, "language": built.Language, "manifest": summarize(built.Manifest)}
 		return p.Object(shown, built.Path, func(d *cli.Details) {
 			d.Text("%s: %s %s, %s, %s", built.Path, built.Manifest.Name, built.Manifest.Version, api.FormatBytes(int64(built.Bytes)), built.Digest)
 		})
@@ -73,7 +77,7 @@ func (a *app) policyTest() *cobra.Command {
 			" beside this program or in PATH the last step is left out, and said to be.",
 		Example: "  edgehold policy test load-follower",
 	}
-	c.Flags().BoolVar(&o.Build.TinyGo, "tinygo", false, "compile with TinyGo, which has to be installed")
+	buildFlags(c, &o.Build)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.Output = a.err
 		checker, found := findDaemon()
@@ -92,6 +96,41 @@ func (a *app) policyTest() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// languageFlag adds --lang.
+func languageFlag(c *cobra.Command, l *toolchain.Language, usage string) {
+	c.Flags().Var((*languageValue)(l), "lang", usage)
+	names := make([]string, len(toolchain.Languages))
+	for i, l := range toolchain.Languages {
+		names[i] = string(l)
+	}
+	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// buildFlags adds what says how a project is compiled.
+func buildFlags(c *cobra.Command, o *scaffold.BuildOptions) {
+	languageFlag(c, &o.Language, "compile as this language, instead of what the project says or shows")
+	c.Flags().BoolFunc("tinygo", "compile with TinyGo, as --lang tinygo", func(text string) error {
+		on, err := strconv.ParseBool(text)
+		if on {
+			o.Language = toolchain.TinyGo
+		}
+		return err
+	})
+}
+
+// languageValue is a language as a flag.
+type languageValue toolchain.Language
+
+func (v *languageValue) String() string { return string(*v) }
+func (*languageValue) Type() string     { return "language" }
+func (v *languageValue) Set(text string) error {
+	l, err := scaffold.ParseLanguage(text)
+	if err == nil {
+		*v = languageValue(l)
+	}
+	return err
 }
 
 func folderOf(args []string) string {

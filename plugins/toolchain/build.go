@@ -80,18 +80,13 @@ func buildTinyGo(ctx context.Context, dir, out string) error {
 	return err
 }
 
-// buildRust leaves the flags to the project's .cargo/config.toml. What is compiled is kept in the user's cache folder, for all
-// projects, unless CARGO_TARGET_DIR says otherwise.
+// buildRust leaves the flags to the project's .cargo/config.toml.
 func buildRust(ctx context.Context, dir, out string) error {
 	tool, err := findCargo()
 	if err != nil {
 		return err
 	}
-	var env []string
-	if os.Getenv("CARGO_TARGET_DIR") == "" && Folder() != "" {
-		env = append(env, "CARGO_TARGET_DIR="+filepath.Join(Folder(), "cargo"))
-	}
-	text, err := run(ctx, Rust, dir, env, tool, "build", "--release", "--locked", "--target", rustTarget, "--message-format=json-render-diagnostics")
+	text, err := run(ctx, Rust, dir, cargoTarget(), tool, "build", "--release", "--locked", "--target", rustTarget, "--message-format=json-render-diagnostics")
 	if err != nil {
 		return err
 	}

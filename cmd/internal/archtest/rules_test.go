@@ -81,7 +81,7 @@ var imports = []rule{
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/toolchain", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
 	}},
 	{"cmd/...", []string{"..."}},
 }
@@ -92,6 +92,7 @@ var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/registry/registrytest", "plugins/rollout"}},
+	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},

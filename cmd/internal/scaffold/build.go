@@ -5,11 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/toolchain"
@@ -21,12 +20,13 @@ const ManifestFile = "policy.yaml"
 
 // BuildOptions are what Build can vary.
 type BuildOptions struct {
-	TinyGo bool // compile with TinyGo, which has to be installed
+	Language toolchain.Language // what the project says or shows, when empty
 }
 
 // Built describes a module that was written.
 type Built struct {
 	Path     string
+	Language toolchain.Language
 	Bytes    int
 	Digest   string // "sha256:" and hexadecimal digits
 	Manifest *wasmabi.Manifest
@@ -40,7 +40,13 @@ func Build(ctx context.Context, dir, out string, o BuildOptions) (*Built, error)
 	if err != nil {
 		return nil, err
 	}
-	module, err := compile(ctx, dir, attempt, o)
+	language := o.Language
+	if language == "" {
+		if language, err = Language(dir); err != nil {
+			return nil, err
+		}
+	}
+	module, err := compile(ctx, language, dir, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -55,65 +61,48 @@ func Build(ctx context.Context, dir, out string, o BuildOptions) (*Built, error)
 		return nil, &Error{attempt, "scaffold.write", err.Error(), "check the folder's rights and the space on its disk", err}
 	}
 	sum := sha256.Sum256(packed)
-	return &Built{Path: out, Bytes: len(packed), Digest: "sha256:" + hex.EncodeToString(sum[:]), Manifest: manifest}, nil
+	return &Built{Path: out, Language: language, Bytes: len(packed), Digest: "sha256:" + hex.EncodeToString(sum[:]), Manifest: manifest}, nil
 }
 
 func readManifest(dir, attempt string) (*wasmabi.Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	text, err := readManifestFile(dir, attempt)
 	if err != nil {
-		return nil, &Error{attempt, "scaffold.no-manifest", err.Error(),
-			"run this in a policy's project; `edgehold policy new NAME` writes one", err}
+		return nil, err
 	}
 	return plugins.ParseManifest(text)
 }
 
 // compile returns the module without its manifest.
-func compile(ctx context.Context, dir, attempt string, o BuildOptions) ([]byte, error) {
+func compile(ctx context.Context, l toolchain.Language, dir, attempt string) ([]byte, error) {
+	if l == toolchain.Go {
+		if _, err := goTool(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
 	temporary, err := os.MkdirTemp("", "edgehold-build-")
 	if err != nil {
 		return nil, &Error{attempt, "scaffold.write", err.Error(), "check the space in the folder for temporary files", err}
 	}
 	defer os.RemoveAll(temporary)
 	out := filepath.Join(temporary, "policy.wasm")
-	command, err := compiler(ctx, dir, out, attempt, o)
-	if err != nil {
-		return nil, err
-	}
-	if text, err := command.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &Error{attempt, "scaffold.compile", "the compiler refused the sources:\n" + strings.TrimSpace(string(text)),
-			"correct the lines that it names", err}
+	if err := toolchain.Build(ctx, l, dir, out); err != nil {
+		return nil, explain(ctx, l, attempt, err)
 	}
 	return os.ReadFile(out)
 }
 
-func compiler(ctx context.Context, dir, out, attempt string, o BuildOptions) (*exec.Cmd, error) {
-	if o.TinyGo {
-		return tinyGo(ctx, dir, out, attempt)
+// explain makes what a compiler said, or that there is none, an error for a person.
+func explain(ctx context.Context, l toolchain.Language, attempt string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	tool, err := goTool(ctx, attempt)
-	if err != nil {
-		return nil, err
+	if missing, ok := errors.AsType[*toolchain.Missing](err); ok {
+		return &Error{attempt, "scaffold.no-" + string(l), missing.ErrorWhy(), missing.ErrorHint(), err}
 	}
-	c := exec.CommandContext(ctx, tool, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w -buildid=", "-o", out, ".")
-	c.Dir = dir
-	c.Env = append(goEnvironment(), "GOOS=wasip1", "GOARCH=wasm")
-	return c, nil
-}
-
-func tinyGo(ctx context.Context, dir, out, attempt string) (*exec.Cmd, error) {
-	tool, err := toolchain.FindTinyGo()
-	if err != nil {
-		return nil, &Error{attempt, "scaffold.no-tinygo", "there is no program tinygo",
-			"install TinyGo 0.41 or newer, or build without it", err}
+	if failed, ok := errors.AsType[*toolchain.Failed](err); ok {
+		return &Error{attempt, "scaffold.compile", failed.ErrorWhy(), failed.ErrorHint(), err}
 	}
-	c := exec.CommandContext(ctx, tool, slices.Concat([]string{"build"}, toolchain.TinyGoFlags, []string{"-o", out, "."})...)
-	c.Dir = dir
-	c.Env = goEnvironment()
-	return c, nil
+	return &Error{attempt, "scaffold.compile", err.Error(), "check the space in the folder for temporary files", err}
 }
 
 // goEnvironment keeps what the user's environment says about caches, and nothing that would change the result.

@@ -87,7 +87,7 @@ func TestTinyGoBuildsTheProject(t *testing.T) {
 	if _, err := toolchain.FindTinyGo(); err != nil {
 		t.Skip(err)
 	}
-	built, err := Build(t.Context(), newProject(t), "", BuildOptions{TinyGo: true})
+	built, err := Build(t.Context(), newProject(t), "", BuildOptions{Language: toolchain.TinyGo})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestRefusals(t *testing.T) {
 		t.Setenv("EDGEHOLD_TOOLCHAINS", t.TempDir())
 		_, err := Build(t.Context(), dir, "", BuildOptions{})
 		wantCode(t, err, "scaffold.no-go")
-		_, err = Build(t.Context(), dir, "", BuildOptions{TinyGo: true})
+		_, err = Build(t.Context(), dir, "", BuildOptions{Language: toolchain.TinyGo})
 		wantCode(t, err, "scaffold.no-tinygo")
 	})
 	t.Run("source does not compile", func(t *testing.T) {

@@ -2,17 +2,19 @@ package scaffold
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // TestOptions are what Test can vary.
 type TestOptions struct {
 	// Check judges the built module as a node would. It is skipped when nil.
 	Check func(ctx context.Context, module []byte) error
-	// Output gets what `go test` prints; nil discards it.
+	// Output gets what the tests print; nil discards it.
 	Output io.Writer
 	Build  BuildOptions
 }
@@ -23,7 +25,14 @@ func Test(ctx context.Context, dir string, o TestOptions) error {
 	if _, err := readManifest(dir, attempt); err != nil {
 		return err
 	}
-	if err := goTest(ctx, dir, attempt, o.Output); err != nil {
+	if o.Build.Language == "" {
+		l, err := Language(dir)
+		if err != nil {
+			return err
+		}
+		o.Build.Language = l
+	}
+	if err := ownTests(ctx, o.Build.Language, dir, attempt, o.Output); err != nil {
 		return err
 	}
 	temporary, err := os.MkdirTemp("", "edgehold-test-")
@@ -42,19 +51,20 @@ func Test(ctx context.Context, dir string, o TestOptions) error {
 	return o.Check(ctx, module)
 }
 
-func goTest(ctx context.Context, dir, attempt string, output io.Writer) error {
-	tool, err := goTool(ctx, attempt)
-	if err != nil {
-		return err
-	}
-	c := exec.CommandContext(ctx, tool, "test", "./...")
-	c.Dir, c.Env = dir, goEnvironment()
-	c.Stdout, c.Stderr = output, output
-	if err := c.Run(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+// ownTests runs the tests that the project has beside the module, in the language's own way. Projects in C and AssemblyScript have
+// none of that kind.
+func ownTests(ctx context.Context, l toolchain.Language, dir, attempt string, output io.Writer) error {
+	if l == toolchain.Go || l == toolchain.TinyGo {
+		if _, err := goTool(ctx, attempt); err != nil {
+			return err
 		}
-		return &Error{attempt, "scaffold.test", "a test failed", "see what go test printed", err}
 	}
-	return nil
+	err := toolchain.Test(ctx, l, dir, output)
+	if err == nil || errors.Is(err, toolchain.ErrNoHarness) {
+		return nil
+	}
+	if failed, ok := errors.AsType[*toolchain.Failed](err); ok {
+		return &Error{attempt, "scaffold.test", "a test failed", "see what was printed above", failed}
+	}
+	return explain(ctx, l, attempt, err)
 }

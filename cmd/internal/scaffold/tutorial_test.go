@@ -15,7 +15,7 @@ func TestTutorialQuotesTheProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := project("cpu-boost", "cpu-boost")
+	files, err := project("cpu-boost", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
