@@ -20,7 +20,11 @@ import (
 )
 
 func (a *app) pluginCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plugin", Short: "Run Extism plugins by hand"}
+	c := &cobra.Command{
+		Use: "plugin", Short: "Run Extism plugins by hand",
+		Long:    "An Extism plugin that is to decide or to act is packed with a manifest (policy pack) and uploaded like any other. These commands call one as it is.",
+		Example: "  edgehold plugin run count_vowels.wasm count_vowels --input 'hello world'",
+	}
 	c.AddCommand(a.pluginRun())
 	group(c)
 	return c
@@ -43,7 +47,7 @@ func (a *app) pluginRun() *cobra.Command {
 			"it logs to standard error. It needs " + helper.Program + " beside this program or in PATH.\n\n" +
 			"--engine go-sdk runs it on the Extism project's SDK instead, which has folders (--allow-path) and linked modules, but no fuel.",
 		Example: "  edgehold plugin run count_vowels.wasm count_vowels --input 'hello world'\n" +
-			"  edgehold plugin run fetch.wasm get --input-file request.json --allow-host api.example.com --config token=abc",
+			"  edgehold plugin run count_vowels.wasm count_vowels --input why --config vowels=wy --deadline 1s -o json",
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.input, "input", "", "what the plugin gets")

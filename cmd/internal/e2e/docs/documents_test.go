@@ -75,6 +75,8 @@ edgehold policy build "$HOME/load-follower" --to "$HOME/old.wasm"
 sed -i 's/^version: .*/version: 1.1.0/' "$HOME/load-follower/policy.yaml"
 edgehold policy build "$HOME/load-follower" --to "$HOME/load-follower.wasm"
 cp "$HOME/load-follower.wasm" "$HOME/new.wasm"
+cp "$(go env GOMODCACHE)"/github.com/extism/go-sdk@*/wasm/count_vowels.wasm "$HOME"
+chmod u+w "$HOME/count_vowels.wasm"
 mkdir -p "$HOME/policies"
 restore() {
 	edgehold policy upload old.wasm --set high=0
