@@ -40,7 +40,7 @@ type follower struct {
 	tried    time.Time
 	next     time.Time
 	failed   error
-	failures int                // rounds in a row
+	failures int                // of the source, rounds in a row
 	refused  map[string]refusal // by digest
 }
 
@@ -97,14 +97,15 @@ func (f *follower) round(ctx context.Context) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, roundPatience)
 	defer cancel()
-	err := f.update(bounded)
-	if f.follows && sign.Code(err) != sign.CodeUnreachable {
+	asked := f.update(bounded)
+	err := asked
+	if f.follows && sign.Code(err) != sign.CodeUnreachable && sign.Code(err) != sign.CodeExpired {
 		err = errors.Join(err, f.installAll(bounded))
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	f.note(err)
+	f.note(err, asked != nil && sign.Code(asked) != sign.CodeExpired && sign.Code(asked) != sign.CodeUnassigned)
 	return err
 }
 
@@ -116,7 +117,9 @@ func (f *follower) update(ctx context.Context) error {
 	return f.client.Update(ctx, sign.Under(f.source, sign.ImagesFolder), director)
 }
 
-func (f *follower) note(err error) {
+// note keeps how a round went. faulty says that the source is to be asked less often; a module that is refused has a pause of
+// its own.
+func (f *follower) note(err error, faulty bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil && (f.failed == nil || f.failed.Error() != err.Error()) {
@@ -124,7 +127,7 @@ func (f *follower) note(err error) {
 	}
 	f.tried, f.failed = f.now(), err
 	f.failures++
-	if err == nil {
+	if !faulty {
 		f.failures = 0
 	}
 }

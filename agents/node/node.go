@@ -204,6 +204,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 			return err
 		}
 		n.Policies.uploadFolder(ctx, n.config.PolicyPlugins.Directory)
+		n.Policies.forgetVouchers()
 		n.ready.Store(true)
 		ready()
 		if n.Trust.follower != nil {

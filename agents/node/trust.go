@@ -203,10 +203,7 @@ func (p *policies) forgetVouchers() {
 	if p.trust.client == nil {
 		return
 	}
-	err := p.trust.client.Discard(func(digest string) bool {
-		_, err := p.db.Module(digest)
-		return !errors.Is(err, state.ErrNotFound)
-	})
+	err := p.trust.client.Discard(p.db.Store().Has)
 	if err != nil {
 		p.log.Warn("vouchers of modules that are gone stay on disk", "error", err)
 	}

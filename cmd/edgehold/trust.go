@@ -56,7 +56,7 @@ func (a *app) trustCommand() *cobra.Command {
 		Long: "An operator's folder holds signed metadata in the manner of TUF and Uptane: images say which modules exist and are vouched for, the director which node runs what.\n" +
 			"What lies in published/ is for the nodes, as a plain folder or pushed to a registry; pin.json is what a node's trust begins with (trust.root).\n" +
 			"Root keys belong on other machines: see edgehold trust sign.",
-		Example: "  edgehold trust init trust\n  edgehold trust add load-follower.wasm\n  edgehold trust assign node-7 load-follower@1.0.0\n  edgehold trust status",
+		Example: "  edgehold trust init trust\n  edgehold trust add load-follower.wasm\n  edgehold trust assign node-7 load-follower@1.1.0\n  edgehold trust status",
 	})
 	c.AddCommand(a.trustInit(), a.trustKey(), a.trustAdd(), a.trustAssign(), a.trustUnassign(), a.trustRevoke(), a.trustSign(), a.trustRefresh(),
 		a.trustStatus(), a.trustUpdate())
@@ -72,7 +72,7 @@ func (a *app) trustInit() *cobra.Command {
 		Long: "Keys are made for every role, each in a file that its owner alone may read. Root keys that were made on other machines are named by their public part;\n" +
 			"what needs their signatures waits for them, see edgehold trust sign.",
 		Example: "  edgehold trust init trust\n" +
-			"  edgehold trust init trust --root-keys 0 --root-key ada.pub --root-key bob.pub --root-key eve.pub --threshold 2",
+			"  edgehold trust init fleet --root-keys 0 --root-key ada.pub --root-key bob.pub --root-key eve.pub --threshold 2",
 	}
 	o.Validity = sign.DefaultValidity
 	flags := c.Flags()

@@ -17,7 +17,7 @@ func (a *app) trustKey() *cobra.Command {
 	c := group(&cobra.Command{
 		Use: "key", Short: "Make, list, add, replace and revoke keys", Aliases: []string{"keys"},
 		Long:    "A change of keys is a new root: it takes effect on nodes once enough root keys have signed it and it is published.",
-		Example: "  edgehold trust key list\n  edgehold trust key new ada --keys .\n  edgehold trust key rotate timestamp",
+		Example: "  edgehold trust key list\n  edgehold trust key new ada --keys safe\n  edgehold trust key rotate timestamp",
 	})
 	c.AddCommand(a.keyList(), a.keyNew(), a.keyAdd(), a.keyRotate(), a.keyRevoke())
 	return c
@@ -51,7 +51,7 @@ func (a *app) keyNew() *cobra.Command {
 	c := &cobra.Command{
 		Use: "new NAME", Short: "Make a key on this machine: NAME.key to be kept, NAME.pub to be handed on", Args: args(1, 1, "a name for the key"),
 		Long:    "Nothing else is needed on the machine: no agent, no operator's folder.",
-		Example: "  edgehold trust key new ada --keys /media/safe",
+		Example: "  edgehold trust key new ada --keys safe",
 	}
 	dir := c.Flags().String("keys", ".", "folder to write both files into")
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -107,7 +107,7 @@ func (a *app) keyRotate() *cobra.Command {
 		Use: "rotate KEY", Short: "Replace a key by a new one in every role that it has", Args: args(1, 1, "a key: its name, its identity, or the beginning of that"),
 		Long: "The new key is made here, or named by its public part. What the old one signed is not believed any more, and version numbers that it may have\n" +
 			"set out of reach are forgotten by the nodes.",
-		Example: "  edgehold trust key rotate timestamp\n  edgehold trust key rotate root-1 --to eve.pub",
+		Example: "  edgehold trust key rotate timestamp\n  edgehold trust key rotate root-1 --to bob.pub",
 	}
 	to := c.Flags().String("to", "", "public part of the new key, if it was made elsewhere")
 	var f trustFolder

@@ -92,8 +92,22 @@ func besideAProject(b block) string {
 	if !slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "edgehold policy new") }) {
 		begin += `cp -r "$HOME/load-follower" .; `
 	}
-	return begin + "restore"
+	begin += "restore"
+	if slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "edgehold trust ") }) {
+		begin += besideKeys
+		if !slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "edgehold trust init ") }) {
+			begin += besideAFleet
+		}
+	}
+	return begin
 }
+
+// besideKeys are those that people made on machines of their own, besideAFleet is an operator's folder.
+const (
+	besideKeys   = "; for name in ada bob eve; do edgehold trust key new $name --keys .; done"
+	besideAFleet = `; edgehold trust init trust; edgehold trust add old.wasm new.wasm
+edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@1.0.0`
+)
 
 // ports are those that documents name; a test has its own.
 var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318"}
@@ -110,6 +124,8 @@ var notRun = map[string]string{
 	"make check": "it runs every package's tests, which make test has done",
 	"make bench": "it measures for minutes",
 	"make fuzz":  "it fuzzes for minutes",
+
+	"edgehold trust update": "the agent beside the documents has no source of metadata",
 
 	"CGO_ENABLED=1 go test -race ./agents/decision": "make test does, and it compiles everything once more",
 }
