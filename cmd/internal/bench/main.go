@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // rows are the table. Each theme has its file.
@@ -23,6 +24,14 @@ var rows = []Row{
 	{"metering a loop", "the same unmetered", Times(1.5), meteredLoop},
 	{"metering a Go policy", "the same unmetered", Times(1.4), meteredPolicy},
 	{"Go policy, 36 metrics", "native Go, flat codec", Times(6), policyAgainstNative},
+	{"Rust policy: module", "", AtMost(16, "KiB"), policySize(toolchain.Rust)},
+	{"Rust policy: call with fuel", "", AtMost(2, "µs"), policyCall(toolchain.Rust)},
+	{"C policy: module", "", AtMost(16, "KiB"), policySize(toolchain.C)},
+	{"C policy: call with fuel", "", AtMost(2, "µs"), policyCall(toolchain.C)},
+	{"TinyGo policy: module", "", AtMost(128, "KiB"), policySize(toolchain.TinyGo)},
+	{"TinyGo policy: call with fuel", "", AtMost(10, "µs"), policyCall(toolchain.TinyGo)},
+	{"AssemblyScript policy: module", "", AtMost(64, "KiB"), policySize(toolchain.AssemblyScript)},
+	{"AssemblyScript policy: call with fuel", "", AtMost(20, "µs"), policyCall(toolchain.AssemblyScript)},
 	{"fresh episode of a Go guest", "re-instantiating", Faster(15), freshEpisode},
 	{"instantiate a Go guest", "wazero default", Faster(15), instantiate},
 	{"deadline overrun p99, loop", "added to a clock", AtMost(5, "ms"), overrunLoop},

@@ -11,8 +11,10 @@ have_rust() {
 		[[ -x $toolchains/rust/bin/cargo ]]
 		return
 	fi
-	compgen -G "$(rustc --print sysroot)/lib/rustlib/$rust_target/lib/libcore-*.rlib" >/dev/null || [[ -x $toolchains/rust/bin/cargo ]]
+	rust_std_is_there || [[ -x $toolchains/rust/bin/cargo ]]
 }
+
+rust_std_is_there() { compgen -G "$(rustc --print sysroot)/lib/rustlib/$rust_target/lib/libcore-*.rlib" >/dev/null; }
 
 install_rust() {
 	if command -v rustc >/dev/null && command -v cargo >/dev/null; then
@@ -22,7 +24,8 @@ install_rust() {
 	fi
 }
 
-rust_from_rustup() { timeout 60 rustup target add "$rust_target"; }
+# rust_from_rustup adds to the toolchain that rustup has chosen, which need not be the one in PATH.
+rust_from_rustup() { timeout 60 rustup target add "$rust_target" && rust_std_is_there; }
 
 # rust_from_sources builds with the compiler that is there.
 rust_from_sources() (
