@@ -360,9 +360,9 @@ fn is_utf8(b: &[u8]) -> bool {
 
 /// Copies what both have room for; core's own way can panic, and brings much along for that.
 pub fn copy(to: &mut [u8], from: &[u8]) {
-    for (t, f) in to.iter_mut().zip(from) {
-        *t = *f;
-    }
+    let n = to.len().min(from.len());
+    // SAFETY: both have n bytes, and one of them is borrowed mutably.
+    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), n) }
 }
 
 /// The order of encoded keys: a shorter one comes first.
@@ -433,22 +433,29 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub fn head(&mut self, major: u8, v: u64) {
-        let b = v.to_be_bytes();
-        if v < 24 {
-            return self.put(&[major | v as u8]);
+    pub fn byte(&mut self, b: u8) {
+        match self.to.get_mut(self.length) {
+            Some(to) => {
+                *to = b;
+                self.length += 1;
+            }
+            None => self.full = true,
         }
-        let (info, from) = if v < 1 << 8 {
-            (24, 7)
-        } else if v < 1 << 16 {
-            (25, 6)
-        } else if v < 1 << 32 {
-            (26, 4)
-        } else {
-            (27, 0)
-        };
-        self.put(&[major | info]);
-        self.put(b.get(from..).unwrap_or(&[]));
+    }
+
+    fn big(&mut self, v: u64, size: u32) {
+        for i in (0..size).rev() {
+            self.byte((v >> (8 * i)) as u8);
+        }
+    }
+
+    pub fn head(&mut self, major: u8, v: u64) {
+        if v < 24 {
+            return self.byte(major | v as u8);
+        }
+        let step = (v >= 1 << 8) as u8 + (v >= 1 << 16) as u8 + (v >= 1 << 32) as u8;
+        self.byte(major | (24 + step));
+        self.big(v, 1 << step);
     }
 
     pub fn int(&mut self, v: i64) {
@@ -460,7 +467,7 @@ impl<'a> Writer<'a> {
     }
 
     pub fn bool(&mut self, v: bool) {
-        self.put(&[if v { TRUE } else { FALSE }]);
+        self.byte(if v { TRUE } else { FALSE });
     }
 
     pub fn text(&mut self, text: &str) {
@@ -481,31 +488,31 @@ impl<'a> Writer<'a> {
     /// Writes the shortest of the three floats that keeps the value.
     pub fn float(&mut self, v: f64) {
         let single = v as f32;
-        if v.is_nan() {
-            self.put(&[FLOAT16, 0x7e, 0]);
-        } else if let Some(half) = to_half(v) {
-            self.put(&[FLOAT16]);
-            self.put(&(half as u16).to_be_bytes());
-        } else if single as f64 == v {
-            self.put(&[FLOAT16 + 1]);
-            self.put(&single.to_bits().to_be_bytes());
-        } else {
-            self.put(&[FLOAT64]);
-            self.put(&v.to_bits().to_be_bytes());
-        }
+        let half = if v.is_nan() { Some(0x7e00) } else { to_half(v) };
+        let (head, bits) = match half {
+            Some(half) => (FLOAT16, half as u64),
+            None if single as f64 == v => (FLOAT16 + 1, single.to_bits() as u64),
+            None => (FLOAT64, v.to_bits()),
+        };
+        self.byte(head);
+        self.big(bits, 2 << (head - FLOAT16));
+    }
+
+    fn column(&mut self, tag: u8, length: usize) {
+        self.byte(TAG | 24);
+        self.byte(tag);
+        self.head(BYTES, length as u64);
     }
 
     pub fn column32(&mut self, v: &[u32]) {
-        self.put(&[TAG | 24, 70]);
-        self.head(BYTES, v.len() as u64 * 4);
+        self.column(70, v.len() * 4);
         for x in v {
             self.put(&x.to_le_bytes());
         }
     }
 
     pub fn column64(&mut self, v: &[f64]) {
-        self.put(&[TAG | 24, 86]);
-        self.head(BYTES, v.len() as u64 * 8);
+        self.column(86, v.len() * 8);
         for &x in v {
             let bits = if x.is_nan() { NAN } else { x.to_bits() };
             self.put(&bits.to_le_bytes());

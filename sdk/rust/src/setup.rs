@@ -185,15 +185,10 @@ impl KnobsAt {
 /// The init message. The texts are its fields.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Init<'a> {
-    policy: &'a str,
-    version: &'a str,
-    asset: &'a str,
-    scope: &'a str,
-    layer: &'a str,
+    message: &'a [u8],
     metrics: Items<'a>,
     mechanisms: Items<'a>,
     knobs: Items<'a>,
-    features: Items<'a>,
     parameters: Column64<'a>,
     parameter_names: Items<'a>,
     pub context: &'a [u8],
@@ -203,7 +198,7 @@ impl<'a> Init<'a> {
     /// Reads the message, all of which is checked here; look-ups walk it again.
     pub fn read(b: &'a [u8]) -> Option<Self> {
         let mut r = Reader::new(b);
-        let mut init = Init::default();
+        let mut init = Init { message: b, ..Init::default() };
         let mut keys = r.keys();
         while let Some(key) = keys.next(&mut r) {
             init.field(key, &mut r);
@@ -211,20 +206,30 @@ impl<'a> Init<'a> {
         (r.finish() && init.parameters.len() == init.parameter_names.length as usize).then_some(init)
     }
 
+    /// The reader at a field that policies seldom ask for.
+    fn seldom(&self, field: &str) -> Option<Reader<'a>> {
+        let mut r = Reader::new(self.message);
+        let mut keys = r.keys();
+        while let Some(key) = keys.next(&mut r) {
+            if key == field {
+                return Some(r);
+            }
+            r.skip(0);
+        }
+        None
+    }
+
+    fn text(&self, field: &str) -> &'a str {
+        self.seldom(field).map_or("", |mut r| r.name())
+    }
+
     fn field(&mut self, key: &str, r: &mut Reader<'a>) {
         match key {
-            "asset" => self.asset = r.name(),
             "knobs" => self.knobs = Items::read(r, MAX_KNOBS, |r| _ = read_knob(r, 0)),
-            "layer" => self.layer = r.name(),
-            "scope" => self.scope = r.name(),
-            "policy" => self.policy = r.name(),
             "context" => self.context = r.bytes(MAX_CONTEXT),
             "metrics" => self.metrics = Items::read(r, MAX_METRICS, |r| _ = read_metric(r)),
-            "version" => self.version = r.name(),
-            "features" => self.features = read_names(r, 64),
             "mechanisms" => self.mechanisms = read_names(r, 64),
             "parameters" => self.parameters = r.column64(256),
-            "context_schema" => _ = r.uint32(),
             "parameter_names" => self.parameter_names = read_names(r, 256),
             _ => r.skip(0),
         }
@@ -346,46 +351,50 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// The policy's own name, from its manifest.
     pub fn policy(&self) -> &'a str {
-        self.init.policy
+        self.init.text("policy")
     }
 
     /// The policy's own version, from its manifest.
     pub fn version(&self) -> &'a str {
-        self.init.version
+        self.init.text("version")
     }
 
     /// What this instance decides for: the node's or the application's name.
     pub fn asset(&self) -> &'a str {
-        self.init.asset
+        self.init.text("asset")
     }
 
     /// "node" or "application".
     pub fn scope(&self) -> &'a str {
-        self.init.scope
+        self.init.text("scope")
     }
 
     /// "node", "cluster" or "continuum".
     pub fn layer(&self) -> &'a str {
-        self.init.layer
+        self.init.text("layer")
     }
 
     /// Whether the host offers an optional feature.
     pub fn has(&self, feature: &str) -> bool {
-        self.init.features.find(feature).is_some()
+        self.init.seldom("features").is_some_and(|mut r| read_names(&mut r, 64).find(feature).is_some())
     }
 
     /// Finds a metric of policy.yaml.
     pub fn metric(&mut self, name: &str) -> Metric {
-        self.labelled(name, &[])
+        self.find_metric(name, |_| true)
     }
 
     /// Finds a metric of policy.yaml that has these labels and values.
     pub fn labelled(&mut self, name: &str, labels: &[(&str, &str)]) -> Metric {
+        self.find_metric(name, |have| labels.iter().all(|want| has_label(have, *want)))
+    }
+
+    fn find_metric(&mut self, name: &str, fits: impl Fn(Items) -> bool) -> Metric {
         let all = self.init.metrics;
         let mut r = all.reader();
         for id in 0..all.length {
-            let (n, have) = read_metric(&mut r);
-            if n == name && labels.iter().all(|want| has_label(have, *want)) {
+            let (n, labels) = read_metric(&mut r);
+            if n == name && fits(labels) {
                 return Metric(id + 1);
             }
         }

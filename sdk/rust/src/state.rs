@@ -49,7 +49,7 @@ impl State {
             let from = r;
             r.skip_value();
             let value = r.since(&from);
-            self.append(key, |w| w.put(value));
+            self.append(key, value);
         }
         if !r.finish() {
             failure.set("policy.context", text!["the saved state can not be decoded"]);
@@ -176,32 +176,32 @@ impl State {
 
     /// Puts a whole number.
     pub fn put_int(&mut self, key: &str, v: i64) {
-        self.put(key, |w| w.int(v));
+        self.put_small(key, |w, v| w.int(v as i64), v as u64);
     }
 
     /// Puts a number.
     pub fn put_float(&mut self, key: &str, v: f64) {
-        self.put(key, |w| w.float(v));
+        self.put_small(key, |w, v| w.float(f64::from_bits(v)), v.to_bits());
     }
 
     /// Puts true or false.
     pub fn put_bool(&mut self, key: &str, v: bool) {
-        self.put(key, |w| w.bool(v));
+        self.put_small(key, |w, v| w.bool(v != 0), v as u64);
     }
 
     /// Puts a text.
     pub fn put_text(&mut self, key: &str, v: &str) {
-        self.put(key, |w| w.text(v));
+        self.put_large(key, |w| w.text(v));
     }
 
     /// Puts bytes.
     pub fn put_bytes(&mut self, key: &str, v: &[u8]) {
-        self.put(key, |w| w.bytes(v));
+        self.put_large(key, |w| w.bytes(v));
     }
 
     /// Puts a list of numbers.
     pub fn put_floats(&mut self, key: &str, v: &[f64]) {
-        self.put(key, |w| w.column64(v));
+        self.put_large(key, |w| w.column64(v));
     }
 
     /// Puts a moment; none takes the key away.
@@ -227,22 +227,44 @@ impl State {
         }
     }
 
-    fn put(&mut self, key: &str, write: impl FnOnce(&mut Writer)) {
-        self.delete(key);
-        self.append(key, write);
+    /// Puts a value that is small: numbers and truths.
+    fn put_small(&mut self, key: &str, write: fn(&mut Writer, u64), bits: u64) {
+        let mut b = [0; 9];
+        let mut w = Writer::new(&mut b);
+        write(&mut w, bits);
+        let length = w.length;
+        self.put(key, b.get(..length).unwrap_or(&[]));
     }
 
-    fn append(&mut self, key: &str, write: impl FnOnce(&mut Writer)) {
+    fn put(&mut self, key: &str, value: &[u8]) {
+        self.delete(key);
+        self.append(key, value);
+    }
+
+    /// Puts a value of any size, which is encoded where it stays.
+    fn put_large(&mut self, key: &str, write: impl FnOnce(&mut Writer)) {
+        self.put(key, &[]);
+        let mut w = Writer::new(self.bytes.get_mut(self.used..).unwrap_or(&mut []));
+        write(&mut w);
+        let (length, full) = (w.length, w.full);
+        self.full |= full;
+        if let Some(e) = self.length.checked_sub(1).and_then(|i| self.entries.get_mut(i)) {
+            e.value = length as u32;
+            self.used += length;
+        }
+    }
+
+    fn append(&mut self, key: &str, value: &[u8]) {
         let at = self.used;
         let mut w = Writer::new(self.bytes.get_mut(at..).unwrap_or(&mut []));
         w.put(key.as_bytes());
-        write(&mut w);
-        let (length, full) = (w.length, w.full);
+        w.put(value);
+        let full = w.full;
         match self.entries.get_mut(self.length) {
             Some(e) if !full => {
-                *e = Entry { at: at as u32, key: key.len() as u32, value: (length - key.len()) as u32 };
+                *e = Entry { at: at as u32, key: key.len() as u32, value: value.len() as u32 };
                 self.length += 1;
-                self.used += length;
+                self.used += key.len() + value.len();
             }
             _ => self.full = true,
         }
