@@ -1867,25 +1867,30 @@ EHI uint32_t ehi_snapshot(const eh_policy *p, ehi_writer *w) {
 	return EHI_OK;
 }
 
+EHI bool ehi_read_migrate(ehi_reader *r, uint32_t *from, eh_string *context) {
+	ehi_keys k = ehi_open(r);
+	*from = context->length = 0;
+	context->at = NULL;
+	while (ehi_next(&k)) {
+		if (ehi_same(k.key, "context"))
+			*context = ehi_raw(r, EHI_BYTES, EHI_MAX_CONTEXT);
+		else if (ehi_same(k.key, "from_schema"))
+			*from = ehi_uint32(r);
+		else
+			ehi_skip(r, 0);
+	}
+	return ehi_finish(r);
+}
+
 EHI uint32_t ehi_migrate(const eh_policy *p, uint32_t length, ehi_writer *w) {
 	ehi_reader r = ehi_read(ehi_request, length);
-	eh_string context = {NULL, 0};
-	uint32_t from = 0;
-	ehi_keys k;
+	eh_string context;
+	uint32_t from;
 	if (!p->migrate) {
 		ehi_fail("policy.no-migration", eh_t("the policy has no function migrate"));
 		return EHI_GUEST;
 	}
-	k = ehi_open(&r);
-	while (ehi_next(&k)) {
-		if (ehi_same(k.key, "context"))
-			context = ehi_raw(&r, EHI_BYTES, EHI_MAX_CONTEXT);
-		else if (ehi_same(k.key, "from_schema"))
-			from = ehi_uint32(&r);
-		else
-			ehi_skip(&r, 0);
-	}
-	if (!ehi_finish(&r)) return ehi_malformed();
+	if (!ehi_read_migrate(&r, &from, &context)) return ehi_malformed();
 	if (!ehi_read_state(&ehi_state, context)) return EHI_GUEST;
 	p->migrate(from, &ehi_state);
 	ehi_put_state(w, &ehi_state);

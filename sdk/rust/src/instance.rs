@@ -30,6 +30,10 @@ pub struct Failure {
 }
 
 impl Failure {
+    pub(crate) const fn new() -> Self {
+        Failure { code: None, message: Text::new() }
+    }
+
     /// The message to fill, unless something failed before.
     pub(crate) fn begin(&mut self, code: &'static str) -> Option<&mut Text> {
         if self.code.is_some() {
@@ -76,7 +80,7 @@ impl Instance {
             kept: [0; WINDOW],
             knobs: KnobsAt::NONE,
             ready: false,
-            failure: Failure { code: None, message: Text::new() },
+            failure: Failure::new(),
             why: Text::new(),
             bounds: Bounds::new(),
             rows: Rows::new(),
@@ -195,7 +199,7 @@ impl Default for Instance {
     }
 }
 
-fn read_migrate(request: &[u8]) -> Option<(u32, &[u8])> {
+pub(crate) fn read_migrate(request: &[u8]) -> Option<(u32, &[u8])> {
     let mut r = Reader::new(request);
     let (mut from, mut context) = (0, &[][..]);
     let mut keys = r.keys();

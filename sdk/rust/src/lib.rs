@@ -60,6 +60,8 @@ mod state;
 pub mod testing;
 mod text;
 mod time;
+#[cfg(test)]
+mod vectors;
 mod verdict;
 
 #[doc(hidden)]

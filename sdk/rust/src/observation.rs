@@ -88,8 +88,8 @@ impl<'a> Observation<'a> {
         self.trigger == 2
     }
 
-    #[doc(hidden)]
-    pub fn dump(&self, f: &mut dyn FnMut(&str, u64)) {
+    #[cfg(test)]
+    pub(crate) fn dump(&self, f: &mut dyn FnMut(&str, u64)) {
         f("seq", self.seq);
         f("time_ns", self.time_ns as u64);
         f("trigger", self.trigger as u64);

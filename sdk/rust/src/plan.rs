@@ -166,6 +166,12 @@ impl<'a> Plan<'a> {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn row(&mut self, [mechanism, verb, knob, lease]: [u32; 4], value: f64) {
+        self.add(mechanism, verb, knob, value);
+        self.rows.lease_ms[self.length - 1] = lease;
+    }
+
     pub(crate) fn write(&self, seq: u64, w: &mut Writer) {
         let n = self.length;
         w.head(ARRAY, 7);

@@ -223,6 +223,49 @@ impl<'a> Init<'a> {
         self.seldom(field).map_or("", |mut r| r.name())
     }
 
+    #[cfg(test)]
+    pub(crate) fn dump(&self, t: &mut crate::vectors::Tokens) {
+        fn names(t: &mut crate::vectors::Tokens, items: Items) {
+            t.number(items.length);
+            items.names().for_each(|n| t.bytes(n));
+        }
+        for field in ["policy", "version", "scope", "asset", "layer"] {
+            t.bytes(self.text(field));
+        }
+        names(t, self.seldom("features").map_or(Items::default(), |mut r| read_names(&mut r, 64)));
+        t.number(self.metrics.length);
+        let mut r = self.metrics.reader();
+        for _ in 0..self.metrics.length {
+            let (name, labels) = read_metric(&mut r);
+            t.bytes(name);
+            t.number(labels.length);
+            let mut r = labels.reader();
+            for _ in 0..labels.length {
+                let (name, value) = read_label(&mut r);
+                t.bytes(name);
+                t.bytes(value);
+            }
+        }
+        names(t, self.mechanisms);
+        t.number(self.knobs.length);
+        let mut r = self.knobs.reader();
+        for id in 0..self.knobs.length {
+            let k = read_knob(&mut r, id);
+            t.bytes(k.name);
+            t.bytes(k.unit);
+            t.number(k.mechanism);
+            t.float(k.least);
+            t.float(k.most);
+            t.number(k.table.len());
+            k.table.iter().for_each(|v| t.float(v));
+            names(t, k.choices);
+        }
+        t.number(self.parameters.len());
+        self.parameters.iter().for_each(|v| t.float(v));
+        names(t, self.parameter_names);
+        t.bytes(self.context);
+    }
+
     fn field(&mut self, key: &str, r: &mut Reader<'a>) {
         match key {
             "knobs" => self.knobs = Items::read(r, MAX_KNOBS, |r| _ = read_knob(r, 0)),

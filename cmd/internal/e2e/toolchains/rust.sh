@@ -66,7 +66,8 @@ build_rust_std() {
 	if [[ ! -e $link ]]; then
 		mkdir -p "$(dirname "$link")"
 		ln -s "$(dirname "$library")" "$link"
-		trap 'rm -f "$link"; rm -rf "$work"' EXIT
+		# shellcheck disable=SC2064 # the names are gone when it runs
+		trap "rm -f '$link'; rm -rf '$work'" EXIT
 	fi
 	(cd "$work/shim" && RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR=$work/target \
 		"$cargo" build --release --offline -Zbuild-std=std,panic_abort --target "$rust_target" \
