@@ -225,8 +225,12 @@ func (a *adapters) open(r *running) *adapter.Module {
 }
 
 func (a *adapters) capabilities(name string) capability.Config {
-	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name))}
+	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name)), Limits: capability.Limits{Timeout: requestTimeout}}
 }
+
+// requestTimeout is less than the supervisor's patience with a driver, so that an adapter hears of a device that does not
+// answer, and can say so.
+const requestTimeout = 1500 * time.Millisecond
 
 func (a *adapters) storePath(name string) string { return filepath.Join(a.dir, name+".kv.json") }
 

@@ -39,7 +39,7 @@ func describeUpload(d *cli.Details, r api.UploadResult) {
 	}
 	for _, g := range r.Grants {
 		if !g.Granted() {
-			d.Text("%s was not granted: %s.", g.Mechanism, whyNot(g))
+			d.Text("%s was not granted: %s.", g.Subject(), whyNot(g))
 		}
 	}
 	for _, w := range r.Warnings {
@@ -52,6 +52,9 @@ func whyNot(g api.Grant) string {
 	case !g.Allowed:
 		return "the operator does not allow it"
 	case !g.Offered:
+		if g.Capability != nil {
+			return "this node does not offer it"
+		}
 		return "this node does not have it"
 	}
 	return "the module does not ask for it"
@@ -162,6 +165,9 @@ func describeManifest(d *cli.Details, m api.ManifestSummary) {
 	d.Field("Name", m.Name)
 	d.Field("Version", m.Version)
 	d.Fieldf("Kind", "%s for a %s, scope %s, %s", m.Kind, m.Layer, m.Scope, door(&m))
+	if m.Provides != nil {
+		d.Field("Provides", "mechanism "+m.Provides.Mechanism)
+	}
 	d.Field("Description", m.Description)
 	if m.AnalyzeIntervalMS > 0 {
 		d.Fieldf("Interval", "%d ms", m.AnalyzeIntervalMS)
@@ -171,8 +177,11 @@ func describeManifest(d *cli.Details, m api.ManifestSummary) {
 	d.Heading("Observes")
 	describeMetrics(d, m)
 	d.Heading("Asks for")
-	if len(m.Mechanisms) == 0 {
+	if len(m.Mechanisms)+len(m.Capabilities) == 0 {
 		d.Line("It asks for no mechanism.")
+	}
+	for _, c := range m.Capabilities {
+		d.Line("%s %s: %s%s", c.Kind, c.Name, capabilityReach(c), because(c.Reason))
 	}
 	for _, mechanism := range m.Mechanisms {
 		knobs := "every knob"
@@ -192,6 +201,9 @@ func describeManifest(d *cli.Details, m api.ManifestSummary) {
 func describeMechanism(d *cli.Details, m api.Mechanism) {
 	d.Field("Name", m.Name)
 	d.Field("Summary", m.Summary)
+	if m.Adapter != nil {
+		d.Fieldf("Adapter", "%s %s, %s", m.Adapter.Name, m.Adapter.Version, m.Adapter.Digest)
+	}
 	d.Field("Driver", m.Driver)
 	d.Fieldf("Available", "%s%s", yesNo(m.Available), because(m.Unavailable))
 	d.Field("Verbs", list(m.Verbs))

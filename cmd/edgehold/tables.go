@@ -50,7 +50,7 @@ var versionTable = cli.Table[api.PolicyVersion]{
 
 var grantTable = cli.Table[api.Grant]{
 	Columns: []cli.Column[api.Grant]{
-		{Title: "MECHANISM", Text: func(g api.Grant) string { return g.Mechanism }},
+		{Title: "FOR", Text: grantSubject},
 		{Title: "GRANTED", Status: true, Text: func(g api.Grant) string { return yesNo(g.Granted()) }},
 		{Title: "ASKED", Text: func(g api.Grant) string { return yesNo(g.Asked) }},
 		{Title: "ALLOWED", Text: func(g api.Grant) string { return yesNo(g.Allowed) }},
@@ -64,9 +64,10 @@ var mechanismTable = cli.Table[api.Mechanism]{
 	Columns: []cli.Column[api.Mechanism]{
 		{Title: "NAME", Text: func(m api.Mechanism) string { return m.Name }},
 		{Title: "AVAILABLE", Status: true, Text: func(m api.Mechanism) string { return yesNo(m.Available) }},
-		{Title: "DRIVER", Text: func(m api.Mechanism) string { return m.Driver }},
+		{Title: "DRIVER", Text: mechanismDriver},
 		{Title: "KNOBS", Right: true, Text: func(m api.Mechanism) string { return strconv.Itoa(len(m.Knobs)) }},
 		{Title: "HELD", Right: true, Text: func(m api.Mechanism) string { return strconv.Itoa(held(m)) }},
+		{Title: "DIGEST", Wide: true, Text: mechanismDigest},
 		{Title: "SUMMARY", Text: func(m api.Mechanism) string { return cmp.Or(m.Unavailable, m.Summary) }},
 	},
 }
@@ -193,10 +194,41 @@ func granted(grants []api.Grant) string {
 	var names []string
 	for _, g := range grants {
 		if g.Granted() {
-			names = append(names, g.Mechanism)
+			names = append(names, g.Subject())
 		}
 	}
 	return list(names)
+}
+
+// mechanismDriver says what makes a mechanism: a driver of this program, or a module, by name and version.
+func mechanismDriver(m api.Mechanism) string {
+	if m.Adapter == nil {
+		return m.Driver
+	}
+	return "wasm " + m.Adapter.Name + " " + m.Adapter.Version
+}
+
+func mechanismDigest(m api.Mechanism) string {
+	if m.Adapter == nil {
+		return ""
+	}
+	return shortDigest(m.Adapter.Digest)
+}
+
+// grantSubject is what a grant is for; of a capability, how far it reaches too.
+func grantSubject(g api.Grant) string {
+	if g.Capability == nil {
+		return g.Mechanism
+	}
+	return g.Subject() + ": " + capabilityReach(*g.Capability)
+}
+
+func capabilityReach(c api.ManifestCapability) string {
+	parts := slices.Concat(c.Methods, c.Hosts, c.Paths)
+	if c.Write {
+		parts = append(parts, "to write")
+	}
+	return strings.Join(append(parts, "up to "+api.FormatBytes(int64(c.Bytes))), " ")
 }
 
 func held(m api.Mechanism) (n int) {
