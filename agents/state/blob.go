@@ -37,7 +37,8 @@ func explainModule(digest string, err error) error {
 		return &Error{Code: "module.damaged", What: "read module " + digest,
 			Why: "its content has changed on the disk", Hint: "upload it again and check the disk"}
 	case errors.Is(err, store.ErrQuota):
-		return err
+		return &Error{Code: "state.quota", What: "store module " + digest, Why: "modules would take more than they may", Err: err,
+			Hint: "delete policies that are not needed, or raise registry.store_bytes"}
 	}
 	return Explain("use module "+digest, err)
 }

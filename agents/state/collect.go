@@ -67,7 +67,9 @@ func (d *DB) named(ctx context.Context, tx *sql.Tx) ([]string, error) {
 			return nil, err
 		}
 		if r, err := decodeRecord(b); err == nil { // one that is damaged knows nothing more
-			all = append(all, r.Policy.Active, r.Policy.Standby)
+			for _, v := range r.Versions {
+				all = append(all, v.Digest)
+			}
 		}
 	}
 	return all, err
