@@ -3,8 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"time"
 
 	"github.com/edgehold/edgehold/plugins/registry"
@@ -69,17 +67,7 @@ func (r *Registry) validate(p *problems) {
 	p.address("registry.mirror.listen", m.Listen)
 	secure := m.TLS.Certificate != "" && m.TLS.Key != ""
 	p.require(secure != m.Plain, "registry.mirror", "needs either tls or plain: true", "give certificate and key")
-	p.require(!m.Plain || isPrivate(m.Listen), "registry.mirror.plain", "is for loopback and private addresses alone", "name such an address in registry.mirror.listen, or give a certificate")
-}
-
-// isPrivate reports whether an address to listen on is one that only this machine or its own network reaches.
-func isPrivate(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (ip.Unmap().IsLoopback() || ip.Unmap().IsPrivate() || ip.Unmap().IsLinkLocalUnicast())
+	p.require(!m.Plain || registry.IsPrivate(m.Listen), "registry.mirror.plain", "is for loopback and private addresses alone", "name such an address in registry.mirror.listen, or give a certificate")
 }
 
 func (r *Registry) client() (*registry.Client, error) {

@@ -24,7 +24,7 @@ func (a *app) registryCommand() *cobra.Command {
 			"Any OCI registry will do. Registries of this machine are reached over plain HTTP, all others over TLS.",
 		Example: "  edgehold registry push load-follower.wasm dir:shelf\n  edgehold registry list dir:shelf",
 	})
-	c.AddCommand(a.registryPush(), a.registryPull(), a.registryList())
+	c.AddCommand(a.registryPush(), a.registryPull(), a.registryList(), a.registryServe())
 	return c
 }
 

@@ -25,7 +25,7 @@ func startMirror(t *testing.T, m node.Mirror, h http.Handler) (host string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serveMirror(ctx, l, h, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- registry.Run(ctx, l, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

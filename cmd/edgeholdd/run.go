@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/apiserver"
 	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -80,7 +81,7 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 	g.Go(func() error { return server.Run(ctx) })
 	if mirror != nil {
 		log.Info("handing out modules", "address", mirror.Addr().String())
-		g.Go(func() error { return serveMirror(ctx, mirror, agent.Mirror(), log.With("part", "mirror")) })
+		g.Go(func() error { return registry.Run(ctx, mirror, agent.Mirror(), log.With("part", "mirror")) })
 	}
 	g.Go(func() error {
 		return agent.Run(ctx, func() { log.Info("ready", "node", config.Name, "socket", config.API.Socket) })

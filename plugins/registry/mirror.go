@@ -1,17 +1,13 @@
 package registry
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/edgehold/edgehold/plugins/bundle"
@@ -30,85 +26,19 @@ type Shelf interface {
 	Trust(ctx context.Context) (map[string][]byte, error)
 }
 
-// maxInFlight bounds the requests that a mirror works on; others are told to come again.
-const maxInFlight = 16
-
 // Mirror is a read-only registry (OCI distribution specification 1.1, "Pull", "Listing tags", "Listing referrers") made of
 // what a node has: its modules under the last part of the repository's name, with their versions as tags, and the deltas
 // between them. The images are made again of the modules and equal those that [Client.Push] made, digests included.
 //
 // It asks nobody who they are. Whoever pulls from it judges what comes by digest and signature, as with any registry.
 func Mirror(s Shelf) http.Handler {
-	m := &mirror{shelf: s, catalogue: newCatalogue(s), slots: make(chan struct{}, maxInFlight)}
-	return http.HandlerFunc(m.serve)
+	m := &mirror{shelf: s, catalogue: newCatalogue(s)}
+	return readOnly(map[string]handler{"manifests": m.manifest, "blobs": m.blob, "referrers": m.referrers, "tags": m.tags})
 }
 
 type mirror struct {
 	shelf     Shelf
 	catalogue *catalogue
-	slots     chan struct{} // one for each request at work
-}
-
-func (m *mirror) serve(w http.ResponseWriter, r *http.Request) {
-	select {
-	case m.slots <- struct{}{}:
-		defer func() { <-m.slots }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS")
-		return
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED")
-		return
-	}
-	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
-	path, ok := strings.CutPrefix(r.URL.Path, "/v2/")
-	if !ok {
-		refuse(w, http.StatusNotFound, "NAME_UNKNOWN")
-		return
-	}
-	if path == "" {
-		answer(w, r, "application/json", "", []byte("{}"))
-		return
-	}
-	m.route(w, r, path)
-}
-
-func (m *mirror) route(w http.ResponseWriter, r *http.Request, path string) {
-	parts := strings.Split(path, "/")
-	if len(parts) < 3 || !repositoryForm.MatchString(strings.Join(parts[:len(parts)-2], "/")) {
-		refuse(w, http.StatusNotFound, "NAME_INVALID")
-		return
-	}
-	name, kind, target := parts[len(parts)-3], parts[len(parts)-2], parts[len(parts)-1]
-	handlers := map[string]func(context.Context, string, string) (reply, error){
-		"manifests": m.manifest, "blobs": m.blob, "referrers": m.referrers, "tags": m.tags,
-	}
-	handle, ok := handlers[kind]
-	if !ok {
-		refuse(w, http.StatusNotFound, "UNSUPPORTED")
-		return
-	}
-	a, err := handle(r.Context(), name, target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		refuse(w, http.StatusNotFound, map[string]string{"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}[kind])
-	case err != nil:
-		refuse(w, http.StatusInternalServerError, "UNKNOWN")
-	default:
-		answer(w, r, a.mediaType, a.digest, a.content)
-	}
-}
-
-// reply is the content of an answer.
-type reply struct {
-	mediaType, digest string
-	content           []byte
-}
-
-func replyOf(b bundle.Blob) reply {
-	return reply{b.Descriptor.MediaType, b.Descriptor.Digest.String(), b.Content}
 }
 
 func (m *mirror) manifest(ctx context.Context, name, target string) (reply, error) {
@@ -171,8 +101,7 @@ func (m *mirror) tags(ctx context.Context, name, target string) (reply, error) {
 		tags = append(tags, i.tag)
 	}
 	slices.Sort(tags)
-	raw, err := json.Marshal(map[string]any{"name": name, "tags": tags})
-	return reply{"application/json", "", raw}, err
+	return tagList(name, tags)
 }
 
 func (m *mirror) referrers(ctx context.Context, name, target string) (reply, error) {
@@ -180,12 +109,11 @@ func (m *mirror) referrers(ctx context.Context, name, target string) (reply, err
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return reply{}, err
 	}
-	x := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	found := []ocispec.Descriptor{}
 	for _, d := range all {
-		x.Manifests = append(x.Manifests, d.Manifest.Descriptor)
+		found = append(found, d.Manifest.Descriptor)
 	}
-	raw, err := json.Marshal(x)
-	return reply{ocispec.MediaTypeImageIndex, "", raw}, err
+	return referrerList(found)
 }
 
 // trust finds something in the images of the trust metadata, which are small and made anew each time.
@@ -204,21 +132,4 @@ func (m *mirror) trust(ctx context.Context, find func(i bundle.Image, tag string
 		}
 	}
 	return reply{}, fs.ErrNotExist
-}
-
-// answer sends content, or the range of it that was asked for.
-func answer(w http.ResponseWriter, r *http.Request, mediaType, digest string, content []byte) {
-	w.Header().Set("Content-Type", mediaType)
-	if digest != "" {
-		w.Header().Set("Docker-Content-Digest", digest)
-		w.Header().Set("ETag", `"`+digest+`"`)
-	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-}
-
-// refuse sends an error in the form of the distribution specification, "Error codes".
-func refuse(w http.ResponseWriter, status int, code string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": http.StatusText(status)}}})
 }
