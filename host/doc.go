@@ -12,6 +12,9 @@
 //  4. [Session.Close] puts the instance back to the frozen state for the next session.
 //  5. [Module.Close] lets sessions that run finish and gives up the rest.
 //
+// A module comes in by one of two doors: it was built for that ABI, or it is an Extism plugin and says so in its manifest. Behind
+// the doors there is no difference; package extism has what goes in and out of plugins, and calls those that have no manifest.
+//
 // A session is a function of the module's digest, the image, the requests, the time, the seed and the answers of its
 // handles: the same in gives the same bytes and the same fuel out, on every machine and engine. Package record uses that.
 //

@@ -104,14 +104,23 @@ const document = `{"seq":7,"parameters":{"high":0.8},"metrics":{"node_cpu_utilis
 
 // TestOracleOfKits compares plugins that were built for this test with kits of the Extism project.
 func TestOracleOfKits(t *testing.T) {
-	for name, plugin := range map[string]func(testing.TB) []byte{"Go": goPlugin, "TinyGo": tinyGoPlugin, "Rust": rustPlugin} {
-		t.Run(name, func(t *testing.T) {
-			s := subject{"kit for " + name, plugin(t), extism.Manifest{Config: map[string]string{"high": "0.85"}}, []call{
-				{"analyze", document}, {"plan", document}, {"plan", document}, {"analyze", "{"}, {"analyze", `{"metrics":{},"knobs":{}}`}, {"plan", document}}}
+	policy := []call{{"analyze", document}, {"plan", document}, {"plan", document}, {"analyze", "{"}, {"analyze", `{"metrics":{},"knobs":{}}`},
+		{"plan", document}}
+	tally := []call{{"add", "20"}, {"add", "22.5"}, {"add", "twelve"}, {"add", "-0.5"}, {"crash", "out of bounds"}}
+	for _, c := range []struct {
+		name   string
+		plugin func(testing.TB) []byte
+		calls  []call
+	}{
+		{"Go", goPlugin, policy}, {"TinyGo", tinyGoPlugin, policy}, {"Rust", rustPlugin, policy}, {"AssemblyScript", assemblyScriptPlugin, tally},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := subject{"kit for " + c.name, c.plugin(t), extism.Manifest{Config: map[string]string{"high": "0.85", "unit": "apples"}}, c.calls}
 			want, got := s.throughSDK(t), s.throughUs(t)
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("got is through our door, want through the SDK:\n%s", diff)
 			}
+			t.Log(got)
 		})
 	}
 }

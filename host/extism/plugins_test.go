@@ -53,7 +53,8 @@ func buildOnce(dir string, env, command []string) ([]byte, error) {
 	cmd.Env = append(os.Environ(), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		for _, sign := range []string{"dial tcp", "no such host", "Could not resolve", "connection refused", "i/o timeout", // of Go
-			"may not be installed", "not found", "failed to download", "failed to get"} /* of Rust */ {
+			"may not be installed", ": not found", "failed to download", "failed to get", // of Rust
+			"ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT"} /* of npm */ {
 			if strings.Contains(string(text), sign) {
 				return nil, errors.Join(errNoNetwork, errors.New(string(text)))
 			}
@@ -84,4 +85,14 @@ func rustPlugin(t testing.TB) []byte {
 		cp -r Cargo.toml src "$copy"
 		cargo build --quiet --release --target wasm32-unknown-unknown --manifest-path "$copy/Cargo.toml"
 		cp "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/cpuboost.wasm" OUT`)
+}
+
+// assemblyScriptPlugin is testdata/assemblyscript, built with the kit for AssemblyScript.
+func assemblyScriptPlugin(t testing.TB) []byte {
+	return build(t, "assemblyscript", nil, "sh", "-ec", `copy=$(mktemp -d) # npm leaves what it fetched beside what it is for
+		trap 'rm -rf "$copy"' EXIT
+		cp package.json tally.ts "$copy"
+		cd "$copy"
+		npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error
+		node node_modules/assemblyscript/bin/asc.js tally.ts --outFile OUT --use abort=tally/abort -O`)
 }
