@@ -83,7 +83,8 @@ func (p *policies) values(ctx context.Context, expr string) []float64 {
 }
 
 // plainSpec is for versions that prove nothing before they decide: they are given up when the engine gives them up, and then at once.
-var plainSpec = rollout.Spec{MaxFaults: 1 << 62, Strikes: 1}
+// For as long as they settle, a second crash of the agent is held against them.
+var plainSpec = rollout.Spec{MaxFaults: 1 << 62, Strikes: 1, Settle: time.Minute}
 
 // align has the state machine of a policy agree with the database, where that was changed past it: policies that are older
 // than rollouts, and versions that a person named.

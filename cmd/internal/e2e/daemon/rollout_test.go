@@ -243,3 +243,23 @@ func (h *home) wantOneInCharge(t *testing.T, verb, version string, answer error)
 		t.Errorf("%v decide, %s is in charge", got, active)
 	}
 }
+
+// TestPlainUploadThatTakesTheDaemonDownTwice comes up on the version before, though nobody asked for a careful rollout.
+func TestPlainUploadThatTakesTheDaemonDownTwice(t *testing.T) {
+	h := newHome(t)
+	d := h.start(t)
+	h.upload(t, 0)
+	h.vouch(t)
+	h.upload(t, 1)
+	for _, want := range []string{"1.0.1", "1.0.0"} {
+		d.kill()
+		d = h.start(t)
+		h.wantDecisions(t) // so that it has taken up what it left
+		if got := h.active(t); got != want {
+			t.Fatalf("after a crash version %s is in charge, want %s", got, want)
+		}
+	}
+	if r := h.rollout(t); r.Cause != "restarts" {
+		t.Errorf("it ended by %q: %s", r.Cause, r.Why)
+	}
+}
