@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/edgehold/edgehold/host/record"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/drivertest"
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -29,6 +31,34 @@ func TestContract(t *testing.T) {
 		t.Skip("compiles a module")
 	}
 	drivertest.Run(t, plugDriver(t, startPlug(t, "127.0.0.1:0"), Config{}))
+}
+
+// One source, two compilers.
+func TestContractWithTinyGo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	dir := "../../../examples/05-rest-device"
+	bare, err := pluginstest.TinyGo(dir)
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("TinyGo is not installed: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startPlug(t, "127.0.0.1:0")
+	driver := NewDriver(grant(t, prepareModule(t, dir, bare, nil), capability.Config{Root: p.address}), Config{})
+	drivertest.Run(t, driver)
+	s := supervise(t, t.TempDir(), driver)
+	if _, err := s.Apply(t.Context(), set(fan, mechanisms.Number(85), time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if percent, auto := p.fan(t); percent != 40 || !auto {
+		t.Errorf("the fan was not given back: %v, auto %t", percent, auto)
+	}
 }
 
 func TestSetRevertAndReplay(t *testing.T) {

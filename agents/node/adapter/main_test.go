@@ -105,7 +105,13 @@ func (p *plug) fan(t *testing.T) (percent float64, auto bool) {
 func prepare(t *testing.T, example string, change func(*wasmabi.Manifest)) *host.Module {
 	t.Helper()
 	dir := filepath.Join("../../../examples", example)
-	raw := pluginstest.Pack(t, dir, pluginstest.Module(t, dir))
+	return prepareModule(t, dir, pluginstest.Module(t, dir), change)
+}
+
+// prepareModule packs a module with the manifest of its folder and makes it ready.
+func prepareModule(t *testing.T, dir string, bare []byte, change func(*wasmabi.Manifest)) *host.Module {
+	t.Helper()
+	raw := pluginstest.Pack(t, dir, bare)
 	if change != nil {
 		m, err := wasmabi.ReadManifest(raw)
 		if err != nil {
