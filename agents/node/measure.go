@@ -73,8 +73,12 @@ func (p *policies) values(ctx context.Context, expr string) []float64 {
 		p.log.Warn("a gate can't be read", "expression", expr, "error", err)
 		return nil
 	}
-	var values []float64
-	for _, s := range result.Series {
+	return newest(result)
+}
+
+// newest is the last value of each series.
+func newest(r ring.Result) (values []float64) {
+	for _, s := range r.Series {
 		if n := len(s.Points); n > 0 {
 			values = append(values, s.Points[n-1].Value)
 		}

@@ -135,7 +135,11 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 		return false, err
 	}
 	result.Accepted, result.Grants = true, next.dict.grants
-	result.Warnings = warnings(next.dict)
+	doubts, err := p.examineRollout(ctx, o.Rollout)
+	if err != nil {
+		return false, err
+	}
+	result.Warnings = append(warnings(next.dict), doubts...)
 	if p.runs(&record, next) && o.Parameters == nil && o.Allow == nil {
 		result.Unchanged, result.Activated = true, record.Enabled
 		return false, nil

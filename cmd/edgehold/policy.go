@@ -44,7 +44,7 @@ func (a *app) policyUpload() *cobra.Command {
 			"With --watch the command follows that to its end, and fails if the version did not stay.",
 		Example: "  edgehold policy upload load-follower.wasm\n  edgehold policy upload load-follower.wasm --dry-run\n" +
 			"  edgehold policy upload load-follower.wasm --allow CPUFrequency --set high=0.7\n" +
-			"  edgehold policy upload load-follower.wasm --shadow 10m --canary 5% --gate 'app.latency_p99<=50ms' --watch\n" +
+			"  edgehold policy upload next.wasm --shadow 10m --canary 5% --gate 'app.latency_p99<=50ms' --watch\n" +
 			"  edgehold policy upload oci://registry.example/policies/load-follower:1.3.0",
 	}
 	rollout := rolloutFlagsOf(c)

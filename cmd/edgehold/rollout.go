@@ -15,7 +15,7 @@ func (a *app) rolloutCommand() *cobra.Command {
 		Use: "rollout", Short: "Look at and steer how a new version comes into charge", Aliases: []string{"rollouts"},
 		Long: "An upload with --shadow, --canary or --gate begins a rollout: the new version proves itself beside the one in charge, and goes back by itself if it does worse.\n" +
 			"What ends it: a trap, a limit, a pass that takes too long or too much fuel, plans that differ too much, a gate that does not hold, a goal metric that gets worse.",
-		Example: "  edgehold policy upload load-follower.wasm --shadow 10m --canary 5% --gate 'app.latency_p99<=50ms' --watch\n" +
+		Example: "  edgehold policy upload next.wasm --shadow 10m --canary 5% --gate 'app.latency_p99<=50ms' --watch\n" +
 			"  edgehold policy rollout get load-follower --watch",
 	})
 	c.AddCommand(a.rolloutGet(), a.rolloutList(),

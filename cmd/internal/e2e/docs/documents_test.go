@@ -67,7 +67,8 @@ var documents = map[string]document{
 	},
 }
 
-// twoVersions makes the policy load-follower in versions 1.0.0 and 1.1.0, of which the second decides, often.
+// twoVersions makes the policy load-follower in versions 1.0.0 and 1.1.0, of which the second decides, often. Version 1.2.0 is there
+// to be rolled out.
 const twoVersions = `
 edgehold policy new load-follower "$HOME/load-follower"
 sed -i 's/^analyze_interval: .*/analyze_interval: 200ms/; s/^version: .*/version: 1.0.0/' "$HOME/load-follower/policy.yaml"
@@ -75,10 +76,14 @@ edgehold policy build "$HOME/load-follower" --to "$HOME/old.wasm"
 sed -i 's/^version: .*/version: 1.1.0/' "$HOME/load-follower/policy.yaml"
 edgehold policy build "$HOME/load-follower" --to "$HOME/load-follower.wasm"
 cp "$HOME/load-follower.wasm" "$HOME/new.wasm"
+sed -i 's/^version: .*/version: 1.2.0/' "$HOME/load-follower/policy.yaml"
+edgehold policy build "$HOME/load-follower" --to "$HOME/next.wasm"
+sed -i 's/^version: .*/version: 1.1.0/' "$HOME/load-follower/policy.yaml"
 cp "$(go env GOMODCACHE)"/github.com/extism/go-sdk@*/wasm/count_vowels.wasm "$HOME"
 chmod u+w "$HOME/count_vowels.wasm"
 mkdir -p "$HOME/policies"
 restore() {
+	edgehold policy rollout abort load-follower || true
 	edgehold policy upload old.wasm --set high=0
 	edgehold policy enable load-follower
 	edgehold policy upload load-follower.wasm
@@ -99,7 +104,21 @@ func besideAProject(b block) string {
 			begin += besideAFleet
 		}
 	}
-	return begin
+	return begin + besideARollout(b)
+}
+
+// besideARollout has a new version in shadow before lines that steer one, unless they begin it themselves.
+func besideARollout(b block) string {
+	has := func(prefix string) bool {
+		return slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
+	}
+	switch {
+	case !has("edgehold policy rollout ") || has("edgehold policy upload "):
+		return ""
+	case has("edgehold policy rollout resume "):
+		return "; edgehold policy upload next.wasm --shadow 1h; edgehold policy rollout pause load-follower"
+	}
+	return "; edgehold policy upload next.wasm --shadow 1h"
 }
 
 // besideKeys are those that people made on machines of their own, besideAFleet is an operator's folder.
@@ -124,6 +143,8 @@ var notRun = map[string]string{
 	"make check": "it runs every package's tests, which make test has done",
 	"make bench": "it measures for minutes",
 	"make fuzz":  "it fuzzes for minutes",
+
+	"edgehold policy upload oci://registry.example/policies/load-follower:1.3.0": "there is no such registry",
 
 	"edgehold trust update": "the agent beside the documents has no source of metadata",
 
