@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/edgehold/edgehold/plugins/registry"
@@ -12,6 +13,8 @@ import (
 type Registry struct {
 	// Credentials is the path of a file in the form of Docker's config.json. Programs that it names as helpers are not run.
 	Credentials string `json:"credentials,omitempty"`
+	// Logins are credentials by host[:port]; they go before the file.
+	Logins map[string]RegistryLogin `json:"logins,omitempty"`
 	// CA is the path of further certificates that registries are checked against, PEM.
 	CA string `json:"ca,omitempty"`
 	// Mirrors are asked before the registry of a reference, in this order, host[:port] each.
@@ -28,6 +31,13 @@ type Registry struct {
 	StoreBytes int64 `json:"store_bytes,omitempty"`
 	// Mirror has this node hand out its modules to others.
 	Mirror Mirror `json:"mirror,omitzero"`
+}
+
+// RegistryLogin is what a registry wants to know.
+type RegistryLogin struct {
+	Username string `json:"username,omitempty"`
+	// PasswordFile is the path of a file with the password, or a token, and nothing else.
+	PasswordFile string `json:"password_file,omitempty"`
 }
 
 // Mirror is a read-only registry of what a node has. Whoever reaches it may pull.
@@ -71,8 +81,16 @@ func (r *Registry) validate(p *problems) {
 }
 
 func (r *Registry) client() (*registry.Client, error) {
+	logins := map[string]registry.Login{}
+	for host, l := range r.Logins {
+		password, err := readBounded(l.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the password for %s: %w", host, err)
+		}
+		logins[host] = registry.Login{Username: l.Username, Password: strings.TrimSpace(string(password))}
+	}
 	return registry.New(registry.Config{
-		CredentialsFile: r.Credentials, CAFile: r.CA, Mirrors: r.Mirrors, PlainHTTP: r.PlainHTTP, TLSHosts: r.TLSHosts, TokenHosts: r.TokenHosts,
+		CredentialsFile: r.Credentials, Logins: logins, CAFile: r.CA, Mirrors: r.Mirrors, PlainHTTP: r.PlainHTTP, TLSHosts: r.TLSHosts, TokenHosts: r.TokenHosts,
 		Stall: time.Duration(r.Stall),
 	})
 }
@@ -81,5 +99,9 @@ func (r *Registry) client() (*registry.Client, error) {
 func (r *Registry) resolve(absolute func(string) string) {
 	for _, p := range []*string{&r.Credentials, &r.CA, &r.Mirror.TLS.Certificate, &r.Mirror.TLS.Key} {
 		*p = absolute(*p)
+	}
+	for host, l := range r.Logins {
+		l.PasswordFile = absolute(l.PasswordFile)
+		r.Logins[host] = l
 	}
 }
