@@ -136,7 +136,7 @@ func TestOracle(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	for _, s := range subjects(t, web.URL) {
 		t.Run(s.name, func(t *testing.T) {
-			if testing.Short() && len(s.module) > 300_000 {
+			if testing.Short() && len(s.module) > 100_000 {
 				t.Skip("compiling a large plugin twice takes a while")
 			}
 			want, got := s.throughSDK(t), s.throughUs(t)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,6 +82,27 @@ func TestNothingStays(t *testing.T) {
 			t.Errorf("got %s, %v, want %s", out, err, want)
 		}
 	}
+}
+
+// TestConcurrentCalls calls one plugin from many sides: nobody sees another's input.
+func TestConcurrentCalls(t *testing.T) {
+	p, err := extism.Prepare(t.Context(), newRuntime(t, host.Config{MaxInstances: 3}), corpus(t, "count_vowels.wasm"), extism.Manifest{}, extism.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var callers sync.WaitGroup
+	for n := range 8 {
+		callers.Go(func() {
+			want := fmt.Sprintf(`{"count":%d,"total":%[1]d,"vowels":"aeiouAEIOU"}`, n)
+			for range 50 {
+				r, err := p.Call(t.Context(), "count_vowels", []byte("x"+strings.Repeat("a", n)))
+				if err != nil || string(r.Output) != want {
+					t.Errorf("got %s, %v, want %s", r.Output, err, want)
+				}
+			}
+		})
+	}
+	callers.Wait()
 }
 
 // TestNoGarbage bounds what the README claims.
