@@ -27,16 +27,18 @@ func versions(n int) (base, target []byte) {
 func TestRoundTrip(t *testing.T) {
 	for _, n := range []int{1, 100, 70_000, 1 << 20} {
 		base, target := versions(n)
-		d, err := Encode(base, target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := Apply(base, d, int64(len(target)))
-		if err != nil || !bytes.Equal(got, target) {
-			t.Errorf("%d bytes: %v", n, err)
-		}
-		if n > 50_000 && len(d) > n/50 {
-			t.Errorf("%d bytes: the delta has %d", n, len(d))
+		for name, encode := range map[string]func(base, target []byte) ([]byte, error){"best": Encode, "lean": EncodeLean} {
+			d, err := encode(base, target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Apply(base, d, int64(len(target)))
+			if err != nil || !bytes.Equal(got, target) {
+				t.Errorf("%d bytes, %s: %v", n, name, err)
+			}
+			if n > 50_000 && len(d) > n/50 {
+				t.Errorf("%d bytes, %s: the delta has %d", n, name, len(d))
+			}
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (c *catalogue) encode(base string, to listed) (bundle.Image, error) {
 	if err != nil {
 		return bundle.Image{}, err
 	}
-	d, err := delta.Encode(old, module)
+	d, err := delta.EncodeLean(old, module) // on a node, beside what it is there for
 	if err != nil || len(d) >= len(module) {
 		return bundle.Image{}, err
 	}
