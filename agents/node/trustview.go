@@ -141,5 +141,5 @@ func (v trustView) check(ctx context.Context) doctor.Result {
 	case s.LastError != "":
 		return doctor.Warn("see `edgehold trust status`", "%s", s.LastError)
 	}
-	return doctor.OK("%d modules on the signed list, %d assigned to this node", s.Modules, len(s.Assigned))
+	return doctor.OK("modules on the signed list: %d, assigned to this node: %d", s.Modules, len(s.Assigned))
 }
