@@ -73,7 +73,11 @@ func (a *adapters) forgetGuard(name string) error {
 
 // forget removes all that was kept of an adapter.
 func (a *adapters) forget(name string) error {
-	return errors.Join(a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
+	err := os.Remove(a.path(name, failureEnding))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
 }
 
 // maxRecipe bounds a recipe's file; what is larger is none of ours.

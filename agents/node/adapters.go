@@ -178,7 +178,7 @@ func (p *policies) serve(ctx context.Context, next, before *running) error {
 				Hint: "the version before serves on; try again when the device answers"}, u.module.Grant.Close())
 		}
 	} else {
-		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now})
+		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now, Record: p.keepFailures(next.name)})
 		if err := p.supervisor.Register(ctx, u.driver); err != nil {
 			next.waits, next.again = err.Error(), p.now().Add(registerAgainAfter)
 			return u.module.Grant.Close()

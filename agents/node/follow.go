@@ -12,6 +12,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/plugins/sign"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // installer is what a follower needs of the node's policies.
@@ -244,6 +245,9 @@ func (p *policies) installed(ctx context.Context, policy string) (string, error)
 
 // install implements installer.
 func (p *policies) install(ctx context.Context, a sign.Assignment, raw []byte, how *api.RolloutStart) error {
+	if m, err := wasmabi.ReadManifest(raw); err == nil && m.Kind == wasmabi.KindAdapter {
+		how = nil // there is nothing to compare
+	}
 	if _, err := p.Upload(ctx, raw, api.UploadOptions{Rollout: how}, api.DirectorActor); err != nil {
 		return err
 	}
