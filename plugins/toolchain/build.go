@@ -162,11 +162,16 @@ const assemblyEntry = "assembly/index.ts"
 var assemblyFlags = []string{"-O3z", "--noAssert", "--runtime", "incremental", "--use", "abort=", "--exportStart", "_initialize"}
 
 func buildAssemblyScript(ctx context.Context, dir, out string) error {
+	return CompileAssemblyScript(ctx, dir, assemblyEntry, out)
+}
+
+// CompileAssemblyScript is Build for a file of dir that is not a policy's entry.
+func CompileAssemblyScript(ctx context.Context, dir, entry, out string) error {
 	node, compiler, err := findAssemblyScript(dir)
 	if err != nil {
 		return err
 	}
-	_, err = run(ctx, AssemblyScript, dir, nil, node, slices.Concat([]string{compiler, assemblyEntry}, assemblyFlags, []string{"-o", out})...)
+	_, err = run(ctx, AssemblyScript, dir, nil, node, slices.Concat([]string{compiler, entry}, assemblyFlags, []string{"-o", out})...)
 	return err
 }
 

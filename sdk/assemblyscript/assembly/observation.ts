@@ -13,13 +13,14 @@ export class Observation {
   /** Why: 0 the interval passed, 1 a metric crossed a bound, 2 a person asked. */
   trigger: u32 = 0;
 
-  private length: u32 = 0;
-  private ids: usize = 0;
-  private values: usize = 0;
-  private ages: usize = 0;
-  private knobsLength: u32 = 0;
-  private knobIds: usize = 0;
-  private knobValues: usize = 0;
+  // The columns; tests read them.
+  length: u32 = 0;
+  ids: usize = 0;
+  values: usize = 0;
+  ages: usize = 0;
+  knobsLength: u32 = 0;
+  knobIds: usize = 0;
+  knobValues: usize = 0;
   private dense: bool = false; // row i is metric i
 
   read(r: Reader): bool {

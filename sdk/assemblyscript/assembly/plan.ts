@@ -31,7 +31,7 @@ export class Plan {
     Failure.set("policy.plan", say("the plan would ").bytes(what.at, what.length));
   }
 
-  private add(mechanism: u32, verb: u32, knob: u32, value: f64): void {
+  add(mechanism: u32, verb: u32, knob: u32, value: f64): void {
     this.mechanisms.push(mechanism);
     this.verbs.push(verb);
     this.knobs.push(knob);

@@ -171,22 +171,30 @@ function migrate(length: u32, w: Writer): u32 {
     Failure.set("policy.no-migration", say("the policy has no migrate method"));
     return GUEST;
   }
-  const r = new Reader().begin(REQUEST, length);
-  let from: u32 = 0;
-  let context: usize = 0;
-  let contextLength: u32 = 0;
-  const k = new Keys(r);
-  while (k.next()) {
-    if (k.is("context")) {
-      r.raw(BYTES, MAX_CONTEXT);
-      context = r.text;
-      contextLength = r.length;
-    } else if (k.is("from_schema")) from = r.uint32();
-    else r.skip();
-  }
-  if (!r.finish()) return malformed();
-  if (!state.read(context, contextLength)) return GUEST;
-  registered.migrate(from, state);
+  const m = new Migration();
+  if (!m.read(new Reader().begin(REQUEST, length))) return malformed();
+  if (!state.read(m.context, m.contextLength)) return GUEST;
+  registered.migrate(m.from, state);
   state.write(w);
   return OK;
+}
+
+/** The request of migrate. */
+export class Migration {
+  from: u32 = 0;
+  context: usize = 0;
+  contextLength: u32 = 0;
+
+  read(r: Reader): bool {
+    const k = new Keys(r);
+    while (k.next()) {
+      if (k.is("context")) {
+        r.raw(BYTES, MAX_CONTEXT);
+        this.context = r.text;
+        this.contextLength = r.length;
+      } else if (k.is("from_schema")) this.from = r.uint32();
+      else r.skip();
+    }
+    return r.finish();
+  }
 }

@@ -37,7 +37,7 @@ export class Verdict {
     return this.wake(m, NaN, value);
   }
 
-  private wake(m: Metric, above: f64, below: f64): Verdict {
+  wake(m: Metric, above: f64, below: f64): Verdict {
     if (!m.number) Failure.set("policy.not-found", say("wake on a metric that was not found at initialisation"));
     this.ids.push(m.number - 1);
     this.above.push(above);

@@ -42,6 +42,17 @@ func TestVectorsInC(t *testing.T) {
 	}
 }
 
+func TestVectorsInAssemblyScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	dir, module := filepath.Join(sdk, "assemblyscript"), filepath.Join(t.TempDir(), "vectors.wasm")
+	pluginstest.Need(t, toolchain.CompileAssemblyScript(t.Context(), dir, "test/vectors.ts", module))
+	if text, err := exec.Command("node", filepath.Join(dir, "test", "vectors.mjs"), module, flat).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 // Go's codec is held against the vectors by its own tests; here it is compiled for Wasm, by both compilers.
 func TestVectorsInGoGuests(t *testing.T) {
 	if testing.Short() {
