@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,12 +18,12 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 	if err != nil {
 		return false, err
 	}
-	start := rollout.Begin{ID: newRolloutID(), Spec: plainSpec}
+	start := rollout.Begin{ID: newRolloutID()}
+	if start.Spec, err = p.spec(ctx, o); err != nil {
+		return false, err
+	}
 	if o.Rollout != nil {
 		start.Supersede, start.Force = o.Rollout.Supersede, o.Rollout.Force
-		if start.Spec, err = report.ParseSpec(o.Rollout.Spec); err != nil {
-			return false, err
-		}
 	}
 	before := p.find(next.name)
 	if err := p.begin(ctx, t, next, record, start, by); err != nil {
@@ -37,6 +38,31 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 	}
 	p.describeStart(ctx, t, before, o, result)
 	return true, nil
+}
+
+// spec is what an upload asks of its rollout. A gate or a goal that can't be evaluated is refused now, and not when the rollout
+// has waited for it in vain.
+func (p *policies) spec(ctx context.Context, o api.UploadOptions) (rollout.Spec, error) {
+	if o.Rollout == nil {
+		return plainSpec, nil
+	}
+	s, err := report.ParseSpec(o.Rollout.Spec)
+	if err != nil {
+		return s, err
+	}
+	var queries []string
+	for i := range s.Gates {
+		queries = append(queries, s.Gates[i].Query())
+	}
+	if s.Goal != nil {
+		queries = append(queries, s.Goal.Query())
+	}
+	for _, q := range queries {
+		if _, err := p.metrics.Query(ctx, q, p.now()); err != nil {
+			return s, fmt.Errorf("read what the rollout is judged by: %w", err)
+		}
+	}
+	return s, nil
 }
 
 // describeStart says what came of an upload.

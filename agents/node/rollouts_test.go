@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -292,5 +293,21 @@ func TestPolicyOlderThanRollouts(t *testing.T) {
 	r.Policies.unhealthy(t.Context(), agents.Unhealthy{Key: key("cpu-boost"), Version: "1.0.0", Failures: 3})
 	if p, err = r.Policies.Get(t.Context(), "cpu-boost"); err != nil || p.State != api.PolicyQuarantined || p.Health.Calls == 0 {
 		t.Errorf("without another version: %s with %d calls, %v, want it quarantined with its counters", p.State, p.Health.Calls, err)
+	}
+}
+
+func TestGateThatCannotBeReadIsRefusedAtOnce(t *testing.T) {
+	r := newRig(t)
+	calm(t, r)
+	for _, s := range []api.RolloutSpec{
+		{ShadowMS: 1000, Gates: []string{"sum( < 5"}},
+		{ShadowMS: 1000, Gates: []string{"nonsense(x) < 5"}},
+		{ShadowMS: 1000, Goal: "lower rate(x)"},
+	} {
+		_, err := r.Policies.Upload(t.Context(), as(t, "01-cpu-boost", "1.1.0"), api.UploadOptions{DryRun: true, Rollout: &api.RolloutStart{Spec: s}}, person)
+		var coded interface{ ErrorCode() string }
+		if !errors.As(err, &coded) {
+			t.Errorf("%v %s: got %v, want a refusal with a code", s.Gates, s.Goal, err)
+		}
 	}
 }
