@@ -165,6 +165,8 @@ func belowStep(r api.Rollout, step api.RolloutStep) (lines []string) {
 		}
 	}
 	switch {
+	case step.State == api.StepCurrent && r.Held:
+		lines = append(lines, "it was rolled back before; edgehold policy rollout resume "+r.Policy+" ends the hold-down")
 	case step.State == api.StepFailed && r.Cause != "":
 		lines = append(lines, r.Cause+because(r.Why))
 	case step.State == api.StepCurrent && r.Waits != "":

@@ -134,6 +134,9 @@ func forward(s *State, by time.Duration) {
 	if s.Phase == PhaseActive || s.Over() {
 		s.Skip, s.Passed = false, PhaseNone
 	}
+	if s.Over() {
+		s.Reading, s.GateRuns = nil, nil
+	}
 	if s.Reading != nil {
 		s.Reading = &Reading{Passes: s.Reading.Passes}
 	}

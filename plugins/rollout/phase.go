@@ -31,6 +31,11 @@ const (
 	PhaseQuarantined Phase = "quarantined"
 )
 
+// ends reports whether a candidate in this phase has left the way into charge.
+func (p Phase) ends() bool {
+	return p == PhaseStandby || p == PhaseRetired || p == PhaseQuarantined
+}
+
 // Phases lists those that a candidate goes through if all is well.
 func Phases() []Phase {
 	return []Phase{PhasePending, PhaseFetched, PhaseVerified, PhaseValidated, PhasePrepared, PhaseShadow, PhaseCanary, PhaseActive}

@@ -3,7 +3,9 @@ package rollout
 // restarted puts back in place what the process forgot. Instances, shadow and canary are gone; what was proved is not. First
 // somebody decides again, then the rest is taken up, and what may not have reached the store is said again.
 func (m *machine) restarted() {
-	m.Reading, m.GateRuns, m.Up = nil, nil, m.e.At
+	if m.Up = m.e.At; !m.Over() {
+		m.Reading, m.GateRuns = nil, nil
+	}
 	if !m.Over() && !m.e.Clean {
 		m.Crashes = min(m.Crashes+1, MaxCrashes)
 	}

@@ -111,17 +111,25 @@ func (m *machine) enter(p Phase, lasts time.Duration) {
 	if lasts > 0 {
 		m.Ends = m.e.At.Add(lasts)
 	}
-	m.Reading, m.GateRuns = nil, nil
+	if m.Reading = nil; !p.ends() {
+		m.GateRuns = nil // at the end they say what went wrong
+	}
 }
 
 // record puts what a person would want to know about the step into the history.
 func (m *machine) record(before *State) {
-	if m.Phase == before.Phase && m.Pending == before.Pending && m.ID == before.ID && !m.e.Kind.fromPerson() {
+	same := m.Phase == before.Phase && m.Pending == before.Pending && m.ID == before.ID && m.Settled == before.Settled
+	if same && !m.e.Kind.fromPerson() {
 		return
 	}
 	why := m.e.Why
-	if m.Why != before.Why {
+	switch {
+	case m.Why != "" && m.Why != before.Why:
 		why = m.Why
+	case why == "" && m.Pending == Activate && before.Pending != Activate:
+		why = "it is being put in charge"
+	case why == "" && m.Settled && !before.Settled:
+		why = "it has come through its probation"
 	}
 	m.History = appendBounded(m.History, MaxHistory, Entry{
 		At: m.e.At, Rollout: m.ID, Event: m.e.Kind, Phase: m.Phase, By: clip(m.e.By, maxName), Why: clip(why, maxWhy),
