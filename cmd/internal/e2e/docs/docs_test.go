@@ -143,7 +143,7 @@ func (d document) check(t *testing.T, name string, result []ran) {
 }
 
 // marks are the kinds of blocks that documents have.
-var marks = []string{"", "sh", "console", "go", "json", "yaml", "ini"}
+var marks = []string{"", "sh", "console", "go", "json", "yaml", "ini", "c", "rust", "ts"}
 
 // command is how a line begins that looks like one for a shell.
 var command = regexp.MustCompile(`^(\$ |(edgeholdd?|go|make|cd|curl) [a-z-])`)
