@@ -18,7 +18,7 @@ const (
 	exitNotFound    = 3   // what was named does not exist
 	exitUnreachable = 4   // no agent answers
 	exitForbidden   = 5   // the caller may not
-	exitUnhealthy   = 6   // doctor or audit verify found a fault, a replay differs or fails
+	exitUnhealthy   = 6   // doctor or audit verify found a fault, a replay differs or fails, trust is not up to date
 	exitInterrupted = 130 // as a shell reports SIGINT
 )
 
@@ -30,7 +30,7 @@ const exitHelp = `Exit codes:
   3    what was named does not exist
   4    no agent answers
   5    the caller may not
-  6    doctor or audit verify found a fault, or a replay differs or fails
+  6    doctor or audit verify found a fault, a replay differs or fails, or trust is not up to date
   130  interrupted`
 
 // errFault ends a command that worked and found something wrong; the result says what.

@@ -62,7 +62,7 @@ func (a *app) trustStatus() *cobra.Command {
 func (a *app) trustUpdate() *cobra.Command {
 	c := &cobra.Command{
 		Use: "update", Short: "Have the agent ask its source now", Args: args(0, 0, ""),
-		Long:    "It asks by itself every trust.interval. What could not be brought up to date is shown with the status.",
+		Long:    "It asks by itself every trust.interval. What could not be brought up to date or installed is shown with the status, and the exit code is 6 then.",
 		Example: "  edgehold trust update",
 	}
 	c.RunE = a.asking(func(ctx context.Context, agent *apiclient.Client, p *cli.Printer, _ []string) error {
@@ -70,9 +70,21 @@ func (a *app) trustUpdate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.Object(s, s.Node, func(d *cli.Details) { describeTrust(d, s) })
+		if err := p.Object(s, s.Node, func(d *cli.Details) { describeTrust(d, s) }); err != nil {
+			return err
+		}
+		return trustFault(s)
 	})
 	return c
+}
+
+// trustFault is for scripts: the status says what could not be brought up to date, or was not installed.
+func trustFault(s api.TrustStatus) error {
+	failed := slices.ContainsFunc(s.Assigned, func(a api.TrustAssignment) bool { return a.State == api.AssignmentFailed })
+	if failed || s.LastError != "" {
+		return errFault
+	}
+	return nil
 }
 
 func describeTrust(d *cli.Details, s api.TrustStatus) {
