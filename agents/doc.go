@@ -19,4 +19,7 @@
 //  9. the outcome is recorded. What was set stands under leases: one that
 //     the plan named ends by itself, the others the loop renews for as long as
 //     the loop itself is well.
+//
+// A loop has one version in charge. Beside it a [Contender] may run: on the same passes, with contexts of its own, compared
+// and not applied, but for the passes that it decides as a canary. [Engine.Swap] exchanges the two between two passes.
 package agents
