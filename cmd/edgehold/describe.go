@@ -20,15 +20,19 @@ func hintOf(err error) string {
 }
 
 func describeUpload(d *cli.Details, r api.UploadResult) {
+	verb := "decides"
+	if r.Manifest.Kind == wasmabi.KindAdapter {
+		verb = "serves"
+	}
 	switch {
 	case r.DryRun:
 		d.Text("%s %s would be accepted; nothing was stored.", r.Name, r.Version)
 	case r.Unchanged:
-		d.Text("%s %s decides already; nothing changed.", r.Name, r.Version)
+		d.Text("%s %s %s already; nothing changed.", r.Name, r.Version, verb)
 	case r.Activated && r.Replaced != "":
-		d.Text("%s %s decides now. %s is the standby: edgehold policy rollback %s", r.Name, r.Version, r.Replaced, r.Name)
+		d.Text("%s %s %s now. %s is the standby: edgehold policy rollback %s", r.Name, r.Version, verb, r.Replaced, r.Name)
 	case r.Activated:
-		d.Text("%s %s decides now.", r.Name, r.Version)
+		d.Text("%s %s %s now.", r.Name, r.Version, verb)
 	case r.Rollout != nil:
 		d.Text("%s Follow it: edgehold policy rollout get %s --watch", headline(*r.Rollout), r.Name)
 	default:
