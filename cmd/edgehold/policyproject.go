@@ -111,6 +111,7 @@ func languageFlag(c *cobra.Command, l *toolchain.Language, usage string) {
 // buildFlags adds what says how a project is compiled.
 func buildFlags(c *cobra.Command, o *scaffold.BuildOptions) {
 	languageFlag(c, &o.Language, "compile as this language, instead of what the project says or shows")
+	c.Flags().BoolVar(&o.Debug, "debug", false, "keep names and line numbers, so that errors say where they happened; the module is larger")
 	c.Flags().BoolFunc("tinygo", "compile with TinyGo, as --lang tinygo", func(text string) error {
 		on, err := strconv.ParseBool(text)
 		if on {

@@ -17,21 +17,31 @@ import (
 // Build compiles the project in dir into the module out, without a manifest. The same sources and compiler give the same
 // bytes, wherever they lie. The errors are [*Missing] and [*Failed].
 func Build(ctx context.Context, l Language, dir, out string) error {
+	return build(ctx, l, dir, out, false)
+}
+
+// BuildDebug is [Build] with the names of functions and, where the compiler can, with lines of the sources: the module is
+// larger, and what it does is the same.
+func BuildDebug(ctx context.Context, l Language, dir, out string) error {
+	return build(ctx, l, dir, out, true)
+}
+
+func build(ctx context.Context, l Language, dir, out string, debug bool) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
 	}
 	switch l {
 	case Go:
-		return buildGo(ctx, dir, out)
+		return buildGo(ctx, dir, out, debug)
 	case TinyGo:
-		return buildTinyGo(ctx, dir, out)
+		return buildTinyGo(ctx, dir, out, debug)
 	case Rust:
-		return buildRust(ctx, dir, out)
+		return buildRust(ctx, dir, out, debug)
 	case C:
-		return buildC(ctx, dir, out)
+		return buildC(ctx, dir, out, debug)
 	case AssemblyScript:
-		return buildAssemblyScript(ctx, dir, out)
+		return buildAssemblyScript(ctx, dir, out, debug)
 	}
 	return &Missing{l, "such language", "use one of go, tinygo, rust, c and assemblyscript"}
 }
@@ -57,13 +67,17 @@ func run(ctx context.Context, l Language, dir string, env []string, tool string,
 // goEnvironment keeps what the user's environment says about caches, and nothing that would change the result.
 var goEnvironment = []string{"GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0"}
 
-func buildGo(ctx context.Context, dir, out string) error {
+func buildGo(ctx context.Context, dir, out string, debug bool) error {
 	tool, err := findGo()
 	if err != nil {
 		return err
 	}
+	linkFlags := "-ldflags=-s -w -buildid="
+	if debug {
+		linkFlags = "-ldflags=-buildid="
+	}
 	_, err = run(ctx, Go, dir, append(slices.Clone(goEnvironment), "GOOS=wasip1", "GOARCH=wasm"), tool,
-		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, ".")
+		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", linkFlags, "-o", out, ".")
 	return err
 }
 
@@ -71,22 +85,30 @@ func buildGo(ctx context.Context, dir, out string) error {
 // imports nothing but the host.
 var TinyGoFlags = []string{"-target=wasm-unknown", "-gc=precise", "-opt=z", "-no-debug"}
 
-func buildTinyGo(ctx context.Context, dir, out string) error {
+func buildTinyGo(ctx context.Context, dir, out string, debug bool) error {
 	tool, err := FindTinyGo()
 	if err != nil {
 		return err
 	}
-	_, err = run(ctx, TinyGo, dir, goEnvironment, tool, slices.Concat([]string{"build"}, TinyGoFlags, []string{"-o", out, "."})...)
+	flags := TinyGoFlags
+	if debug {
+		flags = slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return f == "-no-debug" })
+	}
+	_, err = run(ctx, TinyGo, dir, goEnvironment, tool, slices.Concat([]string{"build"}, flags, []string{"-o", out, "."})...)
 	return err
 }
 
 // buildRust leaves the flags to the project's .cargo/config.toml.
-func buildRust(ctx context.Context, dir, out string) error {
+func buildRust(ctx context.Context, dir, out string, debug bool) error {
 	tool, err := findCargo()
 	if err != nil {
 		return err
 	}
-	text, err := run(ctx, Rust, dir, cargoTarget(), tool, "build", "--release", "--locked", "--target", rustTarget, "--message-format=json-render-diagnostics")
+	environment := cargoTarget()
+	if debug { // RUSTFLAGS takes the place of those in .cargo/config.toml, which strip
+		environment = append(environment, "CARGO_PROFILE_RELEASE_DEBUG=line-tables-only", "CARGO_PROFILE_RELEASE_STRIP=none", "RUSTFLAGS="+rustStack)
+	}
+	text, err := run(ctx, Rust, dir, environment, tool, "build", "--release", "--locked", "--target", rustTarget, "--message-format=json-render-diagnostics")
 	if err != nil {
 		return err
 	}
@@ -107,6 +129,9 @@ func shrink(ctx context.Context, module, out string) error {
 		"--enable-mutable-globals", "-o", out, module)
 	return err
 }
+
+// rustStack is the stack of the template's .cargo/config.toml.
+const rustStack = "-Clink-arg=-zstack-size=16384"
 
 // rustModule finds the module among the artefacts that cargo reports.
 func rustModule(report []byte) (string, error) {
@@ -136,10 +161,11 @@ var (
 		"--target=wasm32", "-std=c99", "-Oz", "-ffreestanding", "-fwrapv", "-mbulk-memory", "-mnontrapping-fptoint",
 		"-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-nostdlib",
 	}
-	cLinkFlags = "-Wl,--no-entry,-z,stack-size=16384,--stack-first,-O2,--strip-all,--compress-relocations"
+	cLinkFlags      = "-Wl,--no-entry,-z,stack-size=16384,--stack-first,-O2,--strip-all,--compress-relocations"
+	cDebugLinkFlags = "-Wl,--no-entry,-z,stack-size=16384,--stack-first,-O2"
 )
 
-func buildC(ctx context.Context, dir, out string) error {
+func buildC(ctx context.Context, dir, out string, debug bool) error {
 	clang, linker, err := findClang()
 	if err != nil {
 		return err
@@ -151,7 +177,11 @@ func buildC(ctx context.Context, dir, out string) error {
 	for i, path := range sources {
 		sources[i] = filepath.Base(path)
 	}
-	_, err = run(ctx, C, dir, nil, clang, slices.Concat(cFlags, []string{"-fuse-ld=" + linker, cLinkFlags, "-o", out}, sources)...)
+	flags, env := []string{cLinkFlags}, []string(nil)
+	if debug { // wasm-opt, which clang calls where it finds it, would lose the lines
+		flags, env = []string{"-g", "-fdebug-compilation-dir=.", cDebugLinkFlags}, []string{"PATH="}
+	}
+	_, err = run(ctx, C, dir, env, clang, slices.Concat(cFlags, []string{"-fuse-ld=" + linker, "-o", out}, flags, sources)...)
 	return err
 }
 
@@ -161,17 +191,24 @@ const assemblyEntry = "assembly/index.ts"
 // module imports nothing but the host.
 var assemblyFlags = []string{"-O3z", "--noAssert", "--runtime", "incremental", "--use", "abort=", "--exportStart", "_initialize"}
 
-func buildAssemblyScript(ctx context.Context, dir, out string) error {
-	return CompileAssemblyScript(ctx, dir, assemblyEntry, out)
+func buildAssemblyScript(ctx context.Context, dir, out string, debug bool) error {
+	if debug {
+		return compileAssemblyScript(ctx, dir, assemblyEntry, out, "--debug")
+	}
+	return compileAssemblyScript(ctx, dir, assemblyEntry, out)
 }
 
 // CompileAssemblyScript is Build for a file of dir that is not a policy's entry.
 func CompileAssemblyScript(ctx context.Context, dir, entry, out string) error {
+	return compileAssemblyScript(ctx, dir, entry, out)
+}
+
+func compileAssemblyScript(ctx context.Context, dir, entry, out string, flags ...string) error {
 	node, compiler, err := findAssemblyScript(dir)
 	if err != nil {
 		return err
 	}
-	_, err = run(ctx, AssemblyScript, dir, nil, node, slices.Concat([]string{compiler, entry}, assemblyFlags, []string{"-o", out})...)
+	_, err = run(ctx, AssemblyScript, dir, nil, node, slices.Concat([]string{compiler, entry}, assemblyFlags, flags, []string{"-o", out})...)
 	return err
 }
 

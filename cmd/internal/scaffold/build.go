@@ -21,6 +21,7 @@ const ManifestFile = "policy.yaml"
 // BuildOptions are what Build can vary.
 type BuildOptions struct {
 	Language toolchain.Language // what the project says or shows, when empty
+	Debug    bool               // keep names and line numbers
 }
 
 // Built describes a module that was written.
@@ -46,7 +47,7 @@ func Build(ctx context.Context, dir, out string, o BuildOptions) (*Built, error)
 			return nil, err
 		}
 	}
-	module, err := compile(ctx, language, dir, attempt)
+	module, err := compile(ctx, language, dir, attempt, o.Debug)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func readManifest(dir, attempt string) (*wasmabi.Manifest, error) {
 }
 
 // compile returns the module without its manifest.
-func compile(ctx context.Context, l toolchain.Language, dir, attempt string) ([]byte, error) {
+func compile(ctx context.Context, l toolchain.Language, dir, attempt string, debug bool) ([]byte, error) {
 	if l == toolchain.Go {
 		if _, err := goTool(ctx, attempt); err != nil {
 			return nil, err
@@ -85,7 +86,11 @@ func compile(ctx context.Context, l toolchain.Language, dir, attempt string) ([]
 	}
 	defer os.RemoveAll(temporary)
 	out := filepath.Join(temporary, "policy.wasm")
-	if err := toolchain.Build(ctx, l, dir, out); err != nil {
+	build := toolchain.Build
+	if debug {
+		build = toolchain.BuildDebug
+	}
+	if err := build(ctx, l, dir, out); err != nil {
 		return nil, explain(ctx, l, attempt, err)
 	}
 	return os.ReadFile(out)

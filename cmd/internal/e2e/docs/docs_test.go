@@ -106,7 +106,7 @@ func (d document) run(t *testing.T, name string, all []block) {
 }
 
 // endless recognises commands that go on until they are interrupted.
-var endless = regexp.MustCompile(`^edgehold .*(\bwatch\b|--watch\b|\bregistry serve\b)`)
+var endless = regexp.MustCompile(`^edgehold .*(\bwatch\b|--watch\b|\bregistry serve\b|policy dev\b)`)
 
 // adapt makes a line of a document fit to be run in a test.
 func (s *stage) adapt(one step) step {
