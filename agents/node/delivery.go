@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/edgehold/edgehold/plugins/bundle"
@@ -88,11 +87,5 @@ func (f fleet) Module(ctx context.Context, a sign.Assignment) ([]byte, error) {
 }
 
 func (f fleet) reference(a sign.Assignment) registry.Reference {
-	r := f.at.WithTag(bundle.VersionTag(a.Version))
-	if r.Scheme == registry.Folder {
-		r.Path = filepath.Join(r.Path, a.Name)
-	} else {
-		r.Repository += "/" + a.Name
-	}
-	return r
+	return f.at.Below(a.Name).WithTag(bundle.VersionTag(a.Version))
 }

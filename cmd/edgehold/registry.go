@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 	"github.com/edgehold/edgehold/plugins/bundle"
 	"github.com/edgehold/edgehold/plugins/registry"
-	"github.com/edgehold/edgehold/plugins/sign"
 	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -33,9 +33,10 @@ func (a *app) registryPush() *cobra.Command {
 	var o registry.PushOptions
 	var bases []string
 	c := &cobra.Command{
-		Use: "push FILE|FOLDER REFERENCE", Short: "Push a module, a bundle, or published trust metadata", Args: args(2, 2, "a file or folder, and a reference"),
+		Use: "push FILE|FOLDER REFERENCE", Short: "Push a module, a bundle, or everything that an operator publishes", Args: args(2, 2, "a file or folder, and a reference"),
 		Long: "A module goes under the reference's tag, or without one under its version. With --delta-from, deltas go with it for nodes that have those versions. " +
-			"Of a bundle, the trust metadata goes too. A FOLDER is one that `edgehold trust` publishes: its metadata is pushed, beside whatever modules there are.",
+			"Of a bundle, the trust metadata goes too. A FOLDER is one that `edgehold trust` publishes: its modules go to REFERENCE/NAME:VERSION with deltas from the versions " +
+			"before, those that are there already left alone, and then its metadata.",
 		Example: "  edgehold registry push load-follower.wasm dir:shelf --delta-from old.wasm",
 	}
 	f.add(c)
@@ -55,7 +56,7 @@ func (a *app) registryPush() *cobra.Command {
 			return err
 		}
 		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-			return a.pushMetadata(c, p, client, r, args[0])
+			return a.publish(c, p, client, r, args[0])
 		}
 		for _, base := range bases {
 			x, err := a.artefact(c.Context(), &f, base)
@@ -97,23 +98,6 @@ func (a *app) push(c *cobra.Command, p *cli.Printer, client *registry.Client, r 
 	})
 }
 
-func (a *app) pushMetadata(c *cobra.Command, p *cli.Printer, client *registry.Client, r registry.Reference, folder string) error {
-	files, err := publishedFiles(folder, sign.ImagesFolder, sign.DirectorFolder)
-	if err != nil {
-		return err
-	}
-	if len(files) == 0 {
-		return &projectError{"push the metadata in " + folder, "there is none in its folders images and director", "give the folder that `edgehold trust` publishes"}
-	}
-	if err := client.PushMetadata(c.Context(), r, files); err != nil {
-		return err
-	}
-	at := r.WithTag("").String()
-	return p.Object(map[string]any{"reference": at, "metadata_files": len(files)}, at, func(d *cli.Details) {
-		d.Text("%s: %d files of trust metadata", at, len(files))
-	})
-}
-
 func (a *app) registryPull() *cobra.Command {
 	var f registryFlags
 	var asBundle bool
@@ -121,7 +105,7 @@ func (a *app) registryPull() *cobra.Command {
 	c := &cobra.Command{
 		Use: "pull REFERENCE", Short: "Pull a module into a file", Args: args(1, 1, "a reference"),
 		Long:    "Writes NAME.wasm, or with --bundle NAME.bundle, which holds the trust metadata beside it too. An agent pulls by itself: edgehold policy upload oci://...",
-		Example: "  edgehold registry pull dir:shelf:1.1.0 --to pulled.wasm",
+		Example: "  edgehold registry push load-follower.wasm dir:shelf\n  edgehold registry pull dir:shelf:1.1.0 --to pulled.wasm",
 	}
 	f.add(c)
 	c.Flags().BoolVar(&asBundle, "bundle", false, "write a bundle, with the trust metadata that lies beside the module")
@@ -172,7 +156,7 @@ func bundleOf(x artefact) ([]byte, error) {
 func (a *app) registryList() *cobra.Command {
 	var f registryFlags
 	c := &cobra.Command{
-		Use: "list REFERENCE", Short: "List the tags of a repository or folder", Aliases: []string{"ls"}, Args: args(1, 1, "a reference"),
+		Use: "list REFERENCE", Short: "List the tags of a repository or folder, and the modules that metadata in it vouches for", Aliases: []string{"ls"}, Args: args(1, 1, "a reference"),
 		Example: "  edgehold registry list dir:shelf",
 	}
 	f.add(c)
@@ -193,7 +177,14 @@ func (a *app) registryList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return cli.List(p, tagTable, tags, map[string]any{"reference": r.WithTag("").String(), "tags": tags})
+		modules, err := vouchedModules(c.Context(), client.Source(r), r)
+		if err != nil {
+			return err
+		}
+		if len(modules) > 0 && !slices.Contains([]string{"json", "yaml"}, a.output) {
+			tags = append(tags, modules...)
+		}
+		return cli.List(p, tagTable, tags, map[string]any{"reference": r.WithTag("").String(), "tags": tags, "modules": modules})
 	}
 	return c
 }

@@ -19,12 +19,15 @@ type PushOptions struct {
 	Bases [][]byte
 	// Overwrite lets a tag that names another module name this one. Without it a version means one module for ever.
 	Overwrite bool
+	// OnlyNew leaves everything as it is where the tag names this module already.
+	OnlyNew bool
 }
 
 // Pushed says where a module is now.
 type Pushed struct {
 	Reference Reference // with tag and digest of the manifest
 	Digest    string    // of the module
+	Known     bool      // it was there, and nothing was done (OnlyNew)
 	Deltas    []PushedDelta
 }
 
@@ -55,36 +58,39 @@ func (c *Client) Push(ctx context.Context, r Reference, module []byte, o PushOpt
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := free(ctx, p, r.Tag, image, o.Overwrite); err != nil {
+	known, err := free(ctx, p, r.Tag, image, o.Overwrite)
+	if err != nil {
 		return Pushed{}, explain(what, err)
+	}
+	r.Digest = image.Manifest.Descriptor.Digest.String()
+	pushed := Pushed{Reference: r, Digest: store.Digest(module), Known: known && o.OnlyNew}
+	if pushed.Known {
+		return pushed, nil
 	}
 	if err := p.put(ctx, image, r.Tag); err != nil {
 		return Pushed{}, explain(what, err)
 	}
-	r.Digest = image.Manifest.Descriptor.Digest.String()
-	pushed := Pushed{Reference: r, Digest: store.Digest(module)}
 	pushed.Deltas, err = pushDeltas(ctx, p, image, module, o.Bases)
 	return pushed, explain(what+" with its deltas", err)
 }
 
 const versionAnnotation = "org.opencontainers.image.version"
 
-// free refuses a tag that names something else.
-func free(ctx context.Context, p place, tag string, image bundle.Image, overwrite bool) error {
-	if overwrite {
-		return nil
-	}
+// free refuses a tag that names something else, and tells whether it names this image.
+func free(ctx context.Context, p place, tag string, image bundle.Image, overwrite bool) (known bool, err error) {
 	there, _, err := p.manifest(ctx, tag)
 	switch {
 	case errors.Is(err, errdef.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case there.Digest != image.Manifest.Descriptor.Digest:
-		return &Error{Code: CodeTaken, What: "use the tag " + tag, Why: "it names another artefact, " + there.Digest.String(),
+		return false, nil
+	case err == nil && there.Digest == image.Manifest.Descriptor.Digest:
+		return true, nil
+	case overwrite:
+		return false, nil
+	case err == nil:
+		err = &Error{Code: CodeTaken, What: "use the tag " + tag, Why: "it names another artefact, " + there.Digest.String(),
 			Hint: "raise the version in policy.yaml, or insist with --overwrite"}
 	}
-	return nil
+	return false, err
 }
 
 func pushDeltas(ctx context.Context, p place, image bundle.Image, module []byte, bases [][]byte) (all []PushedDelta, err error) {

@@ -104,6 +104,18 @@ func (r Reference) WithTag(tag string) Reference {
 	return r
 }
 
+// Below is the place of what is called name in a place that holds several: a repository below the repository, a folder in
+// the folder.
+func (r Reference) Below(name string) Reference {
+	r = r.WithTag("")
+	if r.Scheme == Folder {
+		r.Path = filepath.Join(r.Path, name)
+		return r
+	}
+	r.Repository += "/" + name
+	return r
+}
+
 // target is what a registry is asked for.
 func (r Reference) target() (string, error) {
 	switch {
