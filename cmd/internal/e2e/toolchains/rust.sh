@@ -17,19 +17,22 @@ have_rust() {
 rust_std_is_there() { compgen -G "$(rustc --print sysroot)/lib/rustlib/$rust_target/lib/libcore-*.rlib" >/dev/null; }
 
 install_rust() {
-	if command -v rustc >/dev/null && command -v cargo >/dev/null; then
-		rust_from_rustup || rust_from_sources || rust_from_debian
-	else
-		rust_from_debian
-	fi
+	local way
+	for way in rustup sources debian; do
+		if apart "rust_from_$way" && have_rust; then return; fi
+	done
+	return 1
 }
 
 # rust_from_rustup adds to the toolchain that rustup has chosen, which need not be the one in PATH.
-rust_from_rustup() { timeout 60 rustup target add "$rust_target" && rust_std_is_there; }
+rust_from_rustup() {
+	timeout 60 rustup target add "$rust_target"
+	rust_std_is_there
+}
 
 # rust_from_sources builds with the compiler that is there.
-rust_from_sources() (
-	set -e
+rust_from_sources() {
+	local version sysroot
 	version=$(rustc --version | cut -d' ' -f2)
 	sysroot=$(rustc --print sysroot)
 	[[ -w $sysroot/lib/rustlib ]]
@@ -39,7 +42,7 @@ rust_from_sources() (
 	build_rust_std rustc cargo "$sysroot" "$work/usr/src/rustc-$version/library" "$work"
 	mkdir -p "$sysroot/lib/rustlib/$rust_target/lib"
 	cp "$work"/built/*.rlib "$sysroot/lib/rustlib/$rust_target/lib/"
-)
+}
 
 # debian_rust_source VERSION FOLDER unpacks Debian's rust-src of exactly this version, from the newer suite that has it. The
 # machine's own lists of packages stay as they are.
@@ -78,9 +81,8 @@ build_rust_std() {
 
 # rust_from_debian makes $toolchains/rust/bin/{cargo,rustc} out of Debian's compiler for browsers, whose sources are packaged
 # beside it.
-rust_from_debian() (
-	set -e
-	become=()
+rust_from_debian() {
+	local become=() version root system folder name
 	if ((EUID)); then become=(sudo -n); fi
 	"${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends rustc-web cargo-web rust-web-src
 	version=$(/usr/bin/rustc --version | cut -d' ' -f2)
@@ -101,4 +103,4 @@ rust_from_debian() (
 	printf '#!/bin/sh\nexport RUSTC=%s CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19\nexec /usr/bin/cargo "$@"\n' \
 		"$root/bin/rustc" >"$root/bin/cargo"
 	chmod +x "$root/bin/cargo"
-)
+}
