@@ -80,7 +80,7 @@ func (d *DB) writeRecord(ctx context.Context, q rows, policy string) error {
 	if err != nil {
 		return err
 	}
-	return store.ReplaceFile(d.recordPath(policy), append(b, '\n'))
+	return store.ReplaceFile(d.recordPath(policy), append(b, '\n'), 0o600)
 }
 
 func (d *DB) deleteRecord(policy string) error {

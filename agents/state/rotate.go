@@ -52,7 +52,7 @@ func (d *DB) rotateAudit(ctx context.Context, tx *sql.Tx) error {
 		b.WriteString(l.text + "\n")
 	}
 	name := fmt.Sprintf("%012d.jsonl", lines[0].seq)
-	if err := store.ReplaceFile(d.path(auditDir, name), b.Bytes()); err != nil {
+	if err := store.ReplaceFile(d.path(auditDir, name), b.Bytes(), 0o600); err != nil {
 		return err
 	}
 	end := lines[len(lines)-1]

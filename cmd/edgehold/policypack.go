@@ -60,7 +60,7 @@ func (a *app) policyPack() *cobra.Command {
 		if to == "" {
 			to = m.Name + "-" + m.Version + suffix
 		}
-		if err := store.ReplaceFile(to, content); err != nil {
+		if err := store.ReplaceFile(to, content, 0o644); err != nil {
 			return fmt.Errorf("write %s: %w", to, err)
 		}
 		digest := store.Digest(x.module)

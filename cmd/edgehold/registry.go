@@ -136,7 +136,7 @@ func (a *app) registryPull() *cobra.Command {
 		if to == "" {
 			to = filepath.Clean(name + suffix)
 		}
-		if err := store.ReplaceFile(to, content); err != nil {
+		if err := store.ReplaceFile(to, content, 0o644); err != nil {
 			return fmt.Errorf("write %s: %w", to, err)
 		}
 		shown := map[string]any{"path": to, "reference": x.from, "digest": store.Digest(x.module), "size_bytes": len(content)}

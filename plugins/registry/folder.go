@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -50,15 +49,7 @@ func (f *folder) open(name string) (*os.File, error) {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
-	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = file.Close()
-		return nil, errors.Join(err, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no regular file")})
-	}
-	return file, nil
+	return store.OpenRegular(root, name)
 }
 
 func blobPath(d digest.Digest) string { return path.Join("blobs", "sha256", d.Encoded()) }
@@ -184,10 +175,7 @@ func (f *folder) write(name string, content []byte) error {
 	if have, err := f.read(name, int64(len(content))); err == nil && string(have) == string(content) {
 		return nil
 	}
-	if err := store.ReplaceFile(file, content); err != nil {
-		return err
-	}
-	return os.Chmod(file, 0o644) // others pull from it
+	return store.ReplaceFile(file, content, 0o644) // others pull from it
 }
 
 // withImage is the index with an image, whose tag no other image has any more.

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // PublicKey is an Ed25519 key with the name that people know it by.
@@ -100,7 +102,7 @@ func writeKey(path string, k keyFile, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, append(raw, '\n'), mode)
+	return store.ReplaceFile(path, append(raw, '\n'), mode)
 }
 
 // LoadPublicKey reads a NAME.pub.

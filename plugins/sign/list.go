@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // list is what a targets document says: modules by path, and of the images those that were withdrawn, by digest.
@@ -88,7 +90,7 @@ func (t Target) file() (*metadata.TargetFiles, error) {
 // Add has the image repository vouch for a module, and publishes its bytes. Adding it again changes nothing; an error with
 // [CodeIncomplete] says that the change is staged.
 func (r *Repository) Add(m Module) (Target, error) {
-	t := Target{Name: m.Name, Version: m.Version, Kind: m.Kind, Digest: Digest(m.Bytes), Length: int64(len(m.Bytes))}
+	t := Target{Name: m.Name, Version: m.Version, Kind: m.Kind, Digest: store.Digest(m.Bytes), Length: int64(len(m.Bytes))}
 	what := fmt.Sprintf("add %s@%s", m.Name, m.Version)
 	for kind, name := range map[string]string{"policy": m.Name, "version": m.Version} {
 		if !validName(name) {

@@ -5,5 +5,3 @@ package sign
 import "errors"
 
 func lock(string) (func() error, error) { return nil, errors.ErrUnsupported }
-
-const nonBlocking = 0

@@ -25,6 +25,3 @@ func lock(path string) (unlock func() error, err error) {
 	}
 	return f.Close, nil
 }
-
-// nonBlocking keeps an open from waiting for the other end of a pipe.
-const nonBlocking = syscall.O_NONBLOCK

@@ -38,11 +38,11 @@ func (m *memory) save(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, memoryFile)
-	content := append([]byte(memoryHeading+Digest(body)+"\n"), body...)
+	content := append([]byte(memoryHeading+store.Digest(body)+"\n"), body...)
 	if err := keepBefore(path); err != nil {
 		return err
 	}
-	return store.ReplaceFile(path, content)
+	return store.ReplaceFile(path, content, 0o600)
 }
 
 // keepBefore keeps a sound file under its second name.
@@ -91,7 +91,7 @@ func readMemory(path string) (m memory, err error) {
 		return m, err
 	}
 	heading, body, _ := bytes.Cut(raw, []byte("\n"))
-	if string(heading) != memoryHeading+Digest(body) {
+	if string(heading) != memoryHeading+store.Digest(body) {
 		return m, damage(fmt.Sprintf("%s is damaged", path))
 	}
 	if err := json.Unmarshal(body, &m); err != nil {

@@ -3,6 +3,8 @@ package sign
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Pin is what trust begins with: the roots of both repositories, in one file that a node gets by a way of its own. A bare
@@ -48,5 +50,5 @@ func (p Pin) Bytes() ([]byte, error) {
 }
 
 func (p Pin) digest() string {
-	return Digest(append(append([]byte{}, p.Images...), p.Director...))
+	return store.Digest(append(append([]byte{}, p.Images...), p.Director...))
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -121,13 +120,8 @@ func (r *Repository) write(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return r.failed("write "+path, err)
 	}
-	if err := replaceFile(path, content, 0o644); err != nil {
+	if err := store.ReplaceFile(path, content, 0o644); err != nil {
 		return r.failed("write "+path, err)
 	}
 	return nil
-}
-
-// replaceFile replaces a file durably; only its owner may read it until it has its mode.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	return errors.Join(store.ReplaceFile(path, content), os.Chmod(path, mode))
 }

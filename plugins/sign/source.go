@@ -3,8 +3,6 @@ package sign
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Source hands out metadata files. Names are slash-separated and use letters, digits and "._-" alone: an image repository
@@ -88,7 +88,7 @@ func (f Folder) Module(ctx context.Context, digest string, length int64) ([]byte
 
 // CheckModule refuses bytes that are not those of a digest and length.
 func CheckModule(what string, raw []byte, digest string, length int64) error {
-	switch got := Digest(raw); {
+	switch got := store.Digest(raw); {
 	case int64(len(raw)) != length:
 		return &Error{Code: CodeDigestMismatch, What: what, Why: fmt.Sprintf("it has %d bytes, %d were signed", len(raw), length), Hint: "the source is damaged or lies: fetch it from another"}
 	case got != digest:
@@ -99,18 +99,11 @@ func CheckModule(what string, raw []byte, digest string, length int64) error {
 
 const digestPrefix = "sha256:"
 
-// Digest returns the name of a module: "sha256:" and 64 hexadecimal digits.
-func Digest(module []byte) string {
-	sum := sha256.Sum256(module)
-	return digestPrefix + hex.EncodeToString(sum[:])
-}
-
 func moduleFile(digest string) (string, error) {
-	h, ok := strings.CutPrefix(digest, digestPrefix)
-	if raw, err := hex.DecodeString(h); !ok || err != nil || len(raw) != sha256.Size || strings.ToLower(h) != h {
+	if store.CheckDigest(digest) != nil {
 		return "", &Error{Code: CodeBadName, What: fmt.Sprintf("find module %q", digest), Why: "that is no digest", Hint: "digests look like sha256:0f3a..."}
 	}
-	return "sha256-" + h + ".wasm", nil
+	return "sha256-" + strings.TrimPrefix(digest, digestPrefix) + ".wasm", nil
 }
 
 // readBelow reads a regular file below a folder, at most limit bytes and one more. It follows no link out of the folder
@@ -121,14 +114,11 @@ func readBelow(dir, name string, limit int64) (content []byte, err error) {
 		return nil, fmt.Errorf("open folder: %v", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	f, err := root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
+	f, err := store.OpenRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is not a regular file")})
-	}
 	var b bytes.Buffer
 	_, err = io.Copy(&b, io.LimitReader(f, limit+1))
 	return b.Bytes(), err

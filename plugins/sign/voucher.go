@@ -130,7 +130,7 @@ func (c *Client) Keep(v Voucher) error {
 	if err != nil {
 		return err
 	}
-	if err := store.ReplaceFile(path, raw); err != nil {
+	if err := store.ReplaceFile(path, raw, 0o600); err != nil {
 		return stateError("keep the voucher of "+v.Digest, err)
 	}
 	return nil

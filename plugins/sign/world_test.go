@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/plugins/sign"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // world is an operator, a node, and whoever sits between them.
@@ -80,7 +81,7 @@ func (w *world) pass(d time.Duration) {
 
 func module(name, version string) []byte { return []byte("module " + name + " " + version) }
 
-func digest(name, version string) string { return sign.Digest(module(name, version)) }
+func digest(name, version string) string { return store.Digest(module(name, version)) }
 
 func (w *world) add(name, version string) {
 	w.t.Helper()
@@ -125,7 +126,7 @@ func (w *world) accept(from sign.Source) {
 // verify is the code of the node's verdict on a module, empty for yes.
 func (w *world) verify(name, version string) string {
 	raw := module(name, version)
-	_, err := w.node.Verify(sign.Digest(raw), int64(len(raw)))
+	_, err := w.node.Verify(store.Digest(raw), int64(len(raw)))
 	return code(err)
 }
 

@@ -2,20 +2,23 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // tempPattern names files that are being written. They mean nothing to anybody but their writer.
 const tempPattern = ".new-*"
 
 // ReplaceFile replaces a file so that a crash leaves the old or the new one, and returns when the new one would survive
-// it. What a crash leaves half written, [Sweep] removes.
-func ReplaceFile(path string, content []byte) error {
-	return replace(path, content, func(string) {})
+// it. The new one has just the given mode, and is its owner's alone until it is whole. What a crash leaves half written,
+// [Sweep] removes.
+func ReplaceFile(path string, content []byte, mode fs.FileMode) error {
+	return replace(path, content, mode, func(string) {})
 }
 
-func replace(path string, content []byte, step func(string)) error {
+func replace(path string, content []byte, mode fs.FileMode, step func(string)) error {
 	f, err := os.CreateTemp(filepath.Dir(path), tempPattern)
 	if err != nil {
 		return err
@@ -29,7 +32,7 @@ func replace(path string, content []byte, step func(string)) error {
 		_, err = f.Write(content[half:])
 	}
 	step("written")
-	err = errors.Join(err, f.Sync())
+	err = errors.Join(err, f.Chmod(mode), f.Sync())
 	step("synced")
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
@@ -55,6 +58,19 @@ func SyncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// OpenRegular opens a regular file below a folder for reading. It follows no link out of the folder and does not wait for
+// the other end of a pipe.
+func OpenRegular(folder *os.Root, name string) (*os.File, error) {
+	f, err := folder.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is not a regular file")}, f.Close())
+	}
+	return f, nil
 }
 
 // Sweep removes what crashes left half written in a folder that nobody writes to.

@@ -84,7 +84,7 @@ func (s *Store) Put(ctx context.Context, content []byte) (digest string, err err
 	if err := s.reserve(int64(len(content))); err != nil {
 		return "", err
 	}
-	return digest, explain("store "+digest, replace(path, content, s.opts.step))
+	return digest, explain("store "+digest, replace(path, content, 0o600, s.opts.step))
 }
 
 // Read returns the content of a digest, having checked that the disk gave back what it was given: otherwise the error
