@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/edgehold/edgehold/agents/node/adapter"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/record"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // failureEnding is of the file with the last operation of an adapter that failed by its own fault: a record.Episode, which
@@ -34,7 +34,7 @@ func (p *policies) keepFailures(name string) func(*record.Episode, error) {
 		again = p.now().Add(failureEvery)
 		b, err := e.Encode()
 		if err == nil {
-			err = adapter.Replace(p.adapters.path(name, failureEnding), b)
+			err = store.ReplaceFile(p.adapters.path(name, failureEnding), b, 0o600)
 		}
 		p.log.Warn("adapter fails", "adapter", name, "error", failure, "kept", err == nil)
 	}

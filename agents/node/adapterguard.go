@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/node/adapter"
-	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -57,7 +57,7 @@ func (a *adapters) tellGuard(r *running) error {
 	if err != nil {
 		return fmt.Errorf("write a recipe of adapter %s: %w", r.name, err)
 	}
-	return errors.Join(adapter.Replace(a.path(r.name, moduleEnding), raw), adapter.Replace(a.path(r.name, recipeEnding), b))
+	return errors.Join(store.ReplaceFile(a.path(r.name, moduleEnding), raw, 0o600), store.ReplaceFile(a.path(r.name, recipeEnding), b, 0o600))
 }
 
 // forgetGuard takes a recipe back.
@@ -121,7 +121,7 @@ func makeAdapter(ctx context.Context, path string, names []string, log *slog.Log
 	}
 	what := "make adapter " + c.Adapter
 	raw, err := os.ReadFile(strings.TrimSuffix(path, recipeEnding) + moduleEnding)
-	if err == nil && state.Digest(raw) != c.Digest {
+	if err == nil && store.Digest(raw) != c.Digest {
 		err = errors.New("its module is not the one that served")
 	}
 	var init wasmabi.Init

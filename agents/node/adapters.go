@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -27,6 +29,20 @@ type adapters struct {
 	cache  string // of compiled modules
 	engine string
 	module func(digest string) ([]byte, error)
+}
+
+// openAdapters makes their folder, and clears what a crash left half written in it: no guard writes there any more.
+func (n *Node) openAdapters() (*adapters, error) {
+	dir := n.folder("adapters")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the adapters' folder: %w", err)
+	}
+	store.Sweep(dir)
+	return &adapters{
+		offers: n.config.offers(), root: n.config.MechanismPlugins.Root, dir: dir, node: n.config.Name,
+		exit: mechanisms.ExitPolicy(n.config.MechanismPlugins.Exit), cache: n.config.Guests.CacheDirectory, engine: n.config.Guests.Engine,
+		module: n.db.Module,
+	}, nil
 }
 
 // unit is an adapter that serves: its driver, which is registered, and the version in it.

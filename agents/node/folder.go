@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // maxFolderModule bounds a module read from the policy folder; what is larger would be refused anyway.
@@ -48,10 +49,10 @@ func (p *policies) uploadFile(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.db.Module(state.Digest(raw)); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, state.ErrNotFound) {
+	if _, err := p.db.Module(store.Digest(raw)); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
-	if dropped, err := p.db.Dropped(ctx, state.Digest(raw)); err != nil || dropped { // a person deleted it
+	if dropped, err := p.db.Dropped(ctx, store.Digest(raw)); err != nil || dropped { // a person deleted it
 		return err
 	}
 	_, err = p.Upload(ctx, raw, api.UploadOptions{}, api.DaemonActor)

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // assign has the director name versions of cpu-boost.
@@ -83,13 +83,13 @@ func TestASourceThatLies(t *testing.T) {
 	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: Duration(time.Second)})
 	r.assigned()
 
-	path := filepath.Join(o.Published(), sign.ModulesFolder, "sha256-"+state.Digest(two)[len("sha256:"):]+".wasm")
+	path := filepath.Join(o.Published(), sign.ModulesFolder, "sha256-"+store.Digest(two)[len("sha256:"):]+".wasm")
 	for name, content := range map[string][]byte{"half": two[:len(two)/2], "other bytes": append(bytes.Clone(two[:len(two)-1]), two[len(two)-1]^1), "another module": one} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		o.assign("edge-1", "2.0.0")
-		r.Trust.follower.remember(state.Digest(two), nil) // as if its pause had passed
+		r.Trust.follower.remember(store.Digest(two), nil) // as if its pause had passed
 		a, s := r.assigned()
 		if a.State != api.AssignmentFailed || a.Running != "1.0.0" || s.LastErrorCode != sign.CodeDigestMismatch {
 			t.Errorf("%s: got %+v, %s", name, a, s.LastErrorCode)
@@ -129,7 +129,7 @@ func TestTheDirectorIsFollowedOverARegistry(t *testing.T) {
 		t.Fatalf("before the module is there: got %+v, %s", a, s.LastError)
 	}
 	o.push(fleet, "2.0.0", two)
-	r.Trust.follower.remember(state.Digest(two), nil) // as if its pause had passed
+	r.Trust.follower.remember(store.Digest(two), nil) // as if its pause had passed
 	if a, s := r.assigned(); a.State != api.AssignmentRunning || a.Running != "2.0.0" {
 		t.Fatalf("the next version: got %+v, %s", a, s.LastError)
 	}

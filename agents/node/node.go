@@ -145,15 +145,14 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 		return err
 	}
 	n.closes(func(context.Context) error { client.Close(); return nil })
+	adapters, err := n.openAdapters()
+	if err != nil {
+		return err
+	}
 	n.Policies = &policies{
 		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
-		adapters: &adapters{
-			offers: n.config.offers(), root: n.config.MechanismPlugins.Root, dir: n.folder("adapters"), node: n.config.Name,
-			exit: mechanisms.ExitPolicy(n.config.MechanismPlugins.Exit), cache: n.config.Guests.CacheDirectory, engine: n.config.Guests.Engine,
-			module: n.db.Module,
-		},
-		metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
+		adapters: adapters, metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
 	n.Rollouts = rollouts{n.Policies}
 	n.engine, err = agents.New(agents.Config{

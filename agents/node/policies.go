@@ -14,6 +14,7 @@ import (
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // policies is the life of every policy on this node: accepted, prepared, bound, swapped, rolled back, forgotten. The
@@ -95,7 +96,7 @@ func subject(name, version, digest string) string {
 
 func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
 	start := time.Now()
-	result := api.UploadResult{Digest: state.Digest(raw), DryRun: o.DryRun}
+	result := api.UploadResult{Digest: store.Digest(raw), DryRun: o.DryRun}
 	verdict, err := p.trust.judge(raw, result.Digest)
 	if err != nil {
 		return result, err

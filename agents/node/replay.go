@@ -6,9 +6,9 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/record"
+	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -45,7 +45,7 @@ func (d *decisions) Replay(ctx context.Context, id string, r api.ReplayRequest) 
 func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayRequest) (m *host.Module, release func(), err error) {
 	digest, raw := d.Module, r.Module
 	if len(raw) > 0 {
-		digest = state.Digest(raw)
+		digest = store.Digest(raw)
 		if _, err := p.trust.judge(raw, digest); err != nil {
 			return nil, nil, err
 		}

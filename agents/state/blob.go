@@ -11,9 +11,6 @@ import (
 // moduleSuffix ends the names of the modules' files.
 const moduleSuffix = ".wasm"
 
-// Digest returns the name of a module: "sha256:" and 64 hexadecimal digits.
-func Digest(module []byte) string { return store.Digest(module) }
-
 // Store is where the modules are. What is put there without [DB.Accept] goes with the next Collect, unless it is pinned.
 func (d *DB) Store() *store.Store { return d.modules }
 

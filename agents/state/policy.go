@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Policy is what is known of a policy besides its versions.
@@ -53,7 +55,7 @@ func (d *DB) Accept(ctx context.Context, v Version, module []byte) (Version, err
 	if err := checkName(v.Policy); err != nil {
 		return v, err
 	}
-	defer d.modules.Pin(Digest(module))() // until the row names it
+	defer d.modules.Pin(store.Digest(module))() // until the row names it
 	digest, err := d.writeBlob(ctx, module)
 	if err != nil {
 		return v, d.explain(what, err)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // TestAllowOutlivesTheDatabase: what an operator forbade must not come back with a database that is lost.
@@ -103,7 +105,7 @@ func TestPoint(t *testing.T) {
 	if got := states(t, d, "p"); got["3"] != Active || got["2"] != Standby || got["1"] != Retired {
 		t.Errorf("got %v", got)
 	}
-	if err := d.Point(t.Context(), "p", Digest([]byte("unknown")), one); err == nil {
+	if err := d.Point(t.Context(), "p", store.Digest([]byte("unknown")), one); err == nil {
 		t.Error("an unknown version was put in charge")
 	}
 }

@@ -71,7 +71,7 @@ func TestUnavailable(t *testing.T) {
 }
 
 func TestStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "kv.json")
+	path := filepath.Join(t.TempDir(), "kv.json")
 	s := NewStore(path)
 	if _, found, err := s.Get(t.Context(), "a"); found || err != nil {
 		t.Errorf("found %t, %v", found, err)

@@ -9,10 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/edgehold/edgehold/host/capability"
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // Store is an adapter's kv in a file of its own, so that the guard can use it too while no daemon runs. A damaged file is
@@ -27,7 +27,7 @@ var _ capability.Store = (*Store)(nil)
 // maxStore bounds the file.
 const maxStore = 256 << 10
 
-// NewStore returns the store in a file, which need not exist.
+// NewStore returns the store in a file, which need not exist; its folder has to.
 func NewStore(path string) *Store { return &Store{path: path} }
 
 // Get implements capability.Store.
@@ -108,30 +108,10 @@ func (s *Store) load() (map[string][]byte, error) {
 func (s *Store) save(items map[string][]byte) error {
 	b, err := json.Marshal(items)
 	if err == nil {
-		err = Replace(s.path, b)
+		err = store.ReplaceFile(s.path, b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("write the adapter's store: %w", err)
-	}
-	return nil
-}
-
-// Replace gives a file new content that is on disk before the old is gone.
-func Replace(path string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

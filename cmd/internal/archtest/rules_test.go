@@ -61,10 +61,10 @@ var imports = []rule{
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
-	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "wasmabi"}},
+	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
-		"plugins/rollout/...", "plugins/sign", "telemetry/...",
+		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
 	}},
 
 	// No driver knows another one, nor the guard any.
@@ -79,7 +79,7 @@ var imports = []rule{
 	// What must meet meets here.
 	{"cmd/internal/cli", []string{"agents/api"}},
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
-	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/toolchain", "wasmabi"}},
+	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/store", "plugins/toolchain", "wasmabi"}},
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
 	}},

@@ -3,14 +3,13 @@ package scaffold
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 
 	"github.com/edgehold/edgehold/plugins"
+	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -58,11 +57,10 @@ func Build(ctx context.Context, dir, out string, o BuildOptions) (*Built, error)
 	if out == "" {
 		out = filepath.Join(dir, manifest.Name+".wasm")
 	}
-	if err := replaceFile(out, packed); err != nil {
+	if err := store.ReplaceFile(out, packed, 0o644); err != nil {
 		return nil, &Error{attempt, "scaffold.write", err.Error(), "check the folder's rights and the space on its disk", err}
 	}
-	sum := sha256.Sum256(packed)
-	return &Built{Path: out, Language: language, Bytes: len(packed), Digest: "sha256:" + hex.EncodeToString(sum[:]), Manifest: manifest}, nil
+	return &Built{Path: out, Language: language, Bytes: len(packed), Digest: store.Digest(packed), Manifest: manifest}, nil
 }
 
 func readManifest(dir, attempt string) (*wasmabi.Manifest, error) {
@@ -133,24 +131,4 @@ func goTool(ctx context.Context, attempt string) (string, error) {
 		return "", &Error{attempt, "scaffold.old-go", "Go is " + version, hint, nil}
 	}
 	return tool, nil
-}
-
-// replaceFile writes beside the file and renames, so that a failure leaves what was there.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".edgehold-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if e := f.Chmod(0o644); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
