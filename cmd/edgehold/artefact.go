@@ -56,7 +56,7 @@ func (a *app) artefact(ctx context.Context, f *registryFlags, argument string) (
 	if registry.IsReference(argument) {
 		return a.pull(ctx, f, argument)
 	}
-	raw, err := a.readFile(argument, bundle.MaxBytes)
+	raw, err := a.readFile(argument)
 	if err != nil || !bundle.Is(raw) {
 		return artefact{module: raw}, err
 	}
@@ -67,9 +67,9 @@ func (a *app) artefact(ctx context.Context, f *registryFlags, argument string) (
 	return artefact{module: b.Module, trust: b.Trust}, nil
 }
 
-// readFile reads a file, or standard input for "-", up to a little more than limit, so that what is too large is refused
-// with better words by whoever judges it.
-func (a *app) readFile(path string, limit int64) ([]byte, error) {
+// readFile reads a module's or a bundle's file, or standard input for "-", up to a little more than any may have, so that
+// what is too large is refused with better words by whoever judges it.
+func (a *app) readFile(path string) ([]byte, error) {
 	in := a.in
 	if path != "-" {
 		file, err := os.Open(path)
@@ -79,7 +79,7 @@ func (a *app) readFile(path string, limit int64) ([]byte, error) {
 		defer file.Close()
 		in = file
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	raw, err := io.ReadAll(io.LimitReader(in, bundle.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read module: %w", err)
 	}

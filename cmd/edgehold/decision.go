@@ -188,7 +188,7 @@ func (a *app) replayRequest(with string) (r api.ReplayRequest, err error) {
 		r.Version = with
 		return r, nil
 	}
-	r.Module, err = a.readModule(with)
+	r.Module, err = a.readFile(with)
 	return r, err
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -14,9 +12,6 @@ import (
 	"github.com/edgehold/edgehold/agents/apiclient"
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 )
-
-// maxModuleBytes is a little more than an agent takes, so that the agent is the one to refuse.
-const maxModuleBytes = 8 << 20
 
 func (a *app) policyCommand() *cobra.Command {
 	c := group(&cobra.Command{
@@ -96,7 +91,7 @@ func (a *app) upload(ctx context.Context, agent *apiclient.Client, file string, 
 		progress.Step("the agent gets %s", file)
 		return agent.UploadPolicy(ctx, nil, o)
 	}
-	module, err := a.readModule(file)
+	module, err := a.readFile(file)
 	if err != nil {
 		return api.UploadResult{}, err
 	}
@@ -118,24 +113,6 @@ func parseParameters(c *cobra.Command, settings []string) (map[string]float64, e
 		values[name] = value
 	}
 	return values, nil
-}
-
-// readModule reads a file, or standard input for "-".
-func (a *app) readModule(path string) ([]byte, error) {
-	in := a.in
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("read module: %w", err)
-		}
-		defer file.Close()
-		in = file
-	}
-	module, err := io.ReadAll(io.LimitReader(in, maxModuleBytes))
-	if err != nil {
-		return nil, fmt.Errorf("read module: %w", err)
-	}
-	return module, nil
 }
 
 func (a *app) policyList() *cobra.Command {

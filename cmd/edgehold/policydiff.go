@@ -130,7 +130,7 @@ func flattenInto(all map[string]string, path string, v any) {
 }
 
 func (c *comparison) describe(d *cli.Details) {
-	d.Fieldf("Digest", "%s -> %s", short(c.Digests[0]), short(c.Digests[1]))
+	d.Fieldf("Digest", "%s -> %s", shortDigest(c.Digests[0]), shortDigest(c.Digests[1]))
 	d.Fieldf("Size", "%s -> %s", api.FormatBytes(int64(c.Bytes[0])), api.FormatBytes(int64(c.Bytes[1])))
 	d.Fieldf("Delta", "%s, %.1f %% of the module", api.FormatBytes(int64(c.Delta)), 100*float64(c.Delta)/float64(c.Bytes[1]))
 	d.Heading("Wider rights")
@@ -177,5 +177,3 @@ func orDash(s string) string {
 	}
 	return s
 }
-
-func short(digest string) string { return digest[:min(len(digest), 19)] }

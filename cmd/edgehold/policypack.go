@@ -81,7 +81,7 @@ func packed(x *artefact, manifest string) (*wasmabi.Manifest, error) {
 		m, err := wasmabi.ReadManifest(x.module)
 		var none *wasmabi.SectionError
 		if errors.As(err, &none) {
-			return nil, &projectError{"pack the module", none.Problem, "name its policy.yaml with --manifest"}
+			return nil, &cli.Failure{Attempt: "pack the module", Code: none.Code, Why: none.Problem, Hint: "name its policy.yaml with --manifest"}
 		}
 		return m, err
 	}

@@ -169,15 +169,7 @@ func (a *app) check(ctx context.Context, checker string, module []byte) error {
 	command := exec.CommandContext(ctx, checker, "check", file.Name())
 	command.Stdout, command.Stderr = a.err, a.err
 	if err := command.Run(); err != nil {
-		return &projectError{"check the module with " + checker, "a node would not take it", "see what " + daemon + " printed above"}
+		return &cli.Failure{Attempt: "check the module with " + checker, Code: "policy.check-failed", Why: "a node would not take it", Hint: "see what " + daemon + " printed above"}
 	}
 	return nil
 }
-
-// projectError says why a module fell through.
-type projectError struct{ attempt, why, hint string }
-
-func (e *projectError) Error() string     { return e.attempt + ": " + e.why }
-func (*projectError) ErrorCode() string   { return "policy.check-failed" }
-func (e *projectError) ErrorWhy() string  { return e.why }
-func (e *projectError) ErrorHint() string { return e.hint }

@@ -38,7 +38,8 @@ func (a *app) publish(c *cobra.Command, p *cli.Printer, client *registry.Client,
 		return err
 	}
 	if len(files) == 0 {
-		return &projectError{"push what is published in " + folder, "there is no metadata in its folders images and director", "give the folder that `edgehold trust` publishes"}
+		return &cli.Failure{Attempt: "push what is published in " + folder, Code: "registry.no-metadata",
+			Why: "there is no metadata in its folders images and director", Hint: "give the folder that `edgehold trust` publishes"}
 	}
 	editions, err := publishedModules(folder)
 	if err != nil {

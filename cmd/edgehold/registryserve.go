@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgehold/edgehold/cmd/internal/cli"
 	"github.com/edgehold/edgehold/plugins/registry"
 )
 
@@ -34,20 +35,22 @@ func (a *app) registryServe() *cobra.Command {
 }
 
 func listenFor(address, certificate, key string) (net.Listener, error) {
-	what := "listen on " + address
+	refused := func(why, hint string) error {
+		return &cli.Failure{Attempt: "listen on " + address, Code: "registry.not-served", Why: why, Hint: hint}
+	}
 	var secure *tls.Config
 	if certificate != "" || key != "" {
 		pair, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
-			return nil, &projectError{what, err.Error(), "give --certificate and --key, PEM files"}
+			return nil, refused(err.Error(), "give --certificate and --key, PEM files")
 		}
 		secure = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	} else if !registry.IsPrivate(address) {
-		return nil, &projectError{what, "it would be reached from anywhere without TLS", "give --certificate and --key, or the address of a private network"}
+		return nil, refused("it would be reached from anywhere without TLS", "give --certificate and --key, or the address of a private network")
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, &projectError{what, err.Error(), "choose another address"}
+		return nil, refused(err.Error(), "choose another address")
 	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)
