@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -166,7 +168,41 @@ func hostile(t testing.TB) map[string][]byte {
 			f["index.json"], err = json.Marshal(x)
 			must(t, err)
 		}),
-		"too large": repack(t, signed(t), func(f map[string][]byte) { f["blobs/sha256/"+strings.Repeat("0", 64)] = make([]byte, MaxBytes) }),
+		"many names for one blob": manyNames(t, 8, make([]byte, maxMetadataBytes-1<<16)),
+		"too large":               repack(t, signed(t), func(f map[string][]byte) { f["blobs/sha256/"+strings.Repeat("0", 64)] = make([]byte, MaxBytes) }),
+	}
+}
+
+// manyNames is a bundle whose trust metadata are the same content under as many names as an image can have, in several folders.
+func manyNames(t testing.TB, folders int, content []byte) []byte {
+	t.Helper()
+	x := index{files: map[string][]byte{}}
+	for i := range folders {
+		files := map[string][]byte{}
+		for k := range maxTrustFiles {
+			files[fmt.Sprint("a", k)] = content
+		}
+		image, err := Trust(fmt.Sprint("f", i), files)
+		must(t, err)
+		x.add(image, "")
+	}
+	must(t, x.close())
+	return repack(t, signed(t), func(f map[string][]byte) { clear(f); maps.Copy(f, x.files) })
+}
+
+// Reading costs in proportion to the file, whatever the file says about itself.
+func TestReadingIsCheap(t *testing.T) {
+	_, err := Read(bytes.NewReader(manyNames(t, 8, make([]byte, maxMetadataBytes-1<<16))))
+	if code(err) != CodeTooLarge || !strings.Contains(err.Error(), reading) {
+		t.Errorf("%v", err)
+	}
+	file := manyNames(t, 30, []byte("x"))
+	began := time.Now()
+	if _, err := Read(bytes.NewReader(file)); code(err) != "bundle.bad-form" { // there is no module
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%d bytes took %s", len(file), took)
 	}
 }
 

@@ -122,16 +122,28 @@ func (b *Bundle) takeTrust(files map[string][]byte, manifest []byte) error {
 	if err != nil {
 		return err
 	}
+	sum := b.trustBytes()
 	for base, d := range parts {
 		name := path.Join(folder, base)
 		if b.Trust[name] != nil {
 			return badForm(reading, fmt.Sprintf("%s is there twice", name))
+		}
+		if sum += d.Size; sum > MaxBytes { // many names for one blob would have it read as many times
+			return tooLarge(reading, fmt.Sprintf("its trust metadata has more than %d bytes", int64(MaxBytes)))
 		}
 		if b.Trust[name], err = blob(files, d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// trustBytes is how much metadata there is.
+func (b *Bundle) trustBytes() (sum int64) {
+	for _, content := range b.Trust {
+		sum += int64(len(content))
+	}
+	return sum
 }
 
 // blob returns the content of a descriptor, checked.
