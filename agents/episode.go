@@ -33,6 +33,9 @@ func (l *loop) pass(ctx context.Context, t Trigger, since time.Time) Decision {
 		}
 		l.conclude(ctx, &d)
 	}
+	if ctx.Err() == nil {
+		l.releaseDisowned(ctx)
+	}
 	span.End(err, slog.String(attr.Decision, d.ID), slog.String(attr.Outcome, string(d.Outcome)))
 	l.publish(&d)
 	l.contest(ctx, start, turn, &d)

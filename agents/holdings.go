@@ -15,6 +15,19 @@ type standing struct {
 	length  time.Duration
 	renewAt time.Time // zero: it ends with its lease, as the plan asked
 	ends    time.Time // of one that is not renewed
+	by      author
+	// disowned: goes back after the next pass, unless that sets it again
+	disowned bool
+}
+
+// author is the version that made a setting, and whether it was in charge.
+type author struct {
+	version, module string
+	canary          bool
+}
+
+func authorOf(d *Decision) author {
+	return author{version: d.Version, module: d.Module, canary: d.Part != nil && d.Part.Role == Canary}
 }
 
 // holdings are the settings that stand, by knob. They stand until the policy
@@ -33,7 +46,7 @@ func (h holdings) renewAt() time.Time {
 }
 
 // take records the outcome of a command.
-func (h holdings) take(c Command, r Result, now time.Time) {
+func (h holdings) take(c Command, r Result, by author, now time.Time) {
 	if !r.Effect.Done() {
 		return
 	}
@@ -46,7 +59,7 @@ func (h holdings) take(c Command, r Result, now time.Time) {
 		length = r.TTL
 	}
 	for _, s := range c.Settings {
-		st := standing{lease: r.Lease, length: length}
+		st := standing{lease: r.Lease, length: length, by: by}
 		switch {
 		case !c.Standing:
 			st.ends = now.Add(length)
@@ -132,7 +145,7 @@ func (h holdings) all(owner Key, why string) []Holding {
 func (l *loop) hold(p *pending) {
 	now := time.Now()
 	for i, r := range p.decision.Results {
-		l.held.take(p.commands[i], r, now)
+		l.held.take(p.commands[i], r, authorOf(p.decision), now)
 	}
 }
 
@@ -159,17 +172,37 @@ func (l *loop) release(ctx context.Context, why string) {
 
 // releaseRevoked gives back what the binding does not grant any more.
 func (l *loop) releaseRevoked(ctx context.Context) {
-	if len(l.held) == 0 {
-		return
-	}
-	revoked := make(holdings)
+	l.releaseWhere(ctx, "the policy is not granted the knob any more", func(k knobName, _ standing) bool {
+		return !l.b.granted(Action{Mechanism: k.mechanism, Knob: k.knob, Verb: Set})
+	})
+}
+
+func (l *loop) releaseWhere(ctx context.Context, why string, is func(knobName, standing) bool) {
+	picked := make(holdings)
 	for k, s := range l.held {
-		if !l.b.granted(Action{Mechanism: k.mechanism, Knob: k.knob, Verb: Set}) {
-			revoked[k] = s
+		if is(k, s) {
+			picked[k] = s
 			delete(l.held, k)
 		}
 	}
-	l.giveBack(ctx, revoked, "the policy is not granted the knob any more")
+	l.giveBack(ctx, picked, why)
+}
+
+func (l *loop) releaseDisowned(ctx context.Context) {
+	l.releaseWhere(ctx, "the version that set it has gone", func(_ knobName, s standing) bool { return s.disowned })
+}
+
+// disown has what a version set that goes away put back, as soon as the one in charge has looked and not set it again: at
+// once would have knobs twitch that both agree on. What it set while it was in charge is left alone unless all says so.
+// It reports whether there is any.
+func (l *loop) disown(s *seat, all bool) (some bool) {
+	for k, st := range l.held {
+		if st.by.version == s.b.Version && st.by.module == s.b.Module && (all || st.by.canary) {
+			st.disowned, some = true, true
+			l.held[k] = st
+		}
+	}
+	return some
 }
 
 func (l *loop) giveBack(ctx context.Context, held holdings, why string) {

@@ -172,6 +172,13 @@ func (e *Engine) Swap(ctx context.Context, k Key) error {
 	return nil
 }
 
+// outlive has the version in charge look at once where a contender that has gone left knobs behind.
+func (l *loop) outlive(gone *seat, undo bool) {
+	if now := time.Now(); l.disown(gone, undo) && !l.off() && !l.deafUntil.After(now) {
+		l.periodicAt = now
+	}
+}
+
 func noContender(k Key) error {
 	return &Error{Code: "rollout.no-contender", What: "swap the versions of " + k.String(),
 		Why: "no other version runs beside the one in charge", Hint: "begin a rollout first"}
@@ -190,16 +197,20 @@ func (l *loop) exchange(ctx context.Context, watch func(), unwatched string) (be
 	return before
 }
 
-// Dismiss ends the contender of a loop, and waits until it has. It does nothing where there is none.
-func (e *Engine) Dismiss(ctx context.Context, k Key) error {
+// Dismiss ends the contender of a loop, and waits until it has. It does nothing where there is none. The knobs that it set as a
+// canary go back unless the version in charge, which looks at once, sets them too; undo says the same of what it set while it
+// was in charge itself.
+func (e *Engine) Dismiss(ctx context.Context, k Key, undo bool) error {
 	l, err := e.find(k)
 	if err != nil {
 		return err
 	}
 	var r *rival
 	err = l.do(ctx, func(context.Context) {
-		r = l.rival
-		l.setRival(nil)
+		if r = l.rival; r != nil {
+			l.setRival(nil)
+			l.outlive(r.seat, undo)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("end the contender of %s: %w", k, err)

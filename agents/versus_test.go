@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,7 +180,7 @@ func TestSwapAndBack(t *testing.T) {
 		if w.cross(k, 5) {
 			t.Error("the bounds of the version that is not in charge are watched")
 		}
-		if err := e.Dismiss(t.Context(), k); err != nil {
+		if err := e.Dismiss(t.Context(), k, false); err != nil {
 			t.Fatal(err)
 		}
 		var order []string
@@ -196,6 +197,52 @@ func TestSwapAndBack(t *testing.T) {
 			t.Error("swapped with nobody")
 		}
 	})
+}
+
+// TestKnobsOfAContenderThatGoesAreGivenBack: what a candidate set goes back with it, but for what the version in charge wants too,
+// which does not twitch.
+func TestKnobsOfAContenderThatGoesAreGivenBack(t *testing.T) {
+	for _, inCharge := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w, live := newWorld(), always(set("cpu", "shared", 1))
+			next := always(set("cpu", "shared", 2), set("cpu", "own", 2))
+			e, stop := start(t, w.config(), version("1", live))
+			defer stop()
+			time.Sleep(500 * time.Millisecond)
+			c := Contender{Binding: version("2", next), Rollout: "r"}
+			if !inCharge {
+				c.Decides = odd
+			}
+			if err := e.Contend(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			k := Key{"p", Node}
+			if inCharge {
+				if err := e.Swap(t.Context(), k); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(2 * time.Second)
+			if inCharge {
+				if err := e.Swap(t.Context(), k); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := e.Dismiss(t.Context(), k, inCharge); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if len(w.released) != 1 || !slices.Equal(w.released[0].Knobs, []string{"own"}) {
+				t.Errorf("in charge %v: given back %+v, want its own knob", inCharge, w.released)
+			}
+			if last := w.commands[len(w.commands)-1]; last.Settings[0].Value != Number(1) || w.events[len(w.events)-1] != "release cpu" {
+				t.Errorf("in charge %v: the last command is %+v, the last events %v", inCharge, last, w.events)
+			}
+			if s := e.Status()[0]; !slices.Equal(s.Held, []string{"cpu shared"}) {
+				t.Errorf("in charge %v: held %v", inCharge, s.Held)
+			}
+		})
+	}
 }
 
 // TestSlowContender: one that is slow, hangs or asks for too much time costs the version in charge nothing.

@@ -93,7 +93,7 @@ func (p *policies) standAside(ctx context.Context, t *trial) {
 		return
 	}
 	t.beside = false
-	if err := p.engine.Dismiss(ctx, key(t.name)); err != nil {
+	if err := p.engine.Dismiss(ctx, key(t.name), t.other.digest == t.state.Digest); err != nil { // a candidate that goes did not stay
 		p.log.Warn("a version still runs beside the one in charge", "policy", t.name, "error", err)
 	}
 	if live := p.find(t.name); live != nil && live.bound() {

@@ -34,7 +34,7 @@ func tidy(r *Reading, gates int) *Reading {
 	c := *r
 	c.Gates = make([]*float64, gates)
 	for i := range min(gates, len(r.Gates)) {
-		c.Gates[i] = finite(r.Gates[i])
+		c.Gates[i] = bounded(r.Gates[i])
 	}
 	if gates == 0 {
 		c.Gates = nil
@@ -51,6 +51,16 @@ func finite(v *float64) *float64 {
 		return nil
 	}
 	c := *v
+	return &c
+}
+
+// bounded keeps an infinite value as the largest that there is: a quantile beyond the last bucket, or a ratio to nothing, is a
+// reading like any other and no lack of data.
+func bounded(v *float64) *float64 {
+	if v == nil || math.IsNaN(*v) {
+		return nil
+	}
+	c := min(max(*v, -math.MaxFloat64), math.MaxFloat64)
 	return &c
 }
 
@@ -148,6 +158,9 @@ func (s *State) missing() string {
 		gate := &s.Spec.Gates[i]
 		if i >= len(s.GateRuns) || s.GateRuns[i].Held < gate.Samples {
 			return fmt.Sprintf("gate %s has not held for %d readings in a row", gate, gate.Samples)
+		}
+		if s.Reading != nil && (i >= len(s.Reading.Gates) || s.Reading.Gates[i] == nil) {
+			return fmt.Sprintf("gate %s held, and has no data any more", gate)
 		}
 	}
 	return ""

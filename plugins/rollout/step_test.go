@@ -122,6 +122,7 @@ func TestWhatGoesBack(t *testing.T) {
 		{"slower than the other", CauseLatency, func(r *Reading) { r.P99Next = 4 * time.Millisecond }},
 		{"divergence", CauseDivergence, func(r *Reading) { r.SamePlan = 79 }},
 		{"gate", CauseGate, func(r *Reading) { r.Gates = []*float64{value(3)} }},
+		{"gate that is infinite", CauseGate, func(r *Reading) { r.Gates = []*float64{value(math.Inf(1))} }},
 		{"one fault is allowed", "", func(r *Reading) { r.Traps = 1 }},
 		{"divergence within bounds", "", func(r *Reading) { r.SamePlan = 80 }},
 		{"gate without data", "", func(r *Reading) { r.Gates = []*float64{nil} }},
@@ -252,6 +253,35 @@ func TestAPhaseWaitsForDataAndGivesUp(t *testing.T) {
 	n.pass(time.Minute)
 	if n.state.Cause != CauseNoData || n.state.Mark("B").Strikes != 0 {
 		t.Errorf("%s, %+v", n.state.Cause, n.state.Mark("B"))
+	}
+}
+
+// TestAGateThatLosesItsDataHoldsNoMore: a candidate that silences what it is judged by does not pass.
+func TestAGateThatLosesItsDataHoldsNoMore(t *testing.T) {
+	gate, err := ParseGate("load<=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t)
+	n.start("B", Spec{Shadow: time.Minute, Patience: time.Minute, Gates: []Gate{gate}})
+	one := 1.0
+	for range 2 * DefaultGateSamples {
+		n.measure(func(r *Reading) { r.Gates = []*float64{&one} })
+	}
+	n.now = n.now.Add(time.Minute)
+	n.measure(func(r *Reading) { r.Gates = []*float64{nil} })
+	if n.state.Phase != PhaseShadow || !strings.Contains(n.state.Waits(), "no data any more") {
+		t.Fatalf("%s, waits %q", n.state.Phase, n.state.Waits())
+	}
+	silent := *n
+	silent.now = n.now.Add(time.Minute)
+	silent.measure(func(r *Reading) { r.Gates = []*float64{nil} })
+	if silent.state.Cause != CauseNoData || silent.state.Mark("B").Strikes != 0 {
+		t.Errorf("without data: %s, %+v", silent.state.Cause, silent.state.Mark("B"))
+	}
+	n.measure(func(r *Reading) { r.Gates = []*float64{&one} })
+	if n.state.Phase != PhaseActive {
+		t.Errorf("with data again: %s, %s", n.state.Phase, n.state.Why)
 	}
 }
 
