@@ -107,6 +107,23 @@ func TestImportsFollowTheRules(t *testing.T) {
 	}
 }
 
+func TestEveryRuleDecidesSomething(t *testing.T) {
+	var paths []string
+	for _, p := range packages(t) {
+		paths = append(paths, p.rel())
+	}
+	for name, rules := range map[string][]rule{"imports": imports, "testImports": testImports} {
+		for i, r := range rules {
+			decides := func(p string) bool {
+				return slices.IndexFunc(rules, func(r rule) bool { return match(r.pkg, p) }) == i
+			}
+			if !slices.ContainsFunc(paths, decides) {
+				t.Errorf("%s: the rule for %s decides for no package", name, r.pkg)
+			}
+		}
+	}
+}
+
 func TestForeignModulesHaveOneHome(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, rule := range only {

@@ -29,16 +29,11 @@ var imports = []rule{
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
-	{"plugins/store", nil},
 	{"plugins/sign", []string{"plugins/store"}},
-	{"plugins/anatomy", nil},
-	{"plugins/delta", nil},
-	{"plugins/registry/registrytest", nil},
 	{"plugins/bundle", []string{"wasmabi"}},
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
-	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain", "wasmabi"}},
-	{"plugins/toolchain", nil},
-	{"plugins/...", []string{"plugins", "wasmabi"}},
+	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain"}},
+	{"plugins", []string{"wasmabi"}},
 	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy"}},
 
 	// The host runs guests and knows nothing of what they decide.
@@ -47,8 +42,8 @@ var imports = []rule{
 	{"host/internal/wasm/wasmtest", []string{"wasmabi", "host/internal/wasm"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm"}},
 	{"host/internal/imports", []string{"host/internal/wasm", "wasmabi"}},
-	{"host/internal/...", []string{"wasmabi", "telemetry/attr", "host/internal/..."}},
-	{"host", []string{"wasmabi", "telemetry/attr", "host/internal/..."}},
+	{"host/internal/...", []string{"wasmabi", "host/internal/..."}},
+	{"host", []string{"wasmabi", "host/internal/..."}},
 	{"host/extism/helper", nil}, // what speaks to the program that links the engines links none
 	{"host/...", []string{"wasmabi", "host"}},
 
@@ -56,7 +51,7 @@ var imports = []rule{
 	{"agents", []string{"telemetry/attr"}},
 	{"agents/state", []string{"plugins/store"}},
 	{"agents/decision", []string{"agents", "agents/state"}},
-	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token", "telemetry/attr"}},
+	{"agents/apiserver", []string{"agents/api", "agents/apiserver/token"}},
 	{"agents/apiserver/token", []string{"agents/api"}},
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
@@ -83,7 +78,9 @@ var imports = []rule{
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
 	}},
-	{"cmd/...", []string{"..."}},
+	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
+	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
+	{"cmd/internal/...", []string{"..."}},
 }
 
 // testImports is what tests may import beside what their packages may, by the first rule that matches: doubles, oracles,
@@ -91,7 +88,8 @@ var imports = []rule{
 var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
-	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/registry/registrytest", "plugins/rollout"}},
+	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/rollout"}},
+	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "plugins/store"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
@@ -145,6 +143,9 @@ var never = []struct {
 	{"cmd/edgehold", slices.Concat(forTests, []string{
 		"k8s.io", "github.com/tetratelabs/wazero", "modernc.org/sqlite", "go.opentelemetry.io/otel", "google.golang.org/grpc",
 		"github.com/danielgtaylor/huma",
+	})},
+	{"cmd/edgehold-plugin", slices.Concat(forTests, []string{
+		"k8s.io", "modernc.org/sqlite", "google.golang.org/grpc", "github.com/danielgtaylor/huma",
 	})},
 }
 
