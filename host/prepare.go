@@ -44,6 +44,9 @@ func (r *Runtime) admit(ctx context.Context, module []byte, door string, read fu
 	if r.modules.isClosed() {
 		return nil, fmt.Errorf("prepare module: %w", ErrClosed)
 	}
+	if door == wasmabi.DoorExtismSDK {
+		return nil, errElsewhere
+	}
 	check := intake.Check
 	if door == wasmabi.DoorExtism {
 		check = intake.CheckPlugin

@@ -18,6 +18,9 @@ const (
 const (
 	DoorNative = ""       // those of this package
 	DoorExtism = "extism" // those of an Extism plugin; package host/extism documents how operations become calls of its exports
+	// DoorExtismSDK is DoorExtism, run by the Extism project's SDK in a process of its own: for adapters that need what our runner
+	// does not have, and without fuel and replay.
+	DoorExtismSDK = "extism-sdk"
 )
 
 // Scopes of a policy: what one instance of it decides for.

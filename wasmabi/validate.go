@@ -144,10 +144,30 @@ func (c *checker) identity(m *Manifest) {
 	if m.ABI != Version {
 		c.add("abi", "abi", "is "+decimal(uint64(m.ABI)), "this build knows ABI version "+decimal(Version))
 	}
-	if m.Door != DoorNative && m.Door != DoorExtism {
-		c.add("door", "unknown", "is "+quote(m.Door)+", which is unknown", "give extism, or leave it out for modules built with the SDK")
-	}
+	c.door(m)
 	c.short("description", m.Description, MaxText)
+}
+
+// door checks the door; the one to the Extism project's SDK is for adapters that need files or HTTP, and for nobody else.
+func (c *checker) door(m *Manifest) {
+	switch m.Door {
+	case DoorNative, DoorExtism:
+		return
+	case DoorExtismSDK:
+	default:
+		c.add("door", "unknown", "is "+quote(m.Door)+", which is unknown", "give extism, or leave it out for modules built with the SDK")
+		return
+	}
+	if m.Kind != KindAdapter {
+		c.add("door", "kind", "is "+quote(m.Door)+", which is for adapters: it has neither fuel nor replay, and a "+quote(m.Kind)+" needs both",
+			"give the door extism")
+	}
+	for i := range m.Capabilities {
+		if k := m.Capabilities[i].Kind; k != CapabilityHTTP && k != CapabilityFile {
+			c.add("capabilities["+decimal(uint64(i))+"].kind", "door", "is "+quote(k)+", which the door "+quote(m.Door)+" does not have",
+				"ask for http and file only, or give the door extism")
+		}
+	}
 }
 
 // IsName reports whether s can name a guest: lower case letters, digits and single dashes inside, a letter first, at

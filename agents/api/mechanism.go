@@ -54,6 +54,8 @@ type Adapter struct {
 	Name    string `json:"name" example:"smart-plug" doc:"Name under which it was uploaded."`
 	Version string `json:"version" example:"1.2.0" doc:"Version that is active."`
 	Digest  string `json:"digest" doc:"Digest of the active module."`
+	Engine  string `json:"engine,omitempty" example:"go-sdk" doc:"Engine that runs it, where that is not the node's own runner."`
+	Warning string `json:"warning,omitempty" doc:"What that engine does not give."`
 }
 
 // MechanismList is the answer to listing mechanisms, sorted by name.

@@ -49,7 +49,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 		}
 	}
 	next.dict = p.dictionary(ctx, m, parameters, allow)
-	if err := (&guest{module: next.module, dict: next.dict}).try(ctx, p.now()); err != nil {
+	if err := (&guest{module: next.native(), dict: next.dict}).try(ctx, p.now()); err != nil {
 		return &Error{
 			Code: "policy.does-not-start", What: what, Why: "its Initialize failed: " + err.Error(), Err: err,
 			Hint: "try it with `edgehold policy test`, against the metrics and knobs of this node",

@@ -120,7 +120,7 @@ func (p *policies) unfit(ctx context.Context, r *running) string {
 	if len(r.module.Manifest().Mechanisms) > 0 && len(r.dict.init.Mechanisms) == 0 {
 		return "none of its mechanisms is granted: " + strings.Join(warnings(r.dict), "; ")
 	}
-	if err := (&guest{module: r.module, dict: r.dict}).try(ctx, p.now()); err != nil {
+	if err := (&guest{module: r.native(), dict: r.dict}).try(ctx, p.now()); err != nil {
 		return "its Initialize failed: " + err.Error()
 	}
 	return ""
@@ -139,7 +139,7 @@ func interval(m *wasmabi.Manifest) time.Duration {
 func (p *policies) binding(r *running) agents.Binding {
 	m := r.module.Manifest()
 	return agents.Binding{
-		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.module, dict: r.dict, plans: r.plans},
+		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.native(), dict: r.dict, plans: r.plans},
 		Interval: interval(m), Bounds: bounds(m), Grants: r.dict.agentGrants(), UsesML: m.UsesML, Schema: m.StateSchema,
 	}
 }
@@ -150,7 +150,7 @@ func (r *running) retire() {
 		r.view.close()
 	}
 	if r.unit != nil {
-		_ = r.unit.module.Grant.Close() // idle connections
+		_ = r.unit.module.Rest() // idle connections, or a process
 	}
 	if r.module != nil {
 		r.module.Close()

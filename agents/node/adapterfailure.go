@@ -32,6 +32,10 @@ func (p *policies) keepFailures(name string) func(*record.Episode, error) {
 			return
 		}
 		again = p.now().Add(failureEvery)
+		if r := p.find(name); r != nil && onFallback(r.module) { // nothing was recorded
+			p.log.Warn("adapter fails", "adapter", name, "error", failure)
+			return
+		}
 		b, err := e.Encode()
 		if err == nil {
 			err = store.ReplaceFile(p.adapters.path(name, failureEnding), b, 0o600)

@@ -16,6 +16,7 @@ import (
 	"github.com/edgehold/edgehold/agents/node/adapter"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
+	"github.com/edgehold/edgehold/host/extism/fallback"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -77,7 +78,7 @@ func (a *adapters) forget(name string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
+	return errors.Join(err, os.RemoveAll(fallback.Folder(a.dir, name)), a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
 }
 
 // maxRecipe bounds a recipe's file; what is larger is none of ours.
@@ -132,11 +133,11 @@ func makeAdapter(ctx context.Context, path string, names []string, log *slog.Log
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", what, err)
 	}
-	module, err := runtime.Prepare(ctx, raw)
+	module, err := prepareOn(ctx, runtime, raw, fallback.Config{Dir: filepath.Dir(path), Logger: log})
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", what, err), runtime.Close(ctx))
 	}
-	m := &adapter.Module{Host: module, Init: init, Grant: capability.Open(module.Manifest().Capabilities, capability.Config{
+	m := &adapter.Module{Host: granted(module, c.Offers, c.Root), Init: init, Grant: capability.Open(module.Manifest().Capabilities, capability.Config{
 		Offers: c.Offers, Root: c.Root, Store: adapter.NewStore(c.Store),
 	})}
 	end := func() {

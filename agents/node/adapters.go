@@ -29,6 +29,7 @@ type adapters struct {
 	cache  string // of compiled modules
 	engine string
 	module func(digest string) ([]byte, error)
+	helper string // the program of the fallback; empty: found when it is needed
 }
 
 // openAdapters makes their folder, and clears what a crash left half written in it: no guard writes there any more.
@@ -191,13 +192,13 @@ func (p *policies) serve(ctx context.Context, next, before *running) error {
 		u.driver = before.unit.driver
 		if _, err := u.driver.Exchange(ctx, u.module); err != nil {
 			return errors.Join(&Error{Code: "adapter.does-not-start", What: "activate adapter " + subject(next.name, next.version, ""), Why: err.Error(), Err: err,
-				Hint: "the version before serves on; try again when the device answers"}, u.module.Grant.Close())
+				Hint: "the version before serves on; try again when the device answers"}, u.module.Rest())
 		}
 	} else {
 		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now, Record: p.keepFailures(next.name)})
 		if err := p.supervisor.Register(ctx, u.driver); err != nil {
 			next.waits, next.again = err.Error(), p.now().Add(registerAgainAfter)
-			return u.module.Grant.Close()
+			return u.module.Rest()
 		}
 	}
 	next.unit = u
@@ -227,7 +228,7 @@ func (p *policies) unserve(ctx context.Context, next, before *running) {
 	} else {
 		err = p.supervisor.Unregister(ctx, next.unit.driver.Describe().Name, true)
 	}
-	if err = errors.Join(err, next.unit.module.Grant.Close()); err != nil {
+	if err = errors.Join(err, next.unit.module.Rest()); err != nil {
 		p.log.Error("adapter is not taken back", "adapter", next.name, "error", err)
 	}
 }
@@ -237,7 +238,7 @@ func (a *adapters) open(r *running) *adapter.Module {
 	m := r.module.Manifest()
 	init := r.dict.init
 	init.Asset = a.node
-	return &adapter.Module{Host: r.module, Init: init, Grant: capability.Open(m.Capabilities, a.capabilities(r.name))}
+	return &adapter.Module{Host: a.runner(r), Init: init, Grant: capability.Open(m.Capabilities, a.capabilities(r.name))}
 }
 
 func (a *adapters) capabilities(name string) capability.Config {
@@ -263,14 +264,14 @@ func (p *policies) handBack(ctx context.Context, name string, force bool) error 
 	left := *r
 	left.unit = nil
 	p.running.Store(name, &left)
-	return errors.Join(r.unit.module.Grant.Close(), p.adapters.forgetGuard(name))
+	return errors.Join(r.unit.module.Rest(), p.adapters.forgetGuard(name))
 }
 
 // adapterOf returns the adapter behind a mechanism; nil for a native one.
 func (p *policies) adapterOf(mechanism string) (a *api.Adapter) {
 	p.running.Range(func(_, v any) bool {
 		if r := v.(*running); r.unit != nil && r.unit.driver.Describe().Name == mechanism {
-			a = &api.Adapter{Name: r.name, Version: r.version, Digest: r.digest}
+			a = &api.Adapter{Name: r.name, Version: r.version, Digest: r.digest, Engine: engineOf(r.module), Warning: warningOf(r.module)}
 		}
 		return a == nil
 	})
@@ -325,7 +326,7 @@ func (p *policies) closeAdapters(ctx context.Context) error {
 		if p.adapters.exit != mechanisms.ExitKeep {
 			errs = append(errs, p.supervisor.Unregister(ctx, r.unit.driver.Describe().Name, true))
 		}
-		errs = append(errs, r.unit.module.Grant.Close())
+		errs = append(errs, r.unit.module.Rest())
 		return true
 	})
 	return errors.Join(errs...)

@@ -24,7 +24,7 @@ func (p *policies) ready(ctx context.Context, t *trial, digest string) error {
 	if err != nil {
 		return err
 	}
-	if err := (&guest{module: next.module, dict: next.dict}).try(ctx, p.now()); err != nil {
+	if err := (&guest{module: next.native(), dict: next.dict}).try(ctx, p.now()); err != nil {
 		next.retire()
 		return err
 	}

@@ -13,8 +13,10 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/host/extism/fallback"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/plugins/store"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // policies is the life of every policy on this node: accepted, prepared, bound, swapped, rolled back, forgotten. The
@@ -43,12 +45,20 @@ type policies struct {
 	changes atomic.Uint64 // modules prepared since the start
 }
 
+// prepared is a version that can run: a module on our own runner, or an adapter on the fallback.
+type prepared interface {
+	Manifest() *wasmabi.Manifest
+	Digest() string
+	Stats() host.Stats
+	Close()
+}
+
 // running is a policy with its active version prepared. It does not change once it is published.
 type running struct {
 	name      string
 	version   string
 	digest    string
-	module    *host.Module
+	module    prepared
 	dict      *dictionary
 	view      *view // nil while it is not bound
 	unit      *unit // of an adapter that serves
@@ -115,14 +125,14 @@ func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, 
 	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module, plans: new(atomic.Uint64), verdict: verdict}
 	kept, err := p.accept(ctx, next, raw, o, by, &result)
 	if !kept {
-		module.Close()
+		p.giveUp(module)
 	}
 	return result, err
 }
 
-func (p *policies) prepare(ctx context.Context, raw []byte) (*host.Module, error) {
+func (p *policies) prepare(ctx context.Context, raw []byte) (prepared, error) {
 	defer p.changes.Add(1)
-	return p.runtime.Prepare(ctx, raw)
+	return prepareOn(ctx, p.runtime, raw, p.adapters.fallback(p.log))
 }
 
 // accept judges a prepared module and, unless it is a dry run, stores and activates it. kept says that the module is in
@@ -144,6 +154,9 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 		return false, err
 	}
 	result.Warnings = append(warnings(next.dict), doubts...)
+	if w := warningOf(next.module); w != "" {
+		result.Warnings = append(result.Warnings, "adapter "+next.name+" "+w)
+	}
 	if p.runs(&record, next) && o.Parameters == nil && o.Allow == nil {
 		result.Unchanged, result.Activated = true, record.Enabled
 		return false, nil
@@ -249,6 +262,9 @@ func (p *policies) auditUpload(ctx context.Context, by api.Actor, r api.UploadRe
 	detail := ""
 	if r.Trust != nil {
 		detail = (&verdict{Trust: *r.Trust}).String()
+	}
+	if r.Manifest.Door == wasmabi.DoorExtismSDK {
+		detail += "; " + fallback.Warning
 	}
 	p.auditDetail(ctx, by, "policy.upload", cmp.Or(subject(r.Name, r.Version, r.Digest), r.Reference), detail, err)
 }

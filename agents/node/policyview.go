@@ -132,7 +132,7 @@ func (p *policies) candidateOf(name string) *api.PolicyRollout {
 // candidate is a rollout as readers see it; it does not change once it is published.
 type candidate struct {
 	line   api.PolicyRollout
-	module *host.Module // of the version that is not in charge; nil if none is prepared
+	module prepared // of the version that is not in charge; nil if none is prepared
 }
 
 // showCandidate publishes what of a trial concerns readers of policies.

@@ -58,17 +58,18 @@ func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayR
 			return nil, nil, err
 		}
 	}
-	if active := p.find(d.Key.Policy); active != nil && active.digest == digest && active.module != nil {
-		return active.module, func() {}, nil
+	if active := p.find(d.Key.Policy); active != nil && active.digest == digest && active.native() != nil {
+		return active.native(), func() {}, nil
 	}
 	if len(raw) == 0 {
 		if raw, err = p.db.Module(digest); err != nil {
 			return nil, nil, err
 		}
 	}
-	if m, err = p.prepare(ctx, raw); err != nil {
+	if m, err = p.runtime.Prepare(ctx, raw); err != nil {
 		return nil, nil, err
 	}
+	p.changes.Add(1)
 	return m, m.Close, nil
 }
 

@@ -15,11 +15,16 @@ import (
 	"github.com/edgehold/edgehold/host/extism/helper"
 )
 
-// fallback is a plugin on the Extism project's SDK, which has mounted folders and linked modules, and neither fuel nor replay.
-type fallback struct {
+// sdkPlugin is a plugin on the Extism project's SDK, which has mounted folders and linked modules, and neither fuel nor replay.
+type sdkPlugin struct {
+	compiled *sdk.CompiledPlugin
+	instance sdk.PluginInstanceConfig
 	plugin   *sdk.Plugin
 	exports  []string
 	warnings []string
+	output   uint64 // bytes of a call; 0 is no limit
+	most     uint64 // bytes of log of a call; 0 is no limit
+	logged   uint64
 	log      []helper.Line
 }
 
@@ -29,17 +34,51 @@ func openSDK(ctx context.Context, o *helper.Order) (helper.Plugin, error) {
 		return nil, err
 	}
 	sdk.SetLogLevel(sdkLevels[o.LogLevel])
-	p, err := sdk.NewPlugin(ctx, *m, sdk.PluginConfig{EnableWasi: true, EnableHttpResponseHeaders: true}, nil)
+	c := sdk.PluginConfig{EnableWasi: true, EnableHttpResponseHeaders: true}
+	if len(o.Grant) > 0 {
+		if err := confine(o, m, &c); err != nil {
+			return nil, err
+		}
+	}
+	f := &sdkPlugin{output: o.OutputBytes, most: o.LogBytes, warnings: []string{
+		"the fallback engine go-sdk runs this plugin: without fuel, record and replay; a call that runs into its time limit ends the plugin"}}
+	f.instance.ModuleConfig = c.ModuleConfig
+	if f.compiled, err = sdk.NewCompiledPlugin(ctx, *m, c, nil); err == nil {
+		err = f.renew(ctx)
+	}
 	if err != nil {
 		return nil, &extism.Error{Attempt: "prepare Extism plugin", Code: "extism.sdk", Why: err.Error(),
 			Hint: "check its imports and the manifest"}
 	}
-	f := &fallback{plugin: p, warnings: []string{
-		"the fallback engine go-sdk runs this plugin: without fuel, record and replay; a call that runs into its time limit ends the plugin"}}
+	for _, name := range o.Ask {
+		if f.plugin.FunctionExists(name) {
+			f.exports = append(f.exports, name)
+		}
+	}
+	if len(o.Grant) > 0 {
+		err = giveUp(o.MemoryBytes)
+	}
+	return f, err
+}
+
+// renew puts an instance in the place of the one that calls were made on.
+func (f *sdkPlugin) renew(ctx context.Context) error {
+	if f.plugin != nil {
+		if err := f.plugin.CloseWithContext(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := f.compiled.Instance(ctx, f.instance)
+	if err != nil {
+		return err
+	}
+	f.plugin = p
 	p.SetLogger(func(level sdk.LogLevel, text string) {
-		f.log = append(f.log, helper.Line{Level: strings.ToLower(level.String()), Text: text})
+		if f.logged += uint64(len(text)); f.most == 0 || f.logged <= f.most {
+			f.log = append(f.log, helper.Line{Level: strings.ToLower(level.String()), Text: text})
+		}
 	})
-	return f, nil
+	return nil
 }
 
 var sdkLevels = map[string]sdk.LogLevel{
@@ -93,15 +132,25 @@ func linkLast(m *sdk.Manifest, module []byte) error {
 	return nil
 }
 
-// Exports returns nothing: the SDK does not tell them.
-func (f *fallback) Exports() []string { return f.exports }
+// Exports returns those that were asked for: the SDK tells no others.
+func (f *sdkPlugin) Exports() []string { return f.exports }
 
-func (f *fallback) Warnings() []string { return f.warnings }
+func (f *sdkPlugin) Warnings() []string { return f.warnings }
 
-func (f *fallback) Call(ctx context.Context, c helper.Call) helper.Answer {
-	f.log = nil
+func (f *sdkPlugin) Call(ctx context.Context, c helper.Call) helper.Answer {
+	f.log, f.logged = nil, 0
+	if c.Fresh {
+		if err := f.renew(ctx); err != nil {
+			return helper.Answer{Error: helper.NewFailure(err)}
+		}
+	}
 	code, output, err := f.plugin.CallWithContext(ctx, c.Export, c.Input)
 	a := helper.Answer{Output: output, Returned: code, Log: f.log}
+	if f.output > 0 && uint64(len(output)) > f.output {
+		a.Output = nil
+		a.Error = &helper.Failure{Message: fmt.Sprintf("call %s: an output of %d bytes; the limit is %d", c.Export, len(output), f.output), Code: helper.CodeOutput}
+		return a
+	}
 	if err != nil {
 		why, _, _ := strings.Cut(err.Error(), "\nwasm stack trace")
 		a.Error = helper.NewFailure(&extism.Error{Attempt: "call " + c.Export, Code: "extism.call", Why: why,
@@ -110,8 +159,8 @@ func (f *fallback) Call(ctx context.Context, c helper.Call) helper.Answer {
 	return a
 }
 
-func (f *fallback) Close(ctx context.Context) error {
-	err := f.plugin.CloseWithContext(ctx)
+func (f *sdkPlugin) Close(ctx context.Context) error {
+	err := errors.Join(f.plugin.CloseWithContext(ctx), f.compiled.Close(ctx))
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

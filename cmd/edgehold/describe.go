@@ -159,10 +159,24 @@ func boundsText(w api.ManifestWake) string {
 
 // door says what a module was built for.
 func door(m *api.ManifestSummary) string {
-	if m.Door == wasmabi.DoorExtism {
+	switch m.Door {
+	case wasmabi.DoorExtism:
 		return "an Extism plugin"
+	case wasmabi.DoorExtismSDK:
+		return "an Extism plugin on the fallback engine go-sdk (door " + m.Door + "): no fuel, no replay"
 	}
 	return fmt.Sprintf("ABI %d", m.ABI)
+}
+
+// engine says what would run a module.
+func engine(doorName string) string {
+	if doorName == wasmabi.DoorExtismSDK {
+		return "go-sdk, the fallback, in a process of its own: no fuel, no replay (door " + doorName + ")"
+	}
+	if doorName == wasmabi.DoorNative {
+		return "edgehold"
+	}
+	return "edgehold (door " + doorName + ")"
 }
 
 func describeManifest(d *cli.Details, m api.ManifestSummary) {
@@ -207,6 +221,7 @@ func describeMechanism(d *cli.Details, m api.Mechanism) {
 	d.Field("Summary", m.Summary)
 	if m.Adapter != nil {
 		d.Fieldf("Adapter", "%s %s, %s", m.Adapter.Name, m.Adapter.Version, m.Adapter.Digest)
+		d.Field("Warning", m.Adapter.Warning)
 	}
 	d.Field("Driver", m.Driver)
 	d.Fieldf("Available", "%s%s", yesNo(m.Available), because(m.Unavailable))

@@ -76,7 +76,7 @@ func (a *app) verify(c *cobra.Command, x artefact, root, trust string) []judgeme
 	if err != nil {
 		return append(all, judge("manifest", err, ""))
 	}
-	all = append(all, judge("manifest", m.Validate(), m.Name+" "+m.Version+", made with "+parts.Toolchain()))
+	all = append(all, judge("manifest", m.Validate(), m.Name+" "+m.Version+", made with "+parts.Toolchain()), judgement{"engine", true, engine(m.Door)})
 	if root != "" {
 		v, err := x.signature(c.Context(), root, trust)
 		all = append(all, judge("signature", err, signedBy(v)))

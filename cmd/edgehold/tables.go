@@ -205,7 +205,11 @@ func mechanismDriver(m api.Mechanism) string {
 	if m.Adapter == nil {
 		return m.Driver
 	}
-	return "wasm " + m.Adapter.Name + " " + m.Adapter.Version
+	driver := "wasm " + m.Adapter.Name + " " + m.Adapter.Version
+	if m.Adapter.Engine != "" {
+		driver += " on " + m.Adapter.Engine + " (no fuel, no replay)"
+	}
+	return driver
 }
 
 func mechanismDigest(m api.Mechanism) string {

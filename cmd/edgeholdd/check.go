@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/host/extism/fallback"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 func checkCommand() *cobra.Command {
@@ -29,14 +31,28 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			defer runtime.Close(cmd.Context())
-			module, err := runtime.Prepare(cmd.Context(), raw)
-			if err != nil {
-				return err
-			}
-			defer module.Close()
-			m := module.Manifest()
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s is acceptable: %s\n", m.Name, m.Version, module.Digest())
-			return nil
+			return judge(cmd, runtime, raw, dir)
 		},
 	}
+}
+
+// judge prepares a module on the engine that its manifest names, and gives it up again.
+func judge(cmd *cobra.Command, r *host.Runtime, raw []byte, dir string) error {
+	if m, err := wasmabi.ReadManifest(raw); err == nil && m.Door == wasmabi.DoorExtismSDK {
+		p, err := fallback.Prepare(cmd.Context(), r, raw, fallback.Config{Dir: dir})
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s is acceptable: %s\n%s\n", m.Name, m.Version, p.Digest(), fallback.Warning)
+		return nil
+	}
+	module, err := r.Prepare(cmd.Context(), raw)
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	m := module.Manifest()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s %s is acceptable: %s\n", m.Name, m.Version, module.Digest())
+	return nil
 }

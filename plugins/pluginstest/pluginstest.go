@@ -157,3 +157,39 @@ func build(args []string, pkg string, env []string) ([]byte, error) {
 	module, err := os.ReadFile(out)
 	return slices.Clip(module), err
 }
+
+// ExtismFiles builds an adapter that opens files itself, for the fallback engine; its manifest says so.
+func ExtismFiles(t testing.TB) []byte {
+	t.Helper()
+	manifest, err := plugins.ParseManifest([]byte(filesManifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := plugins.Pack(Extism(t, "./files"), manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+const filesManifest = `
+name: fan-files
+version: 1.0.0
+kind: adapter
+door: extism-sdk
+provides:
+  mechanism: FanBank
+  summary: fans behind plain files
+capabilities:
+  - name: fans
+    kind: file
+    paths: ["/srv/fans/bank*/level"]
+    write: true
+    bytes: 4KiB
+    reason: read and set the level
+parameters:
+  - name: bank
+    default: 1
+limits:
+  memory: 16MiB
+`

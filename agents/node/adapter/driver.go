@@ -10,14 +10,26 @@ import (
 
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
+	"github.com/edgehold/edgehold/host/extism/fallback"
 	"github.com/edgehold/edgehold/host/record"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
+// Runner runs the operations of one version: a module on our own runner, or, for those that say so, a plugin in a process of
+// its own (package fallback), which has neither handles nor a record.
+type Runner interface {
+	Manifest() *wasmabi.Manifest
+	Digest() string
+	Operate(ctx context.Context, c host.SessionConfig, init []byte, op wasmabi.Op, request []byte, use func(response []byte) error) error
+	Close()
+}
+
+var _, _ Runner = (*host.Module)(nil), (*fallback.Plugin)(nil)
+
 // Module is one version of an adapter, with what it was granted.
 type Module struct {
-	Host  *host.Module
+	Host  Runner
 	Init  wasmabi.Init    // without capabilities and context
 	Grant *capability.Set // of the manifest's capabilities, all of them and in their order
 }
@@ -26,6 +38,15 @@ type Module struct {
 func (m *Module) Close() error {
 	m.Host.Close()
 	return m.Grant.Close()
+}
+
+// Rest gives up what the version holds while it is not in service: connections, and a process. It can be put into service again.
+func (m *Module) Rest() error {
+	err := m.Grant.Close()
+	if r, ok := m.Host.(interface{ Rest() error }); ok {
+		err = errors.Join(err, r.Rest())
+	}
+	return err
 }
 
 // Config of a Driver. The zero value works.
@@ -255,19 +276,7 @@ func (d *Driver) operate(ctx context.Context, m *Module, op wasmabi.Op, request 
 		c.Recorder = r
 		defer func() { d.config.Record(r.Episode(), err) }()
 	}
-	s, err := m.Host.Begin(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if _, err := s.Call(ctx, wasmabi.OpInit, m.init()); err != nil {
-		return unavailable(err)
-	}
-	response, err := s.Call(ctx, op, request)
-	if err != nil {
-		return unavailable(err)
-	}
-	return decode(response)
+	return unavailable(m.Host.Operate(ctx, c, m.init(), op, request, decode))
 }
 
 func (m *Module) init() []byte {

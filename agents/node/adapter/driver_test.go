@@ -85,7 +85,7 @@ func TestSetRevertAndReplay(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	replayAll(t, driver.module.Host, &d)
+	replayAll(t, driver.module.Host.(*host.Module), &d)
 }
 
 // replayAll runs what was recorded again: the same bytes and the same fuel, without a device.

@@ -45,6 +45,8 @@ var imports = []rule{
 	{"host/internal/...", []string{"wasmabi", "host/internal/..."}},
 	{"host", []string{"wasmabi", "host/internal/..."}},
 	{"host/extism/helper", nil}, // what speaks to the program that links the engines links none
+	{"host/extism/mount", nil},
+	{"host/extism/fallback", []string{"wasmabi", "host", "host/capability", "host/extism/helper", "host/internal/documents"}},
 	{"host/...", []string{"wasmabi", "host"}},
 
 	// The engine declares the interfaces that it needs.
@@ -56,7 +58,7 @@ var imports = []rule{
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
-	{"agents/node/adapter", []string{"host", "host/capability", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
+	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",

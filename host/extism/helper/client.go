@@ -53,10 +53,26 @@ const grace = 2 * time.Second
 func Start(ctx context.Context, program string, o *Order) (*Client, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &Client{cancel: cancel, command: exec.CommandContext(ctx, program)}
+	c.command.Env = append(os.Environ(), "HTTP_PROXY=", "HTTPS_PROXY=")
+	return c.begin(o, maxMessage)
+}
+
+// StartConfined is Start for a daemon: the helper has an empty environment, works in a folder that should be its own, and dies
+// with the thread's process that started it, however that ends. An answer of more than most bytes ends it.
+func StartConfined(ctx context.Context, program, dir string, most int64, o *Order) (*Client, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	c := &Client{cancel: cancel, command: exec.CommandContext(ctx, program)}
+	c.command.Env, c.command.Dir = []string{}, dir
+	withParent(c.command)
+	return c.begin(o, most)
+}
+
+func (c *Client) begin(o *Order, most int64) (*Client, error) {
 	if err := c.start(); err != nil {
-		cancel()
-		return nil, fmt.Errorf("start %s: %w", program, err)
+		c.cancel()
+		return nil, fmt.Errorf("start %s: %w", c.command.Path, err)
 	}
+	c.from.most = most
 	answer, err := c.exchange(o)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -66,7 +82,6 @@ func Start(ctx context.Context, program string, o *Order) (*Client, error) {
 }
 
 func (c *Client) start() error {
-	c.command.Env = append(os.Environ(), "HTTP_PROXY=", "HTTPS_PROXY=")
 	c.command.WaitDelay = grace
 	c.command.Stderr = &c.complain
 	to, err := c.command.StdinPipe()
@@ -93,8 +108,29 @@ func (c *Client) Call(export string, input []byte) (Answer, error) {
 	if c.broken != nil {
 		return Answer{}, c.broken
 	}
-	return c.exchange(Call{export, input})
+	return c.exchange(Call{Export: export, Input: input})
 }
+
+// CallContext is Call for as long as ctx lasts: then the helper is ended, for it can't be told to stop.
+func (c *Client) CallContext(ctx context.Context, call Call) (Answer, error) {
+	if err := errors.Join(ctx.Err(), c.broken); err != nil {
+		return Answer{}, err
+	}
+	stop := context.AfterFunc(ctx, c.cancel)
+	a, err := c.exchange(call)
+	if !stop() {
+		c.broken = &Failure{Message: "call " + call.Export + ": the time for it is up, and the helper that ran it was ended", Code: CodeDeadline,
+			Why: context.Cause(ctx).Error(), Hint: "raise limits.deadline, or look for what hangs"}
+		return Answer{}, errors.Join(c.broken, ctx.Err())
+	}
+	return a, err
+}
+
+// PID is the helper's process.
+func (c *Client) PID() int { return c.command.Process.Pid }
+
+// Broken reports whether the helper will answer no more.
+func (c *Client) Broken() bool { return c.broken != nil }
 
 func (c *Client) exchange(message any) (Answer, error) {
 	var a Answer
@@ -113,7 +149,7 @@ func (c *Client) exchange(message any) (Answer, error) {
 // died says why there will be no more answers.
 func (c *Client) died(err error) error {
 	c.cancel()
-	c.broken = &Failure{Message: "the helper that runs the plugin has ended: " + err.Error(), Code: "extism.helper-died",
+	c.broken = &Failure{Message: "the helper that runs the plugin has ended: " + err.Error(), Code: CodeDied,
 		Why: strings.TrimSpace(c.complain.String()), Hint: "start it again; a plugin can not harm more than this process"}
 	return c.broken
 }

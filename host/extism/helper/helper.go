@@ -21,6 +21,13 @@ const (
 	EngineSDK      = "go-sdk"   // the Extism project's SDK for Go
 )
 
+// Codes of failures that are the helper's, and not the plugin's.
+const (
+	CodeDied     = "extism.helper-died"
+	CodeDeadline = "extism.helper-deadline" // it was ended because time was up
+	CodeOutput   = "extism.output"          // more than the order permits
+)
+
 // Order says what to run.
 type Order struct {
 	Engine   string          `json:"engine"`
@@ -33,12 +40,20 @@ type Order struct {
 	Fuel        uint64 `json:"fuel,omitempty"`
 	MemoryBytes uint64 `json:"memory_bytes,omitempty"`
 	DeadlineMS  uint32 `json:"deadline_ms,omitempty"`
+	OutputBytes uint64 `json:"output_bytes,omitempty"` // of a call; zero is no limit but the message's
+	LogBytes    uint64 `json:"log_bytes,omitempty"`    // of a call; what is beyond is dropped; zero is no limit
+	// Grant is what an adapter was granted, a document of package host/extism/fallback. With one, the manifest grants nothing, and the
+	// helper gives up what it does not need.
+	Grant json.RawMessage `json:"grant,omitempty"`
+	// Ask names exports; the answer says which are there. The SDK tells no others.
+	Ask []string `json:"ask,omitempty"`
 }
 
 // Call asks for a call of an export.
 type Call struct {
 	Export string `json:"export"`
 	Input  []byte `json:"input"`
+	Fresh  bool   `json:"fresh,omitempty"` // on an instance that nothing was called on; only the SDK's engine looks at it
 }
 
 // Answer says what became of an order or a call.
@@ -112,15 +127,16 @@ const maxMessage = 96 << 20
 type reader struct {
 	source  io.LimitedReader
 	decoder *json.Decoder
+	most    int64
 }
 
 func newReader(r io.Reader) *reader {
-	b := &reader{source: io.LimitedReader{R: r}}
+	b := &reader{source: io.LimitedReader{R: r}, most: maxMessage}
 	b.decoder = json.NewDecoder(&b.source)
 	return b
 }
 
 func (r *reader) read(v any) error {
-	r.source.N = maxMessage
+	r.source.N = r.most
 	return r.decoder.Decode(v)
 }
