@@ -536,3 +536,33 @@ func TestMirrorsComeFirst(t *testing.T) {
 		})
 	}
 }
+
+// What a mirror that lies has left behind is not held against those who are asked after it.
+func TestLiesThatStay(t *testing.T) {
+	m := module(t, "1", 50_000)
+	for name, lie := range map[string]http.HandlerFunc{
+		"half of something else": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(m)))
+			_, _ = w.Write(make([]byte, 20_000))
+			panic(http.ErrAbortHandler)
+		},
+		"endless": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write(make([]byte, 7_000))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			origin, lying := newVillain(t, artefact(t, m)), newVillain(t, artefact(t, m))
+			origin.blob = func(w http.ResponseWriter, r *http.Request) {
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(origin.find(r)))
+			}
+			lying.blob = lie
+			pulled, err := origin.pull(t, Config{Mirrors: []string{lying.host()}, Attempts: 1}, newStore(t))
+			must(t, err)
+			if pulled.Manifest.Host != origin.host() || pulled.Digest != digest.FromBytes(m).String() {
+				t.Errorf("%+v", pulled)
+			}
+		})
+	}
+}

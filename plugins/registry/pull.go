@@ -126,32 +126,44 @@ func (p *pull) module(ctx context.Context, image ocispec.Descriptor, l bundle.La
 
 // whole downloads a blob into the store.
 func (p *pull) whole(ctx context.Context, d ocispec.Descriptor) error {
-	part, err := p.download(ctx, d)
-	if err != nil {
-		return err
-	}
-	return part.Commit()
+	return p.finish(ctx, d, (*store.Partial).Commit)
 }
 
 // content downloads a blob that the store is not to keep.
-func (p *pull) content(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
-	part, err := p.download(ctx, d)
+func (p *pull) content(ctx context.Context, d ocispec.Descriptor) (content []byte, err error) {
+	err = p.finish(ctx, d, func(part *store.Partial) (err error) {
+		content, err = part.Take()
+		return err
+	})
+	return content, err
+}
+
+// finish downloads a blob and has end check it. What an earlier download left may be some other place's lie: if the whole is
+// wrong then, this place is asked for all of it.
+func (p *pull) finish(ctx context.Context, d ocispec.Descriptor, end func(*store.Partial) error) error {
+	part, resumed, err := p.download(ctx, d)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return part.Take()
+	if err := end(part); !resumed || !errors.Is(err, store.ErrMismatch) {
+		return err
+	}
+	if part, _, err = p.download(ctx, d); err != nil {
+		return err
+	}
+	return end(part)
 }
 
 // download brings a blob to its full length. What has come stays in any case.
-func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (*store.Partial, error) {
-	part, err := p.store.Partial(ctx, d.Digest.String(), d.Size)
-	if err != nil {
-		return nil, err
+func (p *pull) download(ctx context.Context, d ocispec.Descriptor) (part *store.Partial, resumed bool, err error) {
+	if part, err = p.store.Partial(ctx, d.Digest.String(), d.Size); err != nil {
+		return nil, false, err
 	}
+	resumed = part.Offset() > 0
 	if err := p.fill(ctx, d, part); err != nil {
-		return nil, errors.Join(err, part.Close())
+		return nil, false, errors.Join(err, part.Close())
 	}
-	return part, nil
+	return part, resumed, nil
 }
 
 // progressBytes is what a connection has to bring to count as a success although it broke.
