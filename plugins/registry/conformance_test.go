@@ -13,7 +13,7 @@ import (
 
 // testPlace is what every place has to do, whatever it is made of.
 func testPlace(t *testing.T, c *Client, at string) {
-	first, second := module(t, "1.0.0", 100_000), module(t, "1.0.1+build.5", 100_000)
+	zeroth, first, second := module(t, "0.9.0", 100_000), module(t, "1.0.0", 100_000), module(t, "1.0.1+build.5", 100_000)
 	s := newStore(t)
 
 	pushed, err := c.Push(t.Context(), ref(t, "%s", at), first, PushOptions{})
@@ -32,9 +32,9 @@ func testPlace(t *testing.T, c *Client, at string) {
 		t.Errorf("again: %+v", again)
 	}
 
-	pushed, err = c.Push(t.Context(), ref(t, "%s", at), second, PushOptions{Bases: [][]byte{first, second}})
+	pushed, err = c.Push(t.Context(), ref(t, "%s", at), second, PushOptions{Bases: [][]byte{first, second, zeroth}})
 	must(t, err)
-	if len(pushed.Deltas) != 1 || pushed.Deltas[0].Bytes > 10_000 {
+	if len(pushed.Deltas) != 2 || pushed.Deltas[0].Bytes > 10_000 {
 		t.Errorf("deltas %+v", pushed.Deltas)
 	}
 	pulled, err = c.Pull(t.Context(), ref(t, "%s:1.0.1_build.5", at), s, again.Digest)

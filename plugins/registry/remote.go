@@ -42,6 +42,7 @@ func (c *Client) repository(host, name string) (*repository, error) {
 	repo.PlainHTTP = c.config.plain(host)
 	repo.ManifestMediaTypes = bundle.ManifestTypes
 	repo.MaxMetadataBytes, repo.TagListMaxPages, repo.ReferrerListMaxPages = maxListBytes, maxPages, maxPages
+	repo.SkipReferrersGC = true // registries without the referrers API mostly refuse to delete, and the index before costs little
 	return &repository{repo, repo.Reference.Host()}, nil
 }
 

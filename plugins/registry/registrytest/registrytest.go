@@ -89,7 +89,7 @@ var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 
 // configure writes the registry's configuration and returns its path.
 func configure(dir string, s settings) (string, error) {
-	text := fmt.Sprintf("version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: %q}\n  delete: {enabled: true}\nhttp:\n  addr: 127.0.0.1:0\n",
+	text := fmt.Sprintf("version: 0.1\nlog: {level: info}\nstorage:\n  filesystem: {rootdirectory: %q}\nhttp:\n  addr: 127.0.0.1:0\n",
 		filepath.Join(dir, "content"))
 	if s.login {
 		users := filepath.Join(dir, "users")
