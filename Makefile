@@ -6,10 +6,13 @@ BIN     := bin
 export GOFLAGS += -trimpath
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test check unit lint bench fuzz race kernel packages toolchains clean
+.PHONY: build demo test check unit lint bench fuzz race kernel packages toolchains registry clean
 
 build: ## the programs, into bin/
 	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd ./cmd/edgehold-plugin
+
+registry: ## an OCI registry to try things with, into bin/
+	cd tools/registry && $(GO) build -ldflags "-s -w" -o ../../$(BIN)/registry .
 
 demo: build ## start the daemon, upload a policy, watch it turn a knob, ask why, break it
 	@$(GO) run ./cmd/internal/demo -bin $(BIN)
@@ -33,7 +36,7 @@ race: ## every test but the real kernels, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '/e2e/kernel$$')
 
 kernel: ## the daemon on real kernels under qemu
-	$(GO) test -timeout 20m -count=1 ./cmd/internal/e2e/kernel/...
+	$(GO) test -timeout 12m -count=1 ./cmd/internal/e2e/kernel/...
 
 bench: build ## ours beside theirs, in one run
 	$(GO) run ./cmd/internal/bench

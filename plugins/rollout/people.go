@@ -102,7 +102,7 @@ func (m *machine) undo() {
 		m.Skip, m.Passed = true, PhaseNone
 		m.activate()
 	case m.Phase != PhaseActive:
-		m.refuse("rollout.nothing-to-undo", "the newest rollout changed nothing that is still in place", "activate a version by name")
+		m.refuse("rollout.nothing-to-undo", "the newest rollout changed nothing that is still in place", "go back further with `edgehold policy rollback`")
 	case len(m.targets()) == 0 || m.targets()[0] != m.Standby:
 		m.refuseNoStandby()
 	default:

@@ -93,8 +93,8 @@ func (d document) run(t *testing.T, name string, all []block) {
 			steps = append(steps, step{line: b.line - 1, text: d.beforeEach(b)})
 		}
 		for _, one := range b.steps() {
-			if _, not := notRun[one.text]; !not {
-				steps = append(steps, s.adapt(one))
+			if notRun[one.text] == "" && d.notRun[one.text] == "" {
+				steps = append(steps, s.adapt(one, d.toTheEnd))
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func (d document) run(t *testing.T, name string, all []block) {
 var endless = regexp.MustCompile(`^edgehold .*(\bwatch\b|--watch\b|\bregistry serve\b|policy dev\b)`)
 
 // adapt makes a line of a document fit to be run in a test.
-func (s *stage) adapt(one step) step {
+func (s *stage) adapt(one step, toTheEnd bool) step {
 	var pairs []string
 	for place, instead := range places {
 		pairs = append(pairs, place, s.dir+instead)
@@ -118,7 +118,7 @@ func (s *stage) adapt(one step) step {
 		pairs = append(pairs, from, to)
 	}
 	one.text = strings.NewReplacer(pairs...).Replace(one.text)
-	if endless.MatchString(one.text) {
+	if !toTheEnd && endless.MatchString(one.text) {
 		one.text = "interrupted " + one.text
 	}
 	return one

@@ -10,9 +10,11 @@ type document struct {
 	alone      bool               // nothing else may run beside it
 	inClone    bool               // the reader stands in a clone of the repository, else in an empty folder
 	ownDaemon  bool               // it starts daemons itself; otherwise one runs, and EDGEHOLD_SOCKET leads to it
+	toTheEnd   bool               // what is watched ends by itself
 	before     string             // what the reader has done before the first line
 	beforeEach func(block) string // what the reader has done before each block; may be nil
 	shows      []shown
+	notRun     map[string]string // lines that can't be run beside this one, and why; see notRun for those of every document
 }
 
 // shown is what a line, known by its beginning, has to print. The lines come in the document's order.
@@ -37,6 +39,21 @@ var documents = map[string]document{
 			{"edgehold mechanism revert", "-> 1.8 GHz"},
 			{"edgehold policy rollback first", `0\.1\.0 is active`},
 			{"cat machine", "(?m)^1800000$"},
+		},
+	},
+	"plugins/README.md": {
+		inClone: true, ownDaemon: true, toTheEnd: true,
+		shows: []shown{
+			{"for module in", "would have planned the same"},
+			{"edgehold plugin run", `"count": ?4`},
+			{"edgehold policy verify", `signed as first@0\.1\.0`},
+			{"edgehold policy list -o wide", "0\\.1\\.0 .* signed"},
+			{"edgehold policy upload c.wasm", "sign.unsigned(?s).*refused, as it should be"},
+			{"edgehold policy diff", "it may do nothing that the first may not"},
+			{"edgehold policy rollout get first --watch", "0\\.2\\.0 decides and has come through its probation"},
+			{"edgehold policy rollout get first --watch", "it did not stay"},
+			{"edgehold policy rollout get first", "(?i)trap"},
+			{"edgehold policy rollback first", "0\\.1\\.0"},
 		},
 	},
 	"CONTRIBUTING.md":                 {inClone: true},
@@ -64,6 +81,7 @@ var documents = map[string]document{
 	}},
 	"cmd/edgehold/README.md": {
 		before: twoVersions, beforeEach: besideAProject,
+		notRun: map[string]string{"edgehold trust update": "the agent beside the documents has no source of metadata"},
 	},
 }
 
@@ -129,7 +147,7 @@ edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@
 )
 
 // ports are those that documents name; a test has its own.
-var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318"}
+var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000"}
 
 // places are folders of a machine; a test has its own.
 var places = map[string]string{
@@ -137,7 +155,7 @@ var places = map[string]string{
 	"/tmp/":          "/tmp/",
 }
 
-// notRun names the lines that no test can run, and why.
+// notRun names the lines that no test can run in any document, and why.
 var notRun = map[string]string{
 	"make test":  "this test is part of it",
 	"make check": "it runs every package's tests, which make test has done",
@@ -145,8 +163,6 @@ var notRun = map[string]string{
 	"make fuzz":  "it fuzzes for minutes",
 
 	"edgehold policy upload oci://registry.example/policies/load-follower:1.3.0": "there is no such registry",
-
-	"edgehold trust update": "the agent beside the documents has no source of metadata",
 
 	"CGO_ENABLED=1 go test -race ./agents/decision": "make test does, and it compiles everything once more",
 }
