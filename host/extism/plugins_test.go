@@ -16,8 +16,8 @@ import (
 // built keeps what was built for the tests of this process.
 var built sync.Map
 
-// build runs a command in a folder of testdata, once, and returns the file that it writes to OUT. Tests are skipped, with the
-// reason, where the toolchain or the plugin development kit is not to be had.
+// build runs a command in a folder of testdata, once, and returns the file that it writes to OUT. It needs the toolchain
+// and the plugin development kit: see pluginstest.Need.
 func build(t testing.TB, dir string, env []string, command ...string) []byte {
 	t.Helper()
 	if testing.Short() {
@@ -27,16 +27,9 @@ func build(t testing.TB, dir string, env []string, command ...string) []byte {
 		return buildOnce(dir, env, command)
 	}))
 	module, err := once.(func() ([]byte, error))()
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, errNoNetwork) {
-		t.Skip("building this plugin needs what is not here: ", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	pluginstest.Need(t, err)
 	return module
 }
-
-var errNoNetwork = errors.New("the kit can not be fetched")
 
 func buildOnce(dir string, env, command []string) ([]byte, error) {
 	out, err := os.MkdirTemp("", "extism-plugin")
@@ -56,7 +49,7 @@ func buildOnce(dir string, env, command []string) ([]byte, error) {
 			"may not be installed", ": not found", "failed to download", "failed to get", // of Rust
 			"ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT"} /* of npm */ {
 			if strings.Contains(string(text), sign) {
-				return nil, errors.Join(errNoNetwork, errors.New(string(text)))
+				return nil, errors.Join(exec.ErrNotFound, errors.New(string(text))) // the kit, for want of a network
 			}
 		}
 		return nil, errors.Join(err, errors.New(string(text)))
@@ -70,9 +63,7 @@ func goPlugin(t testing.TB) []byte { return pluginstest.ExtismPolicy(t) }
 // tinyGoPlugin is the same source, built by TinyGo.
 func tinyGoPlugin(t testing.TB) []byte {
 	tool, err := toolchain.FindTinyGo()
-	if err != nil {
-		t.Skip("building this plugin needs what is not here: ", err)
-	}
+	pluginstest.Need(t, err)
 	return build(t, "go", []string{"GOFLAGS=-mod=mod", "GOWORK=off"}, tool, "build", "-target=wasip1", "-buildmode=c-shared", "-gc=precise",
 		"-no-debug", "-o", "OUT", ".")
 }

@@ -57,29 +57,24 @@ func Project(l toolchain.Language, dir string) ([]byte, error) {
 	return build.(func() ([]byte, error))()
 }
 
-// Need ends the test if there is an error: it is skipped, and says why, when a compiler is missing, and fails otherwise, and
-// always where EDGEHOLD_SKIP_NOTHING is set.
+// Need ends the test if there is an error: it is skipped, and says why, when a compiler is missing or a kit can't be fetched,
+// and fails otherwise, and always where EDGEHOLD_SKIP_NOTHING is set.
 func Need(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
-	case errors.Is(err, exec.ErrNotFound) && os.Getenv("EDGEHOLD_SKIP_NOTHING") == "":
+	case (errors.Is(err, exec.ErrNotFound) || unreachable(err)) && os.Getenv("EDGEHOLD_SKIP_NOTHING") == "":
 		t.Skip(err)
 	default:
 		t.Fatal(err)
 	}
 }
 
-// Module is [Go] for a test, which is skipped where there is no go tool.
+// Module is [Go] for a test that needs it.
 func Module(t testing.TB, pkg string, flags ...string) []byte {
 	t.Helper()
 	module, err := Go(pkg, flags...)
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("building a guest needs the go tool: ", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	Need(t, err)
 	return module
 }
 
@@ -102,7 +97,7 @@ func Pack(t testing.TB, dir string, module []byte) []byte {
 }
 
 // ExtismPolicy returns a policy that is an ordinary Extism plugin, built by Go with the Extism project's kit, without a
-// manifest. The test is skipped where the kit is not to be had.
+// manifest. The test needs that kit.
 func ExtismPolicy(t testing.TB) []byte { return Extism(t, ".") }
 
 // ExtismAdapter is [ExtismPolicy] for an adapter, which speaks to the device of examples/05-rest-device.
@@ -111,21 +106,13 @@ func ExtismAdapter(t testing.TB) []byte { return Extism(t, "./plug") }
 // Extism is [ExtismPolicy] for any package below host/extism/testdata/go.
 func Extism(t testing.TB, pkg string) []byte {
 	t.Helper()
-	t.Helper()
 	find := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/edgehold/edgehold/host/extism")
 	dir, err := find.Output()
-	if err != nil {
-		t.Skip("building a plugin needs the go tool: ", err)
-	}
+	Need(t, err)
 	source := filepath.Join(strings.TrimSpace(string(dir)), "testdata", "go")
 	module, err := once([]string{"go", "-C", source, "build", "-mod=mod", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
 		"-ldflags=-s -w -buildid="}, pkg, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK=off")
-	if err != nil && unreachable(err) {
-		t.Skip("building this plugin needs the Extism project's kit for Go, which can't be fetched: ", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	Need(t, err)
 	return module
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,12 +39,7 @@ func TestContractWithTinyGo(t *testing.T) {
 	}
 	dir := "../../../examples/05-rest-device"
 	bare, err := pluginstest.TinyGo(dir)
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("TinyGo is not installed: ", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	pluginstest.Need(t, err)
 	p := startPlug(t, "127.0.0.1:0")
 	driver := NewDriver(grant(t, prepareModule(t, dir, bare, nil), capability.Config{Root: p.address}), Config{})
 	drivertest.Run(t, driver)

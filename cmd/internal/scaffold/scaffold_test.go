@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -84,9 +85,8 @@ func TestBuildDoesNotDependOnTheFolder(t *testing.T) {
 }
 
 func TestTinyGoBuildsTheProject(t *testing.T) {
-	if _, err := toolchain.FindTinyGo(); err != nil {
-		t.Skip(err)
-	}
+	_, err := toolchain.FindTinyGo()
+	pluginstest.Need(t, err)
 	built, err := Build(t.Context(), newProject(t), "", BuildOptions{Language: toolchain.TinyGo})
 	if err != nil {
 		t.Fatal(err)
