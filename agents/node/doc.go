@@ -1,3 +1,17 @@
 // Package node is the agent of one machine: it binds guests, mechanisms, telemetry and durable state to the MAPE engine.
 // It is not a program and does not serve the HTTP interface; cmd/edgeholdd is and does.
+//
+// A Node is put together once (node.go) from a Config (config.go, configfile.go) and consists of:
+//
+//   - what the engine looks through and acts by: sensor.go, dictionary.go, guest.go, actuator.go, equipment.go;
+//   - policies, one version or two of each: how a module is taken in (policies.go, fetch.go, folder.go, accept.go), comes into charge
+//     (activate.go), starts, stops and is deleted (lifecycle.go), and is looked after (review.go);
+//   - rollouts, which own every change of version: trial.go steps the state machine of package rollout and carries out what it
+//     asks for (exchange.go), tally.go and measure.go tell it how the versions do, narrow.go bounds a canary's steps;
+//   - adapters, modules that are mechanisms (adapters.go), what the guard needs to know of them (adapterguard.go), and the driver
+//     in package adapter;
+//   - trust: what may run (trust.go), and the director that says what should (follow.go, delivery.go);
+//   - what people are shown: the *view.go files, decisions.go, replay.go, doctor.go, audit.go, metrics.go.
+//
+// Versions change one at a time, under policies.mu, which is held across the database and the engine.
 package node
