@@ -93,7 +93,7 @@ func PathProblem(pattern string, write bool) (what, hint string) {
 		return "is " + quote(pattern) + ", which reaches too far", "fix at least the first two folders, as in /run/plug/*.json"
 	case slices.Contains(segments, "**"):
 		return "is " + quote(pattern) + ", which reaches too far", "a * stands for one folder or file; write one for each level"
-	case first < fixedBeforeAny && segments[first] == "*":
+	case first < fixedBeforeAny && isAny(segments[first]):
 		return "is " + quote(pattern) + ", which reaches too far", "fix three folders before a folder of any name, or give the name a part, as in lamp-*"
 	case write && isAny(segments[len(segments)-1]):
 		return "is " + quote(pattern) + ", which can write files of any name", "name the file, or a part of its name"
@@ -110,8 +110,19 @@ const (
 // IsPattern reports whether a segment of a path has a pattern in it, as path.Match reads it.
 func IsPattern(segment string) bool { return strings.ContainsAny(segment, "*?[") }
 
-// isAny reports whether a segment has nothing fixed.
-func isAny(segment string) bool { return strings.Trim(segment, "*?") == "" }
+// isAny reports whether a segment has nothing fixed: neither wildcards nor classes, such as [^.], leave a name.
+func isAny(segment string) bool {
+	for {
+		before, rest, class := strings.Cut(segment, "[")
+		if strings.Trim(before, "*?") != "" {
+			return false
+		}
+		if !class {
+			return true
+		}
+		_, segment, _ = strings.Cut(rest, "]")
+	}
+}
 
 func isPathByte(b byte) bool { return b > ' ' && b < 0x7f && b != '\\' || b == ' ' }
 

@@ -35,7 +35,7 @@ func TestHostsThatReachTooFarAreRefused(t *testing.T) {
 func TestPathsThatReachTooFarAreRefused(t *testing.T) {
 	for _, ok := range []string{
 		"/sys/class/leds/*/brightness", "/sys/class/hwmon/hwmon*/pwm[1-9]", "/run/plug/*.json", "/sys/class/leds/input0::capslock/brightness",
-		"/etc/hostname", "/run/plug/lamp-*/state", "/sys/class/leds/*/*_trigger",
+		"/etc/hostname", "/run/plug/lamp-*/state", "/sys/class/leds/*/*_trigger", "/run/plug/[ab]c*",
 	} {
 		if what, hint := PathProblem(ok, true); what != "" {
 			t.Errorf("%s: %s; %s", ok, what, hint)
@@ -47,7 +47,7 @@ func TestPathsThatReachTooFarAreRefused(t *testing.T) {
 	for _, bad := range []string{
 		"", "/", "*", "/*", "/**", "/sys/*", "/sys/*/leds/x", "/*/class/leds/x", "/s*/class/leds/x", "/etc/*", "/sys/class/*", "/sys/class/*/brightness",
 		"/sys/class/leds/*/*", "/sys/class/leds/*/?", "/sys/class/leds/**/brightness", "sys/class/leds/x", "/sys/class/../x", "/sys//class/x", "/sys/class/x/",
-		"/sys/class/./x", "/sys/class/leds/[", "/sys/class/leds/x\x00", "/sys/class/leds/\\*/x", "/home/?/x", "/" + strings.Repeat("a/", 140) + "x",
+		"/sys/class/./x", "/sys/class/leds/[", "/etc/cron.d/[^.]*", "/etc/[!-~]*", "/home/[a-z]*/x", "/sys/class/leds/x/*[^_]?", "/sys/class/leds/x/[a][b]*", "/sys/class/leds/x\x00", "/sys/class/leds/\\*/x", "/home/?/x", "/" + strings.Repeat("a/", 140) + "x",
 	} {
 		what, hint := PathProblem(bad, true)
 		if what == "" || hint == "" {
