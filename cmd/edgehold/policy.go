@@ -19,7 +19,7 @@ func (a *app) policyCommand() *cobra.Command {
 		Long:    "A policy is a WebAssembly module that decides. Uploading one takes effect at once; the version before stays as the standby.",
 		Example: "  edgehold policy new load-follower\n  edgehold policy build load-follower\n  edgehold policy upload load-follower/load-follower.wasm",
 	})
-	c.AddCommand(a.policyNew(), a.policyBuild(), a.policyTest(), a.policyDev(),
+	c.AddCommand(a.policyNew(), a.policyBuild(), a.policyTest(), a.policyDev(), a.policyBench(),
 		a.policyPack(), a.policyInspect(), a.policyVerify(), a.policyDiff(),
 		a.policyUpload(), a.policyList(), a.policyGet(), a.policyVersions(),
 		a.policySwitch("enable", "Let a policy run", (*apiclient.Client).EnablePolicy),

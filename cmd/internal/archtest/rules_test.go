@@ -77,10 +77,12 @@ var imports = []rule{
 	{"cmd/internal/cli", []string{"agents/api"}},
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
 	{"cmd/internal/scaffold", []string{".", "plugins", "plugins/store", "plugins/toolchain", "wasmabi"}},
+	{"cmd/internal/rehearse/report", nil},
+	{"cmd/internal/rehearse", []string{"cmd/internal/rehearse/report", "host", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
 	}},
-	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
+	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},
 }
