@@ -48,20 +48,23 @@ type CallError struct {
 	Retryable bool // the guest says that the same call may work later
 }
 
-// Error says what was attempted, and the cause.
+// Error says what was attempted, and the cause with its place.
 func (e *CallError) Error() string {
-	return fmt.Sprintf("call %s of %s: %s", cmp.Or(e.Export, e.Op.String()), e.Policy, e.Message)
+	return fmt.Sprintf("call %s of %s: %s", cmp.Or(e.Export, e.Op.String()), e.Policy, e.ErrorWhy())
 }
 
 // ErrorCode is stable.
 func (e *CallError) ErrorCode() string { return e.Code }
 
-// ErrorWhy is the cause, with the innermost of the guest's own calls if that is known.
+// maxTold is how many of the guest's calls stand in one sentence.
+const maxTold = 4
+
+// ErrorWhy is the cause, with the innermost of the guest's own calls if they are known.
 func (e *CallError) ErrorWhy() string {
 	if len(e.Stack) == 0 {
 		return e.Message
 	}
-	return e.Message + " (in " + e.Stack[0] + ")"
+	return e.Message + " (in " + strings.Join(e.Stack[:min(len(e.Stack), maxTold)], ", called by ") + ")"
 }
 
 // ErrorHint says what to do.
@@ -94,9 +97,9 @@ var hints = map[Kind]string{
 	Request:     "reserve a larger request window; the policy was perhaps built for another ABI",
 }
 
-func newCallError(policy string, op wasmabi.Op, f *guest.Fault) *CallError {
+func newCallError(m *Module, op wasmabi.Op, f *guest.Fault) *CallError {
 	return &CallError{
-		Policy: policy, Op: op, Kind: f.Kind, Code: "call." + f.Kind.String(), Message: f.Cause, Stack: f.Trace,
+		Policy: m.manifest.Name, Op: op, Kind: f.Kind, Code: "call." + f.Kind.String(), Message: f.Cause, Stack: m.sources.stack(f),
 	}
 }
 

@@ -20,6 +20,7 @@ type Module struct {
 	program       *guest.Program
 	instances     *pool.Pool[*guest.Instance]
 	counters      counters
+	sources       *sources // nil without debug information
 
 	mu     sync.Mutex
 	users  int // sessions

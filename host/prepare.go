@@ -21,7 +21,7 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// Prepare makes a module ready to run: see the package comment. It keeps nothing of the bytes. A module that is not
+// Prepare makes a module ready to run: see the package comment. It keeps nothing of the bytes, unless they hold debug information. A module that is not
 // acceptable gives a *Refusal; other errors are this machine's. The second Prepare of the same module, in this process or
 // a later one, takes what the first left in the cache directory.
 func (r *Runtime) Prepare(ctx context.Context, module []byte) (*Module, error) {
@@ -87,6 +87,7 @@ func (r *Runtime) prepare(ctx context.Context, module []byte, manifest *wasmabi.
 		program.Exports = guest.PluginExports(program.Compiled)
 	}
 	m := newModule(r, manifest, program, digestString(digest), digestString(artefact.Image()), limits)
+	m.sources = newSources(module, recipe.Instrumenting())
 	if err := m.checkPlugin(); err != nil {
 		m.release()
 		return nil, err

@@ -125,7 +125,7 @@ func (s *Session) Close() {
 func (s *Session) fail(op wasmabi.Op, status wasmabi.Status, fault *guest.Fault) *CallError {
 	var e *CallError
 	if fault != nil {
-		e = newCallError(s.module.manifest.Name, op, fault)
+		e = newCallError(s.module, op, fault)
 	} else {
 		e = answered(s.module.manifest.Name, op, status, s.response)
 	}

@@ -116,6 +116,9 @@ func buildRust(ctx context.Context, dir, out string, debug bool) error {
 	if err != nil {
 		return &Failed{Rust, "Cargo.toml needs [lib] with crate-type = [\"cdylib\"]", err}
 	}
+	if debug { // shrinking loses the names
+		return copyFile(out, module)
+	}
 	return shrink(ctx, module, out)
 }
 

@@ -18,10 +18,7 @@ import (
 // machine. It runs the module's start functions, in the interpreter: compiling the module a second time just to
 // initialise it would cost a second.
 func Build(ctx context.Context, module []byte, r Recipe) (*Artefact, error) {
-	instrumented, err := rewrite.Instrument(module, rewrite.Options{
-		MemoryMaxPages: maxMemory / pageBytes,
-		StackBytes:     r.StackBytes,
-	})
+	instrumented, err := rewrite.Instrument(module, r.Instrumenting())
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +32,11 @@ func Build(ctx context.Context, module []byte, r Recipe) (*Artefact, error) {
 }
 
 const pageBytes = 65536
+
+// Instrumenting are the options that Build has a module instrumented with.
+func (r Recipe) Instrumenting() rewrite.Options {
+	return rewrite.Options{MemoryMaxPages: maxMemory / pageBytes, StackBytes: r.StackBytes}
+}
 
 // initialise runs the module's start functions on an empty memory and keeps what they left.
 func initialise(ctx context.Context, linker *guest.Linker, instrumented, original []byte, r Recipe) (*Artefact, error) {

@@ -207,9 +207,10 @@ func fillCache(ctx context.Context, a *Artefact, dir string) error {
 	return errors.Join(err, linker.Close(ctx), cache.Close(ctx))
 }
 
-// EngineConfig sets what has to be the same in the child and the parent for the cache to be found.
+// EngineConfig sets what has to be the same in the child and the parent for the cache to be found. Debug information is read
+// for the marks that package rewrite leaves, and costs nothing in a module without them.
 func EngineConfig(c wazero.RuntimeConfig) wazero.RuntimeConfig {
-	return c.WithCloseOnContextDone(false).WithDebugInfoEnabled(false).WithCustomSections(false)
+	return c.WithCloseOnContextDone(false).WithDebugInfoEnabled(true).WithCustomSections(false)
 }
 
 // limited keeps the first bytes written to it and refuses the rest.

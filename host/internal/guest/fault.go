@@ -3,6 +3,7 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
@@ -48,6 +49,7 @@ type Fault struct {
 	Kind  Kind
 	Cause string   // one sentence
 	Trace []string // the guest's stack, innermost call first
+	At    []uint32 // for each of them the offset in the code, or 0 where that is not known
 
 	exited   bool // by itself, with a code
 	exitCode uint32
@@ -72,19 +74,19 @@ const (
 
 // faultOf turns what the engine returned into a Fault.
 func (i *Instance) faultOf(err error) *Fault {
-	message, trace := splitTrace(err.Error())
+	message, trace, at := splitTrace(err.Error())
 	var f *Fault
 	var exit *sys.ExitError
 	switch {
 	case errors.As(err, &f):
-		f.Trace = trace
+		f.Trace, f.At = trace, at
 		return f
 	case errors.As(err, &exit):
 		f = &Fault{Kind: KindTrap, Cause: fmt.Sprintf("the guest exited with code %d", exit.ExitCode())}
 	default:
 		f = &Fault{Kind: KindTrap, Cause: message}
 	}
-	f.Trace = trace
+	f.Trace, f.At = trace, at
 	i.refine(f)
 	return f
 }
@@ -101,20 +103,38 @@ func (i *Instance) refine(f *Fault) {
 	}
 }
 
-func splitTrace(message string) (cause string, trace []string) {
+func splitTrace(message string) (cause string, trace []string, at []uint32) {
 	cause, rest, _ := strings.Cut(message, "\n"+tracePrefix)
 	cause = strings.TrimSuffix(strings.TrimPrefix(cause, trapPrefix), recoveredBit)
 	rest, _, _ = strings.Cut(rest, engineTrace)
+	guests := false // whether the frame above is the guest's
 	for line := range strings.Lines(rest) {
 		line = strings.TrimSpace(line)
+		if offset, ok := codeOffset(line); ok {
+			if guests {
+				at[len(at)-1] = offset
+			}
+			continue
+		}
 		if !strings.HasPrefix(line, "..") { // an anonymous module's functions have an empty first name
 			line = strings.TrimPrefix(line, ".")
 		}
-		if line != "" && !injected(line) {
-			trace = append(trace, line)
+		if guests = line != "" && !injected(line); guests {
+			trace, at = append(trace, line), append(at, 0)
 		}
 	}
-	return cause, trace
+	return cause, trace, at
+}
+
+// codeOffset reads the line that the engine writes below a frame, because of what package rewrite leaves in the module.
+func codeOffset(line string) (uint32, bool) {
+	number, ok := strings.CutPrefix(line, "0x")
+	if !ok {
+		return 0, false
+	}
+	number, _, _ = strings.Cut(number, ":")
+	offset, err := strconv.ParseUint(number, 16, 32)
+	return uint32(offset), err == nil
 }
 
 // injected reports whether a frame is the host's own: its functions, the yield and what leads to it.

@@ -70,7 +70,7 @@ func TestRandomnessIsTheSeeds(t *testing.T) {
 func TestTraceOfAnError(t *testing.T) {
 	const message = "wasm error: unreachable\nwasm stack trace:\n\tedgehold1.yield()\n\t.edgehold.refill()\n\t.main.work(i32) i32\n" +
 		"\t... maybe followed by omitted frames\n\nGo runtime stack trace:\ngoroutine 1"
-	cause, trace := splitTrace(message)
+	cause, trace, _ := splitTrace(message)
 	if cause != "unreachable" {
 		t.Errorf("cause %q", cause)
 	}

@@ -23,7 +23,8 @@ func (l *layout) renumber(f uint32) uint32 {
 // emitter writes the new code of one function after the other.
 type emitter struct {
 	layout
-	out []byte
+	out   []byte
+	moves []move // of the function being written
 }
 
 // job is one function to write.
@@ -67,7 +68,7 @@ func (e *emitter) body(j *job) {
 	var in wasm.Instruction
 	for it.Next(&in) {
 		if len(points) > 0 && int(points[0].offset) == in.Start {
-			e.out = append(e.out, j.code[copied:in.Start]...)
+			e.copy(j.code, copied, in.Start)
 			copied = in.Start
 			e.charge(&points[0])
 			points = points[1:]
@@ -78,12 +79,19 @@ func (e *emitter) body(j *job) {
 		case in.Op == wasm.OpEnd:
 			depth--
 		case changes(in.Op):
-			e.out = append(e.out, j.code[copied:in.Start]...)
+			e.copy(j.code, copied, in.Start)
 			copied = in.End
+			e.moves = append(e.moves, move{uint32(len(e.out)), uint32(in.Start), 0})
 			e.replace(j, &in, depth)
 		}
 	}
-	e.out = append(e.out, j.code[copied:]...)
+	e.copy(j.code, copied, len(j.code))
+}
+
+// copy takes instructions over as they are.
+func (e *emitter) copy(code []byte, from, to int) {
+	e.moves = append(e.moves, move{uint32(len(e.out)), uint32(from), uint32(to - from)})
+	e.out = append(e.out, code[from:to]...)
 }
 
 func changes(op wasm.Op) bool {

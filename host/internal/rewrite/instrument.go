@@ -9,16 +9,28 @@ import (
 
 // Instrument returns a module that behaves as the given one does, except that it charges its work to FuelGlobal, takes
 // its stack from DepthGlobal, calls the host's yield when one of them is below zero, and cannot grow beyond its
-// limits. The start function becomes the export StartExport. Of the custom sections only the names stay.
+// limits. The start function becomes the export StartExport. Of the custom sections only the names stay. If there is one
+// with lines, the engine will tell offsets in stack traces, for [Origins].
 //
 // For every module that is valid the result is valid. What it counts is a property of the module: it does not depend
 // on engine or processor.
 func Instrument(module []byte, o Options) ([]byte, error) {
+	r, err := newRewriter(module, o)
+	if err != nil {
+		return nil, err
+	}
+	return r.instrument()
+}
+
+func newRewriter(module []byte, o Options) (*rewriter, error) {
 	m, err := wasm.Decode(module, wasm.MaxCaps())
 	if err != nil {
 		return nil, fmt.Errorf("instrument module: %w", err)
 	}
-	r := rewriter{m: m, o: o.withDefaults(), blockTypes: make(map[uint32]wasm.BlockType)}
+	return &rewriter{m: m, o: o.withDefaults(), blockTypes: make(map[uint32]wasm.BlockType)}, nil
+}
+
+func (r *rewriter) instrument() ([]byte, error) {
 	if err := r.limit(); err != nil {
 		return nil, err
 	}
@@ -33,7 +45,7 @@ func Instrument(module []byte, o Options) ([]byte, error) {
 	r.addHelpers()
 	r.exportStart()
 	r.names()
-	return m.Encode(), nil
+	return r.m.Encode(), nil
 }
 
 // rewriter changes one module.
@@ -42,6 +54,7 @@ type rewriter struct {
 	o          Options
 	e          emitter
 	blockTypes map[uint32]wasm.BlockType // for signatures with several results
+	moves      [][]move                  // by function; nil if nobody asks
 }
 
 // limit lowers the maximum of memory and tables.
@@ -140,7 +153,11 @@ func (r *rewriter) body(i int, fn *function, frame int64) {
 	if frame > 0 {
 		j.results = r.blockType(r.m.Functions[i])
 	}
+	r.e.moves = nil
 	b.Code = r.e.function(&j)
+	if r.moves != nil {
+		r.moves[i] = r.e.moves
+	}
 }
 
 // blockType returns the type of a block that has the results of a signature and no parameters.
@@ -218,10 +235,15 @@ func (r *rewriter) exportStart() {
 	}
 }
 
-// names keeps the name section true, and nothing else: other custom sections may hold offsets into code that moved.
+// names keeps the name section true, and nothing else: other custom sections may hold offsets into code that moved. What says
+// lines is replaced by marks.
 func (r *rewriter) names() {
 	old, _ := r.m.Custom(wasm.NameSection)
+	_, lines := r.m.Custom(LineSection)
 	r.m.Customs = nil
+	if lines {
+		r.m.Customs = marks()
+	}
 	if old == nil {
 		return
 	}
@@ -230,6 +252,6 @@ func (r *rewriter) names() {
 		added = append(added, wasm.Name{Index: r.e.refill + uint32(i), Name: ReservedPrefix + h.name})
 	}
 	if section, err := wasm.RenumberNames(old, r.e.renumber, added); err == nil {
-		r.m.Customs = []wasm.Custom{{Name: wasm.NameSection, Bytes: section}}
+		r.m.Customs = append(r.m.Customs, wasm.Custom{Name: wasm.NameSection, Bytes: section})
 	}
 }
