@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/edgehold/edgehold/host/internal/guest"
@@ -62,18 +61,6 @@ func (s *sources) stack(f *guest.Fault) []string {
 		}
 	}
 	return frames
-}
-
-// functionName leaves out the signature that the engine writes behind a name.
-func functionName(frame string) string {
-	if end := strings.LastIndexByte(frame, '('); end > 0 && onlyTypes(frame[end:]) {
-		return frame[:end]
-	}
-	return frame
-}
-
-func onlyTypes(signature string) bool {
-	return strings.Trim(signature, "()if0123456789,v externref") == ""
 }
 
 // positions looks the lines up that are not known yet.

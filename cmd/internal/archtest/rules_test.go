@@ -102,6 +102,7 @@ var testImports = []rule{
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
 	{"host/extism", []string{"host/record", "plugins/pluginstest", "plugins/toolchain"}},
+	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
