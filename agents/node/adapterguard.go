@@ -81,9 +81,6 @@ func (a *adapters) forget(name string) error {
 	return errors.Join(err, os.RemoveAll(fallback.Folder(a.dir, name)), a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
 }
 
-// maxRecipe bounds a recipe's file; what is larger is none of ours.
-const maxRecipe = 1 << 20
-
 // findAdapters is the guard's way to adapters: it makes drivers of those whose mechanisms are named. They run until done is
 // called.
 func findAdapters(ctx context.Context, dir string, names []string, log *slog.Logger) (drivers []mechanisms.Driver, done func(), err error) {

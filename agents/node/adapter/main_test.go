@@ -32,8 +32,6 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-const plugHost = "plug.example.org:80"
-
 // plug is a device process: the server of example 05.
 type plug struct {
 	address string
