@@ -30,6 +30,14 @@ const (
 	DecisionShadowed DecisionOutcome = "shadowed"
 )
 
+// DecisionOutcomes lists every outcome.
+func DecisionOutcomes() []DecisionOutcome {
+	return []DecisionOutcome{
+		DecisionQuiet, DecisionPending, DecisionApplied, DecisionClamped, DecisionUnchanged, DecisionPartlyApplied, DecisionInterrupted,
+		DecisionDiscarded, DecisionRefused, DecisionFailed, DecisionShadowed,
+	}
+}
+
 // DecisionSummary is one line about a decision.
 type DecisionSummary struct {
 	ID         string          `json:"id" example:"01JD9Z6V5M" doc:"Identifier; sorts by time."`

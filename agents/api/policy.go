@@ -63,7 +63,7 @@ type ManifestSummary struct {
 	Layer       string `json:"layer" example:"node" doc:"Layer that it is written for."`
 	Scope       string `json:"scope" example:"node" doc:"Node, or one instance for each application."`
 	ABI         uint32 `json:"abi" example:"1" doc:"Version of the contract between host and guest."`
-	Door        string `json:"door,omitempty" enum:"extism" doc:"What the module was built for, where it is not this contract: an Extism plugin."`
+	Door        string `json:"door,omitempty" enum:"extism,extism-sdk" doc:"What the module was built for, where it is not this contract: an Extism plugin, run by this host or by the Extism project's SDK."`
 	Description string `json:"description,omitempty" doc:"The author's description."`
 
 	Metrics    []ManifestMetric    `json:"metrics" doc:"Metrics that it observes."`

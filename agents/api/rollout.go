@@ -193,11 +193,6 @@ const (
 	RolloutPardon RolloutVerb = "pardon"
 )
 
-// RolloutVerbs lists every verb.
-func RolloutVerbs() []RolloutVerb {
-	return []RolloutVerb{RolloutPause, RolloutResume, RolloutPromote, RolloutAbort, RolloutUndo, RolloutPardon}
-}
-
 // RolloutOrder is a person's word to a rollout.
 type RolloutOrder struct {
 	Verb RolloutVerb

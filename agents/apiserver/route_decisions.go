@@ -20,7 +20,7 @@ const (
 type decisionListInput struct {
 	Watch   bool                  `query:"watch" doc:"Answer with a stream of changes in place of the list."`
 	Policy  string                `query:"policy" maxLength:"128" doc:"Only decisions of this policy."`
-	Outcome []api.DecisionOutcome `query:"outcome,explode" maxItems:"16" enum:"quiet,pending,applied,clamped,unchanged,partly-applied,interrupted,discarded,refused,failed" doc:"Only these outcomes."`
+	Outcome []api.DecisionOutcome `query:"outcome,explode" maxItems:"16" enum:"quiet,pending,applied,clamped,unchanged,partly-applied,interrupted,discarded,refused,failed,shadowed" doc:"Only these outcomes."`
 	Since   string                `query:"since" maxLength:"64" doc:"Only from this time on: RFC 3339 or seconds since 1970."`
 	Until   string                `query:"until" maxLength:"64" doc:"Only before this time."`
 	Limit   int                   `query:"limit" minimum:"1" maximum:"1000" doc:"Items on a page; the default is 50."`

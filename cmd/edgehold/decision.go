@@ -17,7 +17,13 @@ import (
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 )
 
-var outcomes = []string{"quiet", "pending", "applied", "clamped", "unchanged", "discarded", "refused", "failed", "shadowed"}
+// outcomes are the words that --outcome takes.
+var outcomes = func() (words []string) {
+	for _, o := range api.DecisionOutcomes() {
+		words = append(words, string(o))
+	}
+	return words
+}()
 
 func (a *app) decisionCommand() *cobra.Command {
 	c := group(&cobra.Command{
