@@ -145,9 +145,6 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	if err := p.examine(ctx, next, &record, o); err != nil {
 		return false, err
 	}
-	if _, err := p.spec(ctx, o); err != nil {
-		return false, err
-	}
 	result.Accepted, result.Grants = true, next.dict.grants
 	doubts, err := p.examineRollout(ctx, o.Rollout)
 	if err != nil {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -19,7 +18,7 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 		return false, err
 	}
 	start := rollout.Begin{ID: newRolloutID()}
-	if start.Spec, err = p.spec(ctx, o); err != nil {
+	if start.Spec, err = spec(o); err != nil {
 		return false, err
 	}
 	if o.Rollout != nil {
@@ -40,29 +39,12 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 	return true, nil
 }
 
-// spec is what an upload asks of its rollout. A gate or a goal that can't be evaluated is refused now, and not when the rollout
-// has waited for it in vain.
-func (p *policies) spec(ctx context.Context, o api.UploadOptions) (rollout.Spec, error) {
+// spec is what an upload asks of its rollout; examineRollout has read it before.
+func spec(o api.UploadOptions) (rollout.Spec, error) {
 	if o.Rollout == nil {
 		return plainSpec, nil
 	}
-	s, err := report.ParseSpec(o.Rollout.Spec)
-	if err != nil {
-		return s, err
-	}
-	var queries []string
-	for i := range s.Gates {
-		queries = append(queries, s.Gates[i].Query())
-	}
-	if s.Goal != nil {
-		queries = append(queries, s.Goal.Query())
-	}
-	for _, q := range queries {
-		if _, err := p.metrics.Query(ctx, q, p.now()); err != nil {
-			return s, fmt.Errorf("read what the rollout is judged by: %w", err)
-		}
-	}
-	return s, nil
+	return report.ParseSpec(o.Rollout.Spec)
 }
 
 // describeStart says what came of an upload.
