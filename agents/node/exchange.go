@@ -117,6 +117,7 @@ func (p *policies) rejoin(ctx context.Context, t *trial) {
 		return
 	}
 	other := *t.other
+	record = p.optionsOf(record, other.digest)
 	dict := newDictionary(ctx, other.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
 	other.dict, other.view = &dict, nil
 	t.other = &other
@@ -307,13 +308,17 @@ func (p *policies) begin(ctx context.Context, t *trial, next *running, record *s
 	if live := p.find(next.name); live == nil || !live.bound() { // there is nothing to be compared with
 		start.Active, start.Standby = "", record.Active
 	}
+	e := rollout.Event{Kind: rollout.Start, At: p.now(), By: by.String(), Person: by != api.DaemonActor, Start: &start}
+	if _, actions := t.state.Step(e); len(actions) > 0 && actions[0].Kind == rollout.Refuse { // then the one that runs is not disturbed
+		return refused(t.name, actions[0])
+	}
 	old, oldBeside := t.other, t.beside
 	if old != nil && oldBeside {
 		p.standAside(ctx, t)
 		old = t.other
 	}
 	t.other = next
-	if err := p.step(ctx, t, rollout.Event{Kind: rollout.Start, By: by.String(), Person: by != api.DaemonActor, Start: &start}); err != nil {
+	if err := p.step(ctx, t, e); err != nil {
 		t.other = old
 		if oldBeside {
 			p.rejoin(ctx, t)

@@ -132,6 +132,7 @@ func (p *policies) prepareStored(ctx context.Context, record state.Policy, diges
 		return nil, err
 	}
 	m := module.Manifest()
+	record = p.optionsOf(record, digest)
 	dict := p.dictionary(ctx, m, record.Parameters, record.Allow)
 	return &running{name: record.Name, version: m.Version, digest: digest, module: module, dict: dict, plans: new(atomic.Uint64)}, nil
 }

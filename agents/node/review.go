@@ -44,6 +44,7 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 		p.reviewAdapter(ctx, r)
 		return
 	}
+	record = p.optionsOf(record, r.digest)
 	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
 	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
 		return

@@ -21,10 +21,13 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 	if start.Spec, err = spec(o); err != nil {
 		return false, err
 	}
+	if start.Before, err = before(t, record); err != nil {
+		return false, err
+	}
 	if o.Rollout != nil {
 		start.Supersede, start.Force = o.Rollout.Supersede, o.Rollout.Force
 	}
-	before := p.find(next.name)
+	was := p.find(next.name)
 	if err := p.begin(ctx, t, next, record, start, by); err != nil {
 		return false, err
 	}
@@ -35,7 +38,7 @@ func (p *policies) rollOut(ctx context.Context, next *running, record *state.Pol
 		}
 		return true, &Error{Code: "rollout.failed", What: "roll out " + subject(next.name, next.version, ""), Why: t.state.Why, Hint: "see `edgehold policy rollout get " + next.name + "`"}
 	}
-	p.describeStart(ctx, t, before, o, result)
+	p.describeStart(ctx, t, was, o, result)
 	return true, nil
 }
 

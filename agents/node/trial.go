@@ -67,6 +67,7 @@ func (p *policies) step(ctx context.Context, t *trial, e rollout.Event) error {
 		if back != nil {
 			queue = append(queue, *p.carryOut(ctx, t, *back))
 		}
+		p.restoreOptions(ctx, t, &before)
 		if err := p.keep(ctx, t, &before, e.Kind); err != nil && e.Kind == rollout.Start {
 			t.state = before
 			return err

@@ -48,6 +48,8 @@ func (s *State) check() error {
 		return errors.New("a rollback does not end as it says")
 	case len(s.Marks) > MaxMarks || len(s.History) > MaxHistory || len(s.GateRuns) > len(s.Spec.Gates) || len(s.Trail) > MaxTrail:
 		return errors.New("its lists are too long")
+	case len(s.Before) > MaxBeforeBytes:
+		return fmt.Errorf("what it keeps for its owner has %d bytes, more than %d", len(s.Before), MaxBeforeBytes)
 	case s.Tries < 0 || s.Crashes < 0:
 		return errors.New("it counts below zero")
 	case s.Phase != PhaseNone && (s.ID == "" || s.Digest == ""):

@@ -76,6 +76,8 @@ type Begin struct {
 	// Active and Standby are the digests that have these roles now; empty for none.
 	Active, Standby string
 	Spec            Spec
+	// Before is whatever its owner wants to have back if the version does not stay; it is only kept.
+	Before string
 	// Supersede ends a rollout of another version that is not over, in place of refusing this one.
 	Supersede bool
 	// Force overrides hold-down and quarantine. It counts only if a person asked.

@@ -1,17 +1,25 @@
 package rollout
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
 
 const maxName = 200
 
+// MaxBeforeBytes bounds [Begin.Before].
+const MaxBeforeBytes = 64 << 10
+
 // start begins a rollout, unless something speaks against it.
 func (m *machine) start() {
 	b := m.e.Start
 	if b == nil || b.ID == "" || b.Digest == "" || max(len(b.ID), len(b.Digest), len(b.Version), len(b.Active), len(b.Standby)) > maxName {
 		m.refuse("rollout.bad-start", "it does not say which version to roll out", "name a rollout and a digest")
+		return
+	}
+	if len(b.Before) > MaxBeforeBytes {
+		m.refuse("rollout.bad-start", fmt.Sprintf("what is to be kept for it has %d bytes, more than %d", len(b.Before), MaxBeforeBytes), "")
 		return
 	}
 	if err := b.Spec.Validate(); err != nil {
@@ -62,7 +70,7 @@ func (m *machine) begin(b *Begin) {
 		m.LastGood = b.Active
 	}
 	m.State = State{
-		Schema: Schema, ID: b.ID, Digest: b.Digest, Version: b.Version, Spec: b.Spec.WithDefaults(),
+		Schema: Schema, ID: b.ID, Digest: b.Digest, Version: b.Version, Spec: b.Spec.WithDefaults(), Before: b.Before,
 		Active: b.Active, Standby: b.Standby, LastGood: m.LastGood, Halted: m.Halted && b.Active == "",
 		Marks: m.Marks, History: m.History, Up: m.e.At,
 	}

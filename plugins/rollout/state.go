@@ -26,6 +26,8 @@ type State struct {
 	Digest  string `json:"digest,omitempty"`
 	Version string `json:"version,omitempty"`
 	Spec    Spec   `json:"spec"`
+	// Before is what came with the start, for its owner.
+	Before string `json:"before,omitempty"`
 
 	Phase Phase `json:"phase,omitempty"`
 	// Since is when the phase began; Ends is when its time is up, zero if it has none. A pause moves Ends.
