@@ -79,6 +79,9 @@ func (f fleet) Module(ctx context.Context, a sign.Assignment) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.fetcher.makeRoom(ctx); err != nil {
+		return nil, err
+	}
 	pulled, err := f.fetcher.client.Pull(ctx, f.reference(a), modules, have...)
 	if err != nil {
 		return nil, err

@@ -49,6 +49,9 @@ func (f *fetcher) pull(ctx context.Context, reference string) (module []byte, fr
 	if err != nil {
 		return nil, "", err
 	}
+	if err := f.makeRoom(ctx); err != nil {
+		return nil, "", err
+	}
 	pulled, err := f.client.Pull(ctx, r, f.db.Store(), have...)
 	if err != nil {
 		return nil, "", err
@@ -57,6 +60,11 @@ func (f *fetcher) pull(ctx context.Context, reference string) (module []byte, fr
 		return nil, "", err
 	}
 	return module, pulled.Manifest.String(), f.learn(ctx, r)
+}
+
+// makeRoom has old versions go where the store could not take another module.
+func (f *fetcher) makeRoom(ctx context.Context) error {
+	return f.db.MakeRoom(ctx, bundle.MaxModuleBytes, keptVersions)
 }
 
 // bases are the modules that deltas may start from: those of the policy that is likely meant first, then all that run.

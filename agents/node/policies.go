@@ -213,6 +213,9 @@ func (p *policies) store(ctx context.Context, next *running, raw []byte, record 
 	if err := p.trust.keep(next.verdict); err != nil {
 		return err
 	}
+	if err := p.db.MakeRoom(ctx, int64(len(raw)), keptVersions); err != nil {
+		return err
+	}
 	if _, err := p.db.Accept(ctx, state.Version{Policy: next.name, Version: next.version, By: by.String()}, raw); err != nil {
 		return err
 	}

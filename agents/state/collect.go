@@ -24,6 +24,17 @@ func (d *DB) Collect(ctx context.Context, keep int) (removed []string, err error
 	return removed, d.explain("collect unused modules", err)
 }
 
+// MakeRoom collects as [DB.Collect] does, keeping fewer and fewer versions, but one at least, until modules may take so many
+// bytes more. Where there is room it does nothing.
+func (d *DB) MakeRoom(ctx context.Context, bytes int64, keep int) error {
+	for ; keep > 0 && !d.modules.HasRoom(bytes); keep-- {
+		if _, err := d.Collect(ctx, keep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d *DB) forgetVersions(ctx context.Context, policy string, keep int) error {
 	vs, err := d.Versions(ctx, policy)
 	if err != nil || len(vs) <= keep {

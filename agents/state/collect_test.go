@@ -48,3 +48,24 @@ func TestModulesHaveAQuota(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// A node that nobody looks after is not to stop taking versions because of those that it had long ago.
+func TestOldVersionsMakeRoom(t *testing.T) {
+	one := int64(len(module("p", "1")))
+	d := open(t, t.TempDir(), Options{ModuleBytes: 4 * one})
+	defer d.Close()
+	for _, version := range []string{"1", "2", "3", "4", "5", "6", "7", "8"} {
+		must(t, d.MakeRoom(t.Context(), one, 10))
+		must(t, d.Activate(t.Context(), "p", accept(t, d, "p", version).Digest))
+	}
+	p, err := d.Policy(t.Context(), "p")
+	must(t, err)
+	if p.Active != store.Digest(module("p", "8")) || p.Standby != store.Digest(module("p", "7")) {
+		t.Errorf("%+v", p)
+	}
+	for _, digest := range []string{p.Active, p.Standby} {
+		if _, err := d.Module(digest); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -144,12 +144,23 @@ func (s *Store) digestOf(name string) (string, bool) {
 	return digestPrefix + h, ok && suffixed
 }
 
-// reserve refuses content that would go over the quota.
+// HasRoom reports whether content of so many bytes would be within the quota.
+func (s *Store) HasRoom(bytes int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reserve(bytes) == nil
+}
+
+// reserve refuses content that would go over the quota. Downloads that nobody has open go first: they may never be whole.
 func (s *Store) reserve(bytes int64) error {
 	if s.opts.MaxBytes <= 0 {
 		return nil
 	}
 	used, err := s.used()
+	if err == nil && used+bytes > s.opts.MaxBytes {
+		s.dropPartials(0)
+		used, err = s.used()
+	}
 	if err != nil {
 		return err
 	}

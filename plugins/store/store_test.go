@@ -288,3 +288,20 @@ func glob(t *testing.T, s *Store, pattern string) []string {
 	must(t, err)
 	return all
 }
+
+// Downloads that were broken off keep nothing whole out.
+func TestDownloadsMakeRoom(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{MaxBytes: 100})
+	must(t, err)
+	half := make([]byte, 90)
+	p, err := s.Partial(t.Context(), Digest(half), int64(len(half)))
+	must(t, err)
+	_, err = p.Write(half[:60])
+	must(t, err)
+	if s.HasRoom(50) {
+		t.Error("there is room although a download is going on")
+	}
+	must(t, p.Close())
+	_, err = s.Put(t.Context(), make([]byte, 50))
+	must(t, err)
+}
