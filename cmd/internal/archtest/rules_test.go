@@ -94,6 +94,7 @@ var testImports = []rule{
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/rollout"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "plugins/store"}},
+	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
