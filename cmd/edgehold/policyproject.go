@@ -7,14 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/cmd/internal/cli"
+	"github.com/edgehold/edgehold/cmd/internal/rehearse/report"
 	"github.com/edgehold/edgehold/cmd/internal/scaffold"
+	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/toolchain"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // daemon is the program that can check a module as a node would; this one does not link what runs a guest.
@@ -73,8 +77,8 @@ func (a *app) policyTest() *cobra.Command {
 	var o scaffold.TestOptions
 	c := &cobra.Command{
 		Use: "test [FOLDER]", Short: "Run a policy's tests and check it as a node would", Args: args(0, 1, ""),
-		Long: "Runs the project's own tests, builds the module, and has " + daemon + " check it as a node would when it is uploaded. Without " + daemon +
-			" beside this program or in PATH the last step is left out, and said to be.",
+		Long: "Runs the project's own tests, builds the module, has " + daemon + " check it as a node would when it is uploaded, and takes it through a few passes with values " +
+			"that are made up: a trap there is shown with its place in the sources. Without " + daemon + " beside this program or in PATH the last steps are left out, and said to be.",
 		Example: "  edgehold policy test load-follower",
 	}
 	buildFlags(c, &o.Build)
@@ -87,6 +91,11 @@ func (a *app) policyTest() *cobra.Command {
 		folder := folderOf(args)
 		if err := scaffold.Test(c.Context(), folder, o); err != nil {
 			return err
+		}
+		if found {
+			if err := a.rehearse(c.Context(), folder, o.Build); err != nil {
+				return err
+			}
 		}
 		last := "a node would take it"
 		if !found {
@@ -139,6 +148,33 @@ func folderOf(args []string) string {
 		return "."
 	}
 	return args[0]
+}
+
+// rehearsals is how many passes a test makes.
+const rehearsals = 50
+
+// rehearse takes a policy through passes that are made up. One that traps is built again with its debug information, which says
+// where. A policy's own errors are its own affair: it may not like what is made up.
+func (a *app) rehearse(ctx context.Context, folder string, o scaffold.BuildOptions) error {
+	if text, err := os.ReadFile(filepath.Join(folder, scaffold.ManifestFile)); err != nil {
+		return err
+	} else if m, err := plugins.ParseManifest(text); err != nil || m.Kind != wasmabi.KindPolicy {
+		return err // adapters have no passes
+	}
+	found, err := a.bench(ctx, []string{folder}, rehearsals, "", o)
+	if err != nil || !trapped(found) {
+		return err
+	}
+	o.Debug = true
+	if again, err := a.bench(ctx, []string{folder}, rehearsals, "", o); err == nil && trapped(again) {
+		found = again
+	}
+	return failedIn(found)
+}
+
+func trapped(r *report.Report) bool {
+	f := r.Modules[0].Failure
+	return f != nil && slices.Contains([]string{"call.trap", "call.fuel", "call.memory", "call.stack"}, f.Code)
 }
 
 // findDaemon looks beside this program, then in PATH.
