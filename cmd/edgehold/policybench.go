@@ -108,6 +108,9 @@ func (a *app) writeInput(ctx context.Context, dir, id string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	if id, err = resolve(ctx, agent, id); err != nil {
+		return "", err
+	}
 	d, err := agent.Decision(ctx, id)
 	if err != nil {
 		return "", err

@@ -111,7 +111,11 @@ func decisionLines(d api.Decision) []string {
 		thousands(fuel), microseconds(d.DurationUS))}
 	lines = append(lines, changeLines(d)...)
 	if d.Error != nil {
-		lines = append(lines, "          "+cli.Clean(d.Error.Code)+": "+cli.Clean(d.Error.Detail))
+		line := "          " + cli.Clean(d.Error.Code)
+		if d.Error.Detail != d.Why {
+			line += ": " + cli.Clean(d.Error.Detail)
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
