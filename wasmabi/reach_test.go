@@ -87,6 +87,7 @@ func TestValidateJudgesAdapters(t *testing.T) {
 		{"name twice", "capabilities[1].name", "manifest.duplicate", func(m *Manifest) { m.Capabilities[1].Name = "device" }},
 		{"exec", "capabilities[2].kind", "manifest.exec", func(m *Manifest) { m.Capabilities[2].Kind = "exec" }},
 		{"unknown kind", "capabilities[2].kind", "manifest.unknown", func(m *Manifest) { m.Capabilities[2].Kind = "socket" }},
+		{"kv on the fallback", "capabilities[2].kind", "manifest.door", func(m *Manifest) { m.Door, m.Capabilities = DoorExtismSDK, m.Capabilities[:3] }},
 		{"any host", "capabilities[0].hosts[0]", "manifest.host", func(m *Manifest) { m.Capabilities[0].Hosts[0] = "*:80" }},
 		{"no host", "capabilities[3].hosts", "manifest.missing", func(m *Manifest) { m.Capabilities[3].Hosts = nil }},
 		{"no method", "capabilities[0].methods", "manifest.missing", func(m *Manifest) { m.Capabilities[0].Methods = nil }},

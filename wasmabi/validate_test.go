@@ -26,6 +26,7 @@ func TestValidateFindsEachProblem(t *testing.T) {
 		{"dash at the end", "name", "manifest.name", func(m *Manifest) { m.Name = "cpu-" }},
 		{"two numbers", "version", "manifest.version", func(m *Manifest) { m.Version = "1.0" }},
 		{"leading zero", "version", "manifest.version", func(m *Manifest) { m.Version = "01.0.0" }},
+		{"policy on the fallback", "door", "manifest.kind", func(m *Manifest) { m.Door = DoorExtismSDK }},
 		{"unknown door", "door", "manifest.unknown", func(m *Manifest) { m.Door = "wapc" }},
 		{"unknown kind", "kind", "manifest.unknown", func(m *Manifest) { m.Kind = "plugin" }},
 		{"no layer", "layer", "manifest.missing", func(m *Manifest) { m.Layer = "" }},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ const (
 
 // giveUp gives up what running the plugin does not need: other programs' privileges, core files, many descriptors, memory.
 func giveUp(memory uint64) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err := noNewPrivileges(); err != nil {
 		return fmt.Errorf("give privileges up: %w", err)
 	}
 	mapped, err := addressSpace()
@@ -50,4 +51,16 @@ func addressSpace() (uint64, error) {
 	first, _, _ := bytes.Cut(b, []byte(" "))
 	pages, err := strconv.ParseUint(string(first), 10, 64)
 	return pages * uint64(os.Getpagesize()), err
+}
+
+// noNewPrivileges holds for a thread, so it is set on each; a program that links C can do that for the one thread only.
+func noNewPrivileges() error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	if errno == syscall.ENOTSUP {
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }

@@ -81,8 +81,18 @@ func (f *filePort) entries(pattern, folder string) ([]string, bool) {
 	if err != nil {
 		return nil, true
 	}
-	for i, name := range found {
-		found[i] = name[strings.LastIndexByte(name, '/')+1:]
+	names := found[:0]
+	for _, name := range found {
+		if last := len(above)+1 == len(segments); last && !f.grants(prefix+"/"+name) {
+			continue
+		}
+		names = append(names, name[strings.LastIndexByte(name, '/')+1:])
 	}
-	return found, true
+	return names, true
+}
+
+// grants reports whether a file may be read, as far as both lists tell.
+func (f *filePort) grants(name string) bool {
+	_, err := f.pattern(name, false)
+	return err == nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -17,7 +19,7 @@ import (
 const asHelper = "EDGEHOLD_TEST_HELPER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asHelper) != "" {
+	if os.Getenv(asHelper) != "" || filepath.Base(os.Args[0]) == Program {
 		if err := Serve(context.Background(), os.Stdin, os.Stdout, openEcho); err != nil {
 			os.Exit(1)
 		}
@@ -33,7 +35,7 @@ func openEcho(_ context.Context, o *Order) (Plugin, error) {
 	if o.Engine != EngineEdgehold {
 		return nil, &Failure{Message: "no such engine", Code: "extism.engine", Why: "because", Hint: "use another"}
 	}
-	return echo{mortal: os.Getenv(asHelper) != ""}, nil
+	return echo{mortal: os.Getenv(asHelper) != "" || filepath.Base(os.Args[0]) == Program}, nil
 }
 
 func (echo) Exports() []string           { return []string{"echo"} }
@@ -45,6 +47,12 @@ func (e echo) Call(_ context.Context, c Call) Answer {
 	case e.mortal && c.Export == "die":
 		os.Stderr.WriteString("I am slain\n")
 		os.Exit(3)
+	case e.mortal && c.Export == "hang":
+		for { // until it is killed
+		}
+	case e.mortal && c.Export == "look":
+		dir, _ := os.Getwd()
+		return Answer{Output: []byte(dir + strings.Join(os.Environ(), " "))}
 	case c.Export == "fail":
 		return Answer{Returned: 7, Output: c.Input, Error: NewFailure(errors.New("I failed"))}
 	}
@@ -132,6 +140,50 @@ func TestCanceled(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// confined starts this test program under the helper's name, for it has no environment to tell by.
+func confined(t *testing.T, most int64) (c *Client, dir string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	program := filepath.Join(dir, Program)
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	c, err = StartConfined(t.Context(), program, dir, most, &Order{Engine: EngineEdgehold})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, dir
+}
+
+func TestConfined(t *testing.T) {
+	c, dir := confined(t, 1<<10)
+	if a, err := c.CallContext(t.Context(), Call{Export: "look"}); err != nil || !strings.HasPrefix(string(a.Output), dir) || strings.Contains(string(a.Output), "PATH=") {
+		t.Errorf("%q, %v", a.Output, err)
+	}
+	_, err := c.CallContext(t.Context(), Call{Export: "echo", Input: make([]byte, 4<<10)})
+	if f, ok := errors.AsType[*Failure](err); !ok || f.Code != CodeDied || !c.Broken() {
+		t.Errorf("an answer that is too long: %v", err)
+	}
+}
+
+func TestCallThatHangs(t *testing.T) {
+	c, _ := confined(t, 1<<10)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.CallContext(ctx, Call{Export: "hang"})
+	if f, ok := errors.AsType[*Failure](err); !ok || f.Code != CodeDeadline || !c.Broken() {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.CallContext(t.Context(), Call{Export: "echo"}); err == nil {
+		t.Error("a helper that was ended answers")
 	}
 }
 
