@@ -1,34 +1,21 @@
 package decision
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/state"
+	"github.com/edgehold/edgehold/agents/state/crashtest"
 )
 
-const crashDirEnv = "EDGEHOLD_TEST_DECISION_CRASH_DIR"
-
-// TestMain lets the test binary be the process that is killed.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDirEnv); dir != "" {
-		crashChild(dir)
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { crashtest.Main(m, crashChild) }
 
 // crashChild decides for ever, and says when it acts.
 func crashChild(dir string) {
@@ -71,38 +58,15 @@ func TestKillLosesNothingThatWasActedOn(t *testing.T) {
 	dir := t.TempDir()
 	heard := make(map[string]string)            // id to the last thing said of it
 	for n := 0; n < 6 || len(heard) < 20; n++ { // however slow the machine
-		killOnce(t, dir, heard)
+		crashtest.KillOnce(t, dir, func(line string) {
+			what, id, ok := strings.Cut(line, " ")
+			if !ok || what == "fatal" {
+				t.Fatal(line)
+			}
+			heard[id] = what
+		})
 		verify(t, dir, heard)
 	}
-}
-
-func killOnce(t *testing.T, dir string, heard map[string]string) {
-	t.Helper()
-	exe, err := os.Executable()
-	must(t, err)
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	var kill *time.Timer // from the first line, however slow the machine
-	lines := bufio.NewReader(out)
-	for {
-		line, err := lines.ReadString('\n')
-		if err == io.EOF {
-			break
-		}
-		must(t, err)
-		if what, id, ok := strings.Cut(strings.TrimSpace(line), " "); !ok || what == "fatal" {
-			t.Fatal(line)
-		} else {
-			heard[id] = what
-		}
-		if kill == nil {
-			kill = time.AfterFunc(time.Duration(rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		}
-	}
-	_ = cmd.Wait()
 }
 
 func verify(t *testing.T, dir string, heard map[string]string) {

@@ -1,20 +1,16 @@
 package state
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
-)
 
-const crashDirEnv = "EDGEHOLD_TEST_STATE_CRASH_DIR"
+	"github.com/edgehold/edgehold/agents/state/crashtest"
+)
 
 // crashChild changes the state for ever and says what was acknowledged.
 func crashChild(dir string) {
@@ -88,34 +84,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	dir := t.TempDir()
 	a := &acknowledged{accepted: map[string]string{}, active: map[string]string{}, activating: map[string]string{}}
 	for n := 0; n < 6 || len(a.accepted) < 20; n++ { // however slow the machine
-		killOnce(t, dir, a)
+		crashtest.KillOnce(t, dir, func(line string) { a.hear(t, line) })
 		verify(t, dir, a)
 	}
-}
-
-func killOnce(t *testing.T, dir string, a *acknowledged) {
-	t.Helper()
-	exe, err := os.Executable()
-	must(t, err)
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	var kill *time.Timer // from the first line, however slow the machine
-	lines := bufio.NewReader(out)
-	for {
-		line, err := lines.ReadString('\n')
-		if err == io.EOF {
-			break // a line that was cut was not heard
-		}
-		must(t, err)
-		a.hear(t, line)
-		if kill == nil {
-			kill = time.AfterFunc(time.Duration(rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		}
-	}
-	_ = cmd.Wait()
 }
 
 func verify(t *testing.T, dir string, a *acknowledged) {

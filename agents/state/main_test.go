@@ -2,20 +2,12 @@ package state
 
 import (
 	"errors"
-	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/edgehold/edgehold/agents/state/crashtest"
 )
 
-// TestMain lets the test binary be the process that is killed.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDirEnv); dir != "" {
-		crashChild(dir)
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { crashtest.Main(m, crashChild) }
 
 func open(t *testing.T, dir string, o Options) *DB {
 	t.Helper()

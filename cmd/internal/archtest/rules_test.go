@@ -90,6 +90,8 @@ var imports = []rule{
 // testImports is what tests may import beside what their packages may, by the first rule that matches: doubles, oracles,
 // and the other end.
 var testImports = []rule{
+	{"agents/state", []string{"agents/state/crashtest"}},
+	{"agents/decision", []string{"agents/state/crashtest"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/rollout"}},
@@ -112,7 +114,7 @@ var testImports = []rule{
 
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
-	"agents/apiserver/apiservertest", "host/internal/wasm/wasmtest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
+	"agents/apiserver/apiservertest", "agents/state/crashtest", "host/internal/wasm/wasmtest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
 	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 
