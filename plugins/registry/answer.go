@@ -16,20 +16,23 @@ import (
 	"github.com/edgehold/edgehold/plugins/bundle"
 )
 
-// maxInFlight bounds the requests that are worked on; others are told to come again.
-const maxInFlight = 16
+// Bounds of the requests that are worked on, together and of one address; others are told to come again.
+const (
+	maxInFlight  = 16
+	maxOfAddress = maxInFlight / 2
+)
 
 // handler answers for one kind of thing: name is the last part of the repository's name. What is absent is fs.ErrNotExist.
 type handler func(ctx context.Context, name, target string) (reply, error)
 
 // readOnly is a registry that nothing can be pushed to. Kinds are the words of its paths: manifests, blobs, referrers, tags.
 func readOnly(kinds map[string]handler) http.Handler {
-	slots := make(chan struct{}, maxInFlight)
+	working := &slots{of: map[string]int{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
+		free, ok := working.take(r.RemoteAddr)
+		if ok {
+			defer free()
+		} else {
 			w.Header().Set("Retry-After", "1")
 			refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS")
 			return
@@ -104,7 +107,7 @@ func answer(w http.ResponseWriter, r *http.Request, a reply) {
 		w.Header().Set("Docker-Content-Digest", a.digest)
 		w.Header().Set("ETag", `"`+a.digest+`"`)
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+	http.ServeContent(newSteady(w), r, "", time.Time{}, bytes.NewReader(a.content))
 }
 
 // refuse sends an error in the form of the distribution specification, "Error codes".

@@ -3,12 +3,15 @@ package registry
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/edgehold/edgehold/plugins/store"
 )
@@ -129,7 +132,11 @@ func TestMirrorAnswers(t *testing.T) {
 func TestMirrorIsBounded(t *testing.T) {
 	m := Mirror(&shelf{store: newStore(t)})
 	blocked := make(chan struct{})
-	block := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.ServeHTTP(&stuck{w, blocked}, r) })
+	var clients atomic.Int64
+	block := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", clients.Add(1))
+		m.ServeHTTP(&stuck{w, blocked}, r)
+	})
 	server := httptest.NewServer(block)
 	defer server.Close()
 	results := make(chan int, 2*maxInFlight)
@@ -157,6 +164,54 @@ func TestMirrorIsBounded(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestOneClientLeavesRoomForOthers(t *testing.T) {
+	s := &slots{of: map[string]int{}}
+	var frees []func()
+	for i := range 2 * maxInFlight {
+		if free, ok := s.take(fmt.Sprintf("192.0.2.1:%d", i)); ok {
+			frees = append(frees, free)
+		}
+	}
+	if len(frees) != maxOfAddress {
+		t.Errorf("one address has %d slots", len(frees))
+	}
+	for i := range 2 * maxInFlight {
+		if free, ok := s.take(fmt.Sprintf("[2001:db8::%x]:1", i)); ok {
+			frees = append(frees, free)
+		}
+	}
+	if len(frees) != maxInFlight {
+		t.Errorf("%d slots are taken", len(frees))
+	}
+	for _, free := range frees {
+		free()
+	}
+	if s.all != 0 || len(s.of) != 0 {
+		t.Errorf("%d slots, %d addresses are kept", s.all, len(s.of))
+	}
+}
+
+// Each part of an answer has a deadline of its own.
+func TestClientsThatDoNotRead(t *testing.T) {
+	w := &deadlined{ResponseWriter: httptest.NewRecorder()}
+	began := time.Now()
+	_, err := newSteady(w).Write([]byte("x"))
+	if err != nil || w.deadline.Before(began.Add(serveStallTime-time.Second)) || w.deadline.After(time.Now().Add(serveStallTime)) {
+		t.Errorf("%v, the deadline is in %s", err, w.deadline.Sub(began))
+	}
+}
+
+// deadlined notes the deadline that it is given.
+type deadlined struct {
+	http.ResponseWriter
+	deadline time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.deadline = t
+	return nil
 }
 
 // stuck is a client that does not read, for all but refusals.

@@ -14,6 +14,7 @@ import (
 const (
 	serveHeaderTime  = 10 * time.Second
 	serveAnswerTime  = 10 * time.Minute // of the largest module over a slow link
+	serveStallTime   = 30 * time.Second // for 32 KiB of it
 	serveIdleTime    = 30 * time.Second
 	serveDrainTime   = 5 * time.Second
 	serveHeaderBytes = 16 << 10
