@@ -49,6 +49,9 @@ func ParseQuantity(text string) (value float64, unit string, err error) {
 // prefixes is printed as it stands. What it prints reads back as the same value.
 func FormatQuantity(value float64, unit string) string {
 	plain := strconv.FormatFloat(value, 'f', -1, 64)
+	if unit == "1" { // of what has no dimension
+		unit = ""
+	}
 	if unit == "" || math.IsNaN(value) || math.IsInf(value, 0) {
 		return strings.TrimSpace(plain + " " + unit)
 	}

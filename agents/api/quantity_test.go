@@ -53,6 +53,7 @@ func TestFormatQuantity(t *testing.T) {
 		{-2e6, "Hz", "-2 MHz"},
 		{42, "", "42"},
 		{42, "%", "42 %"},
+		{42, "1", "42"},
 		{math.NaN(), "Hz", "NaN Hz"},
 	} {
 		if got := FormatQuantity(c.value, c.unit); got != c.want {

@@ -214,7 +214,7 @@ func setting(s api.Setting, options []mechanisms.Knob, verb mechanisms.Verb) (me
 		return out, nil
 	}
 	i := slices.IndexFunc(options, func(o mechanisms.Knob) bool { return o.Name == s.Knob || asked([]string{s.Knob}, o.Name) })
-	if i >= 0 && options[i].Unit != s.Unit {
+	if i >= 0 && !sameUnit(options[i].Unit, s.Unit) {
 		return out, &Error{
 			Code: "mechanism.unit", What: "set " + s.Knob, Why: fmt.Sprintf("its unit is %q, the command says %q", options[i].Unit, s.Unit),
 			Hint: "write the number with its unit, like 1.8GHz",
@@ -222,6 +222,11 @@ func setting(s api.Setting, options []mechanisms.Knob, verb mechanisms.Verb) (me
 	}
 	out.Value = mechanisms.Number(*s.Value.Number)
 	return out, nil
+}
+
+// sameUnit compares units. What has no dimension has the unit 1, which nobody writes after a number.
+func sameUnit(a, b string) bool {
+	return a == b || (a == "" || a == "1") && (b == "" || b == "1")
 }
 
 // Revert implements apiserver.MechanismActor.
