@@ -72,6 +72,9 @@ func describePolicy(d *cli.Details, p api.Policy) {
 	d.Field("Active since", timestamp(p.ActivatedAt))
 	d.Field("Digest", p.Digest)
 	d.Field("Trust", trustLine(p.Trust))
+	if p.Manifest.Door == wasmabi.DoorExtismSDK {
+		d.Field("Engine", engine(p.Manifest.Door))
+	}
 	if r := p.Rollout; r != nil {
 		d.Fieldf("Rollout", "%s: edgehold policy rollout get %s", rolloutCell(p), p.Name)
 	}
