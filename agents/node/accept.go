@@ -38,17 +38,9 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	if err := p.isNew(ctx, next, what, o.Rollout != nil && o.Rollout.Force); err != nil {
 		return err
 	}
-	parameters, allow := record.Parameters, record.Allow
-	if o.Allow != nil {
-		allow = o.Allow
+	if err := p.translate(ctx, next, what, record, o); err != nil {
+		return err
 	}
-	if o.Parameters != nil {
-		parameters = o.Parameters
-		if err := checkParameters(what, m, parameters); err != nil {
-			return err
-		}
-	}
-	next.dict = p.dictionary(ctx, m, parameters, allow)
 	if err := (&guest{module: next.native(), dict: next.dict}).try(ctx, p.now()); err != nil {
 		return &Error{
 			Code: "policy.does-not-start", What: what, Why: "its Initialize failed: " + err.Error(), Err: err,
@@ -60,6 +52,22 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 		return err
 	}
 	view.close()
+	return nil
+}
+
+// translate gives next its dictionary: with what the upload says of parameters and grants, else with what held before.
+func (p *policies) translate(ctx context.Context, next *running, what string, record *state.Policy, o api.UploadOptions) error {
+	m, parameters, allow := next.module.Manifest(), record.Parameters, record.Allow
+	if o.Allow != nil {
+		allow = o.Allow
+	}
+	if o.Parameters != nil {
+		parameters = o.Parameters
+		if err := checkParameters(what, m, parameters); err != nil {
+			return err
+		}
+	}
+	next.dict = p.dictionary(ctx, m, parameters, allow)
 	return nil
 }
 

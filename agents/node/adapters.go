@@ -77,17 +77,9 @@ func (p *policies) examineAdapter(ctx context.Context, next *running, record *st
 	if err := p.isNew(ctx, next, what, false); err != nil {
 		return err
 	}
-	parameters, allow := record.Parameters, record.Allow
-	if o.Allow != nil {
-		allow = o.Allow
+	if err := p.translate(ctx, next, what, record, o); err != nil {
+		return err
 	}
-	if o.Parameters != nil {
-		parameters = o.Parameters
-		if err := checkParameters(what, m, parameters); err != nil {
-			return err
-		}
-	}
-	next.dict = p.dictionary(ctx, m, parameters, allow)
 	if why := lacks(next.dict); why != "" && !o.DryRun {
 		return &Error{Code: "adapter.not-granted", What: what, Why: why,
 			Hint: "offer it in the node's configuration under capabilities, and allow it with --allow; --dry-run shows what is asked for, allowed and offered"}
