@@ -146,10 +146,10 @@ func (p *policies) forget(ctx context.Context, t *trial) {
 
 // promote puts the candidate in charge. The version before goes on beside it, or is kept prepared.
 func (p *policies) promote(ctx context.Context, t *trial) error {
-	next, before := t.other, p.find(t.name)
-	if next == nil {
-		return errors.New("the candidate is not prepared")
+	if err := p.ready(ctx, t, t.state.Digest); err != nil { // after a restart nobody has prepared a standby
+		return err
 	}
+	next, before := t.other, p.find(t.name)
 	if before == nil || !before.bound() {
 		return p.promoteAlone(ctx, t, next, before)
 	}

@@ -83,3 +83,19 @@ func TestARefusedUploadDisturbsNoRollout(t *testing.T) {
 		t.Error("the candidate was taken out and put back")
 	}
 }
+
+// TestStandbyIsPutBackInChargeAfterARestart: an undo is undone though nobody has prepared the standby since.
+func TestStandbyIsPutBackInChargeAfterARestart(t *testing.T) {
+	r := newRig(t)
+	calm(t, r)
+	if _, err := r.Policies.Upload(t.Context(), as(t, "01-cpu-boost", "1.1.0"), api.UploadOptions{}, person); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"1.0.0", "1.1.0"} {
+		if p, err := r.Policies.Rollback(t.Context(), "cpu-boost", "", person); err != nil || p.ActiveVersion != want {
+			t.Fatalf("%s decides, %v, want %s", p.ActiveVersion, err, want)
+		}
+		r.stop()
+		r.start()
+	}
+}
