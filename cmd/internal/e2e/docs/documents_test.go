@@ -56,9 +56,11 @@ var documents = map[string]document{
 			{"edgehold policy rollback first", "0\\.1\\.0"},
 		},
 	},
-	"CONTRIBUTING.md":                 {inClone: true},
-	"examples/README.md":              {inClone: true},
-	"examples/01-cpu-boost/README.md": {inClone: true},
+	"CONTRIBUTING.md":                   {inClone: true},
+	"examples/README.md":                {inClone: true},
+	"examples/01-cpu-boost/README.md":   {inClone: true},
+	"examples/05-rest-device/README.md": {inClone: true},
+	"examples/06-leds/README.md":        {inClone: true},
 	"cmd/edgeholdd/README.md": {
 		ownDaemon: true,
 		shows: []shown{
