@@ -20,8 +20,9 @@ func functionName(frame string) string {
 	return frame
 }
 
+// onlyTypes reports whether all letters are of the names of types: i32, f64, v128, externref.
 func onlyTypes(signature string) bool {
-	return strings.Trim(signature, "()if0123456789,v externref") == ""
+	return strings.Trim(signature, "()0123456789, efinrtvx") == ""
 }
 
 // rustEscapes are what stands for the signs that a symbol can't hold.

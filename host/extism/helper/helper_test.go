@@ -48,8 +48,7 @@ func (e echo) Call(_ context.Context, c Call) Answer {
 		os.Stderr.WriteString("I am slain\n")
 		os.Exit(3)
 	case e.mortal && c.Export == "hang":
-		for { // until it is killed
-		}
+		time.Sleep(time.Hour) // until it is killed
 	case e.mortal && c.Export == "look":
 		dir, _ := os.Getwd()
 		return Answer{Output: []byte(dir + strings.Join(os.Environ(), " "))}
