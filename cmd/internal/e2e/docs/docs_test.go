@@ -118,7 +118,7 @@ func (s *stage) adapt(one step, toTheEnd bool) step {
 		pairs = append(pairs, from, to)
 	}
 	one.text = strings.NewReplacer(pairs...).Replace(one.text)
-	if !toTheEnd && endless.MatchString(one.text) {
+	if !toTheEnd && endless.MatchString(one.text) && !strings.Contains(one.text, " --once") {
 		one.text = "interrupted " + one.text
 	}
 	return one
