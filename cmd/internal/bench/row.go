@@ -108,6 +108,9 @@ func (g Goal) String() string {
 	case faster:
 		return fmt.Sprintf(">= %g x faster", g.limit)
 	case atMost:
+		if g.unit == "ns" {
+			return fmt.Sprintf("<= %v", time.Duration(g.limit))
+		}
 		return fmt.Sprintf("<= %g %s", g.limit, g.unit)
 	}
 	return fmt.Sprintf(">= %g %s", g.limit, g.unit)
