@@ -120,18 +120,23 @@ func AppendReadings(dst []byte, m *Readings) []byte {
 	return f.close()
 }
 
-// DecodeOptions decodes b into m. Nothing of m aliases b.
-func DecodeOptions(b []byte, m *Options) error {
-	*m = Options{}
-	r := reader{b: b, message: "options"}
+// decodeOnly decodes a message that has one field.
+func decodeOnly(b []byte, message, field string, read func(*reader)) error {
+	r := reader{b: b, message: message}
 	for k := r.keys(); k.next(); {
-		if k.key == "knobs" {
-			m.Knobs = list(&r, m.Knobs, MaxKnobs, decodeKnobOption)
+		if k.key == field {
+			read(&r)
 		} else {
 			r.skip(0)
 		}
 	}
 	return r.finish()
+}
+
+// DecodeOptions decodes b into m. Nothing of m aliases b.
+func DecodeOptions(b []byte, m *Options) error {
+	*m = Options{}
+	return decodeOnly(b, "options", "knobs", func(r *reader) { m.Knobs = list(r, m.Knobs, MaxKnobs, decodeKnobOption) })
 }
 
 func decodeKnobOption(r *reader, o *KnobOption) {
@@ -175,29 +180,13 @@ func decodeKnobOption(r *reader, o *KnobOption) {
 // DecodeNames decodes b into m. Nothing of m aliases b.
 func DecodeNames(b []byte, m *Names) error {
 	*m = Names{}
-	r := reader{b: b, message: "names"}
-	for k := r.keys(); k.next(); {
-		if k.key == "names" {
-			m.Names = r.texts(m.Names, MaxKnobs, MaxText)
-		} else {
-			r.skip(0)
-		}
-	}
-	return r.finish()
+	return decodeOnly(b, "names", "names", func(r *reader) { m.Names = r.texts(m.Names, MaxKnobs, MaxText) })
 }
 
 // DecodeSettings decodes b into m. Nothing of m aliases b.
 func DecodeSettings(b []byte, m *Settings) error {
 	*m = Settings{}
-	r := reader{b: b, message: "settings"}
-	for k := r.keys(); k.next(); {
-		if k.key == "settings" {
-			m.Settings = list(&r, m.Settings, MaxSettings, decodeKnobSetting)
-		} else {
-			r.skip(0)
-		}
-	}
-	return r.finish()
+	return decodeOnly(b, "settings", "settings", func(r *reader) { m.Settings = list(r, m.Settings, MaxSettings, decodeKnobSetting) })
 }
 
 func decodeKnobSetting(r *reader, s *KnobSetting) {
