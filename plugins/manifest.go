@@ -73,7 +73,7 @@ func syntaxError(err error) error {
 func readManifest(root value) *wasmabi.Manifest {
 	f := root.fields("name", "version", "kind", "language", "door", "layer", "scope", "description", "metrics", "mechanisms",
 		"analyze_interval", "machine_learning_usage", "limits", "state", "parameters", "provides", "capabilities",
-		"telemetry", "configuration", "packages")
+		"inputs", "outputs", "properties", "knobs", "tick", "telemetry", "configuration", "packages")
 	m := &wasmabi.Manifest{
 		ABI:  wasmabi.Version,
 		Name: f["name"].text(), Version: f["version"].text(), Description: strings.TrimSpace(f["description"].text()),
@@ -91,6 +91,7 @@ func readManifest(root value) *wasmabi.Manifest {
 	readParameters(m, f["parameters"])
 	readProvides(m, f["provides"])
 	readCapabilities(m, f["capabilities"])
+	readWorkload(&m.Workload, f)
 	readFramework(m, f)
 	return m
 }
@@ -203,8 +204,35 @@ func readCapabilities(m *wasmabi.Manifest, all value) {
 	}
 }
 
+func readWorkload(w *wasmabi.Workload, f map[string]value) {
+	w.Inputs, w.Outputs = readPorts(f["inputs"]), readPorts(f["outputs"])
+	w.TickMS = f["tick"].milliseconds()
+	for _, v := range f["properties"].list() {
+		f := v.fields("name", "path", "unit", "type", "reason")
+		w.Properties = append(w.Properties, wasmabi.PropertyRequest{
+			Name: f["name"].text(), Path: f["path"].text(), Unit: f["unit"].text(), Type: f["type"].text(), Reason: f["reason"].text(),
+		})
+	}
+	for _, v := range f["knobs"].list() {
+		f := v.fields("name", "write", "reason")
+		w.Knobs = append(w.Knobs, wasmabi.KnobRequest{Name: f["name"].text(), Write: f["write"].boolean(), Reason: f["reason"].text()})
+	}
+}
+
+func readPorts(all value) (ports []wasmabi.Port) {
+	for _, v := range all.list() {
+		if name, ok := v.raw.(string); ok {
+			ports = append(ports, wasmabi.Port{Name: name})
+			continue
+		}
+		f := v.fields("name", "unit", "type")
+		ports = append(ports, wasmabi.Port{Name: f["name"].text(), Unit: f["unit"].text(), Type: f["type"].text()})
+	}
+	return ports
+}
+
 // fileNames maps the manifest's field names to those of the file, where they differ.
-var fileNames = strings.NewReplacer("analyze_interval_ms", "analyze_interval", "limits.deadline_ms", "limits.deadline",
+var fileNames = strings.NewReplacer("workload.tick_ms", "tick", "workload.", "", "analyze_interval_ms", "analyze_interval", "limits.deadline_ms", "limits.deadline",
 	"limits.memory_bytes", "limits.memory", "provides.every_ms", "provides.every", "migrates_from", "state.migrates_from")
 
 // validate adds what the manifest itself finds, except where a problem with that place is known already.

@@ -51,6 +51,65 @@ parameters:
     unit: ratio
 `
 
+const workload = `
+name: temp-average
+version: 1.0.0
+kind: workload
+inputs:
+  - name: temp
+    unit: Cel
+outputs: [temp_avg]
+properties:
+  - {name: temperature, path: /3303/0/5700, unit: Cel, reason: average it}
+knobs:
+  - {name: TX_PWR, write: true, reason: be heard}
+tick: 1s
+parameters:
+  - {name: window, default: 8}
+`
+
+func TestParseWorkload(t *testing.T) {
+	m, err := ParseManifest([]byte(workload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := wasmabi.Workload{
+		Inputs: []wasmabi.Port{{Name: "temp", Unit: "Cel"}}, Outputs: []wasmabi.Port{{Name: "temp_avg"}}, TickMS: 1000,
+		Properties: []wasmabi.PropertyRequest{{Name: "temperature", Path: "/3303/0/5700", Unit: "Cel", Reason: "average it"}},
+		Knobs:      []wasmabi.KnobRequest{{Name: "TX_PWR", Write: true, Reason: "be heard"}},
+	}
+	if diff := cmp.Diff(want, m.Workload); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWorkloadProblemsHaveTheirLines(t *testing.T) {
+	tests := map[string]struct {
+		from, to, field, code string
+		line                  int
+	}{
+		"tick too short":      {"tick: 1s", "tick: 1ms", "tick", "manifest.range", 13},
+		"not a resource":      {"/3303/0/5700", "/3303", "properties[0].path", "manifest.path", 10},
+		"no reason":           {", reason: be heard", "", "knobs[0].reason", "manifest.missing", 12},
+		"key of a bad form":   {"[temp_avg]", "[temp/avg]", "outputs[0].name", "manifest.key", 8},
+		"ports of an adapter": {"kind: workload", "kind: policy\nmechanisms: [CPUFrequency]", "workload", "manifest.kind", 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(workload, test.from, test.to, 1)
+			_, err := ParseManifest([]byte(text))
+			var e *FileError
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			p := e.Problems[0]
+			if p.Field != test.field || p.Code != test.code || test.line != 0 && p.Line != test.line {
+				t.Errorf("got %+v", e.Problems)
+			}
+		})
+	}
+}
+
 const adapter = `
 name: smart-plug
 version: 1.0.0

@@ -60,6 +60,12 @@ const (
 	OpOptions Op = 5 // request empty, response Options
 	OpRevert  Op = 6 // request Settings, response empty
 
+	// Those of a workload, which knows all four; OpStop may be unsupported.
+	OpStart Op = 7  // request Start, response Emission
+	OpInput Op = 8  // request Input, response Emission
+	OpTick  Op = 9  // request Input without values, response Emission
+	OpStop  Op = 10 // request empty, response Emission: the last
+
 	OpSnapshot Op = 16 // request empty, response the context, raw bytes
 	OpMigrate  Op = 17 // request Migrate, response the new context, raw bytes
 	OpHealth   Op = 18 // request and response empty
@@ -82,6 +88,14 @@ func (o Op) String() string {
 		return "options"
 	case OpRevert:
 		return "revert"
+	case OpStart:
+		return "start"
+	case OpInput:
+		return "input"
+	case OpTick:
+		return "tick"
+	case OpStop:
+		return "stop"
 	case OpSnapshot:
 		return "snapshot"
 	case OpMigrate:

@@ -17,6 +17,8 @@ const (
 	MaxSchemas    = 64 // schemas that a policy migrates from
 
 	MaxCapabilities = 16
+	MaxPorts        = 64 // inputs, outputs, properties and knobs of a workload, of each
+	MaxBatch        = 64 // numbers, and data, of one input or emission
 	MaxAffects      = 64 // knobs that one knob moves along
 	MaxFacts        = 64 // facts of one reading
 	MaxHeaders      = 64 // of an HTTP request or response

@@ -17,10 +17,10 @@
 // Every message is CBOR (RFC 8949) in Core Deterministic form, so that equal messages are equal bytes: shortest heads and
 // floats, definite lengths, map keys in bytewise order, no duplicates. A decoder refuses anything else.
 //
-//   - Cold messages ([Manifest], [Init], [Error], [Migrate], those of adapters and handles) are maps with text keys. A field that is empty, zero or
+//   - Cold messages ([Manifest], [Init], [Error], [Migrate], those of adapters and handles, and [Start]) are maps with text keys. A field that is empty, zero or
 //     false is left out; a float that is NaN ("none") is left out. Unknown keys are skipped, so that a message can
 //     grow.
-//   - Hot messages ([Observation], [Analysis], [Plan]) are arrays of fixed length whose columns are RFC 8746 typed
+//   - Hot messages ([Observation], [Analysis], [Plan], [Input], [Emission]) are arrays of fixed length whose columns are RFC 8746 typed
 //     arrays: tag 70 (uint32, little endian) and tag 86 (float64, little endian). A NaN in a column has the bits
 //     [CanonicalNaN] and no others.
 //

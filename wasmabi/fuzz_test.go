@@ -62,6 +62,10 @@ func FuzzDecodeItem(f *testing.F)         { fuzzCodec(f, "item") }
 func FuzzDecodeCoAPRequest(f *testing.F)  { fuzzCodec(f, "coap-request") }
 func FuzzDecodeCoAPResponse(f *testing.F) { fuzzCodec(f, "coap-response") }
 
+func FuzzDecodeStart(f *testing.F)    { fuzzCodec(f, "start") }
+func FuzzDecodeInput(f *testing.F)    { fuzzCodec(f, "input") }
+func FuzzDecodeEmission(f *testing.F) { fuzzCodec(f, "emission") }
+
 func FuzzDecodeContext(f *testing.F) {
 	f.Add(AppendContext(nil, sampleContext()))
 	f.Add([]byte{})

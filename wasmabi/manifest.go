@@ -72,6 +72,8 @@ type Manifest struct {
 
 	Provides     Provides            // of an adapter: the mechanism that it makes
 	Capabilities []CapabilityRequest // of an adapter: its ways out; a policy has none
+
+	Workload Workload // of a workload: what goes in and out, and what it asks of its device
 }
 
 // MetricRequest asks for one value in each observation; its index is the metric's id.
@@ -152,6 +154,10 @@ func EncodeManifest(m *Manifest) []byte {
 	if m.Provides != (Provides{}) {
 		f.key("provides")
 		f.b = appendProvides(f.b, &m.Provides)
+	}
+	if !m.Workload.empty() {
+		f.key("workload")
+		f.b = appendWorkload(f.b, &m.Workload)
 	}
 	appendList(&f, "mechanisms", m.Mechanisms, appendMechanismRequest)
 	appendList(&f, "parameters", m.Parameters, appendParameter)

@@ -43,6 +43,8 @@ func (m *Manifest) decodeField(r *reader, key string) {
 		m.Version = r.text(MaxName)
 	case "provides":
 		decodeProvides(r, &m.Provides)
+	case "workload":
+		decodeWorkload(r, &m.Workload)
 	case "mechanisms":
 		m.Mechanisms = list(r, m.Mechanisms, MaxMechanisms, decodeMechanismRequest)
 	case "parameters":

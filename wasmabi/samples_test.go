@@ -31,6 +31,9 @@ func codecs() []codec {
 		codecOf("plan", AppendPlan, DecodePlan),
 		codecOf("error", AppendError, DecodeError),
 		codecOf("migrate", AppendMigrate, DecodeMigrate),
+		codecOf("start", AppendStart, DecodeStart),
+		codecOf("input", AppendInput, DecodeInput),
+		codecOf("emission", AppendEmission, DecodeEmission),
 		codecOf("options", AppendOptions, DecodeOptions),
 		codecOf("names", AppendNames, DecodeNames),
 		codecOf("settings", AppendSettings, DecodeSettings),
@@ -68,6 +71,17 @@ func samples() []sample {
 		{"manifest-extism", "manifest", &Manifest{Name: "count-vowels", Version: "1.0.0", Kind: KindPolicy, Layer: LayerNode,
 			Scope: ScopeNode, ABI: Version, Door: DoorExtism}},
 		{"manifest-smart-plug", "manifest", sampleAdapter()},
+		{"manifest-temp-average", "manifest", sampleWorkload()},
+		{"start-empty", "start", &Start{}},
+		{"start-temp-average", "start", &Start{
+			Name: "temp-average", Version: "1.0.0", Device: "sensor-7", TimeNS: 1_700_000_000_123_456_789,
+			Inputs: []string{"temp"}, Outputs: []string{"temp_avg", "alarm"}, Properties: []string{"temperature"}, Knobs: []string{"TX_PWR"},
+			Parameters: []float64{8}, ParameterNames: []string{"window"},
+		}},
+		{"input-tick", "input", &Input{TimeNS: 1_700_000_001_000_000_000}},
+		{"input-two", "input", &Input{TimeNS: -1, IDs: []uint32{0, 2}, Values: []float64{21.5, nan}, DataIDs: []uint32{1}, Data: [][]byte{{0xff}}}},
+		{"emission-empty", "emission", &Emission{}},
+		{"emission-two", "emission", &Emission{NextMS: 500, IDs: []uint32{0}, Values: []float64{21.25}, DataIDs: []uint32{1, 1}, Data: [][]byte{[]byte("hot"), nil}}},
 		{"init-empty", "init", &Init{}},
 		{"init-cpu-boost", "init", sampleInit()},
 		{"init-smart-plug", "init", &Init{Policy: "smart-plug", Version: "2.0.0", Asset: "node-7", Layer: LayerNode, Scope: ScopeNode,
@@ -133,6 +147,24 @@ func sampleAdapter() *Manifest {
 			{Name: "leds", Kind: CapabilityFile, Paths: []string{"/sys/class/leds/*/brightness", "/sys/class/hwmon/hwmon?/pwm[1-4]"}, Write: true, Reason: "show the state"},
 			{Name: "memory", Kind: CapabilityKV, Bytes: 1024, Reason: "remember the token"},
 			{Name: "lamp", Kind: CapabilityCoAP, Hosts: []string{"lamp.example.org:5683"}, Methods: []string{"GET", "PUT"}, Reason: "dim it"},
+		},
+	}
+}
+
+func sampleWorkload() *Manifest {
+	return &Manifest{
+		Name: "temp-average", Version: "1.0.0", Kind: KindWorkload, Layer: LayerNode, Scope: ScopeNode, ABI: Version,
+		Limits:     Limits{Fuel: 100_000, MemoryBytes: 128 << 10},
+		Parameters: []Parameter{{Name: "window", Default: 8, Min: 1, Max: 64}},
+		Workload: Workload{
+			Inputs:  []Port{{Name: "temp", Unit: "Cel"}},
+			Outputs: []Port{{Name: "temp_avg", Unit: "Cel", Type: TypeNumber}, {Name: "alarm", Type: TypeBytes}},
+			Properties: []PropertyRequest{
+				{Name: "temperature", Path: "/3303/0/5700", Unit: "Cel", Reason: "average it"},
+				{Name: "model", Path: "/3/0/1", Type: TypeBytes, Reason: "say where the value comes from"},
+			},
+			Knobs:  []KnobRequest{{Name: "TX_PWR", Write: true, Reason: "send an alarm with all power"}},
+			TickMS: 1000,
 		},
 	}
 }

@@ -22,8 +22,8 @@ func treeOf(v reflect.Value) any {
 	case []float64:
 		return cbor.Tag{Number: 86, Content: column(v, 8)}
 	case []byte:
-		return v.Bytes()
-	case Observation, Analysis, Plan, Label:
+		return append([]byte{}, v.Bytes()...)
+	case Observation, Analysis, Plan, Input, Emission, Label:
 		return treeArray(v)
 	}
 	switch v.Kind() {

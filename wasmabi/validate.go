@@ -93,6 +93,7 @@ func (m *Manifest) Validate() error {
 	c.parameters(m.Parameters)
 	c.vectors(m.Vectors)
 	c.adapter(m)
+	c.workload(m)
 	if len(c.problems) == 0 {
 		return nil
 	}

@@ -112,6 +112,13 @@ func (f *fields) uint(key string, v uint64) {
 	}
 }
 
+func (f *fields) int(key string, v int64) {
+	if v != 0 {
+		f.key(key)
+		f.b = appendInt(f.b, v)
+	}
+}
+
 func (f *fields) bool(key string, v bool) {
 	if v {
 		f.key(key)
