@@ -24,6 +24,7 @@ var imports = []rule{
 	{"agents/api", nil},
 	{"telemetry/attr", nil},
 	{"mechanisms", nil},
+	{"lwm2m", nil},
 
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
