@@ -69,6 +69,9 @@ var imports = []rule{
 	{"mechanisms/internal/...", nil},
 	{"mechanisms/...", []string{"mechanisms", "mechanisms/internal/..."}},
 
+	// The far edge, from the wire up.
+	{"lwm2m/coap", nil},
+
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},
 	{"telemetry/internal/...", nil},
@@ -137,6 +140,7 @@ var only = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/theupdateframework/go-tuf", []string{"plugins/sign"}},
 	{"github.com/hanwen/go-fuse", []string{"mechanisms/internal/fakesysfs"}},
+	{"github.com/plgd-dev/go-coap", []string{"lwm2m/coap", "cmd/internal/bench"}}, // the codec there, its server here
 	{"k8s.io", nil},
 	{"sigs.k8s.io/controller-runtime", nil},
 }
