@@ -71,6 +71,7 @@ var imports = []rule{
 
 	// The far edge, from the wire up.
 	{"lwm2m/coap", nil},
+	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap/...", "lwm2m/codec"}},
 
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},

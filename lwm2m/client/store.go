@@ -1,0 +1,87 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Store keeps small named documents over a loss of power: what bootstrap wrote, attributes, tables. A document is replaced as a whole or
+// not at all.
+type Store interface {
+	// Load returns a document; an error that is fs.ErrNotExist if there is none.
+	Load(name string) ([]byte, error)
+	// Save replaces a document; when it returns, the document has survived.
+	Save(name string, document []byte) error
+}
+
+// Folder is a Store of files in a folder, which exists.
+type Folder string
+
+// maxDocument bounds what is loaded, so that a damaged file system cannot fill the memory.
+const maxDocument = 1 << 20
+
+// Load reads a file of the folder.
+func (f Folder) Load(name string) ([]byte, error) {
+	file, err := f.file(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", name, err)
+	}
+	if info.Size() > maxDocument {
+		return nil, fmt.Errorf("load %s: %d bytes, more than %d", name, info.Size(), maxDocument)
+	}
+	return os.ReadFile(file)
+}
+
+// Save writes a new file beside the old one, flushes it, and renames it over the old one.
+func (f Folder) Save(name string, document []byte) error {
+	file, err := f.file(name)
+	if err != nil {
+		return err
+	}
+	if err := replace(file, document); err != nil {
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	return nil
+}
+
+func (f Folder) file(name string) (string, error) {
+	if !filepath.IsLocal(name) || filepath.Base(name) != name {
+		return "", fmt.Errorf("document %q: %w", name, fs.ErrInvalid)
+	}
+	return filepath.Join(string(f), name), nil
+}
+
+func replace(file string, document []byte) error {
+	fresh := file + ".new"
+	if err := writeThrough(fresh, document); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	if err := os.Rename(fresh, file); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(file))
+}
+
+func writeThrough(file string, document []byte) error {
+	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(document)
+	return errors.Join(err, w.Sync(), w.Close())
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
