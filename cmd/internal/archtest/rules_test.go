@@ -72,6 +72,7 @@ var imports = []rule{
 	// The far edge, from the wire up.
 	{"lwm2m/coap", nil},
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap/...", "lwm2m/codec"}},
+	{"lwm2m/store", nil},
 
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},
@@ -97,6 +98,7 @@ var imports = []rule{
 var testImports = []rule{
 	{"agents/state", []string{"agents/state/crashtest"}},
 	{"agents/decision", []string{"agents/state/crashtest"}},
+	{"lwm2m/store", []string{"agents/state/crashtest"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/rollout"}},
