@@ -25,6 +25,7 @@ var imports = []rule{
 	{"telemetry/attr", nil},
 	{"mechanisms", nil},
 	{"lwm2m", nil},
+	{"sdf", nil},
 
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
