@@ -24,6 +24,7 @@ func (a *app) trustAdd() *cobra.Command {
 		Example: "  edgehold trust add load-follower.wasm --folder trust",
 	}
 	f.add(c)
+	devices := c.Flags().String("devices", "", "pattern of the devices that may run them; by default all for workloads, none for others")
 	return a.onFolder(c, func(r *sign.Repository, _ *cli.Printer, args []string) error {
 		for _, argument := range args {
 			x, err := a.artefact(c.Context(), &f, argument)
@@ -34,6 +35,7 @@ func (a *app) trustAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			m.Devices = *devices
 			t, err := r.Add(m)
 			if err != nil {
 				return err

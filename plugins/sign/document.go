@@ -47,6 +47,7 @@ type description struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Kind    string `json:"kind,omitempty"`
+	Parcel  []byte `json:"parcel,omitempty"`  // in the images' targets: what package parcel makes of it, for devices that know no TUF
 	Rollout string `json:"rollout,omitempty"` // in a director's targets; JSON in a string, for canonical JSON has no fractions
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/edgehold/edgehold/plugins/store"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // list is what a targets document says: modules by path, and of the images those that were withdrawn, by digest.
@@ -58,6 +59,8 @@ func (r *Repository) changeTargets(l *release, change func(*list) error) error {
 type Module struct {
 	Name, Version, Kind string
 	Bytes               []byte
+	// Devices is a pattern of the devices that may run it, as in path.Match. Empty: all of them for a workload, none for others.
+	Devices string
 }
 
 // Target is a module on a list.
@@ -68,15 +71,17 @@ type Target struct {
 	Digest  string          `json:"digest"`
 	Length  int64           `json:"length"`
 	Rollout json.RawMessage `json:"rollout,omitempty"`
+	// Seal is the statement for devices, signed with a targets key; see package parcel. It is missing when none was at hand.
+	Seal []byte `json:"-"`
 }
 
 func targetOf(t *metadata.TargetFiles) (Target, error) {
 	d, err := custom(t)
-	return Target{d.Name, d.Version, d.Kind, digestOf(t), t.Length, json.RawMessage(d.Rollout)}, err
+	return Target{d.Name, d.Version, d.Kind, digestOf(t), t.Length, json.RawMessage(d.Rollout), d.Parcel}, err
 }
 
 func (t Target) file() (*metadata.TargetFiles, error) {
-	own, err := json.Marshal(description{t.Name, t.Version, t.Kind, string(t.Rollout)})
+	own, err := json.Marshal(description{t.Name, t.Version, t.Kind, t.Seal, string(t.Rollout)})
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +96,9 @@ func (t Target) file() (*metadata.TargetFiles, error) {
 // [CodeIncomplete] says that the change is staged.
 func (r *Repository) Add(m Module) (Target, error) {
 	t := Target{Name: m.Name, Version: m.Version, Kind: m.Kind, Digest: store.Digest(m.Bytes), Length: int64(len(m.Bytes))}
+	if m.Devices == "" && m.Kind == wasmabi.KindWorkload {
+		m.Devices = "*"
+	}
 	what := fmt.Sprintf("add %s@%s", m.Name, m.Version)
 	for kind, name := range map[string]string{"policy": m.Name, "version": m.Version} {
 		if !validName(name) {
@@ -105,6 +113,9 @@ func (r *Repository) Add(m Module) (Target, error) {
 		if err != nil {
 			return err
 		}
+		if t.Seal, err = r.seal(l, m); err != nil {
+			return err
+		}
 		file, err := moduleFile(t.Digest)
 		if err != nil {
 			return err
@@ -112,7 +123,7 @@ func (r *Repository) Add(m Module) (Target, error) {
 		if err := r.write(filepath.Join(r.Published(), ModulesFolder, file), m.Bytes); err != nil {
 			return err
 		}
-		if known, ok := l.list.targets[targetPath(t.Name, t.Version)]; ok && digestOf(known) == t.Digest {
+		if known, ok := l.list.targets[targetPath(t.Name, t.Version)]; ok && digestOf(known) == t.Digest && sealedFor(known, m.Devices) {
 			return nil
 		}
 		return r.changeTargets(l, func(next *list) error { return next.add(what, t) })
@@ -183,7 +194,7 @@ func (r *Repository) Assign(node string, wanted []Wanted) error {
 				if err != nil {
 					return err
 				}
-				t.Rollout = w.Rollout
+				t.Rollout, t.Seal = w.Rollout, nil
 				next.drop(w.Name)
 				if next.targets[targetPath(t.Name, t.Version)], err = t.file(); err != nil {
 					return err

@@ -21,6 +21,7 @@ type rule struct {
 var imports = []rule{
 	// Leaves: what everybody speaks.
 	{"wasmabi", nil},
+	{"plugins/parcel", nil},
 	{"agents/api", nil},
 	{"telemetry/attr", nil},
 	{"mechanisms", nil},
@@ -31,12 +32,12 @@ var imports = []rule{
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
-	{"plugins/sign", []string{"plugins/store"}},
+	{"plugins/sign", []string{"plugins/parcel", "plugins/store", "wasmabi"}},
 	{"plugins/bundle", []string{"wasmabi"}},
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
 	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain"}},
 	{"plugins", []string{"wasmabi"}},
-	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy"}},
+	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy", "sdk/go/workload"}},
 
 	// The host runs guests and knows nothing of what they decide.
 	{"host/internal/wasm", nil},
