@@ -84,6 +84,9 @@ var imports = []rule{
 	{"telemetry/internal/...", nil},
 	{"telemetry/...", []string{"telemetry/attr", "telemetry/ring", "telemetry/internal/..."}},
 
+	// Who speaks to devices speaks SDF, over MQTT.
+	{"sdf/mqtt", []string{"sdf"}},
+
 	// What must meet meets here.
 	{"cmd/internal/cli", []string{"agents/api"}},
 	{"cmd/internal/demo", []string{"agents/api", "agents/apiclient"}},
@@ -149,6 +152,8 @@ var only = []struct {
 	{"github.com/theupdateframework/go-tuf", []string{"plugins/sign"}},
 	{"github.com/hanwen/go-fuse", []string{"mechanisms/internal/fakesysfs"}},
 	{"github.com/plgd-dev/go-coap", []string{"lwm2m/coap", "cmd/internal/bench"}}, // the codec there, its server here
+	{"github.com/mochi-mqtt/server", []string{"sdf/mqtt"}},
+	{"github.com/eclipse/paho.golang", []string{"sdf/mqtt"}},
 	{"k8s.io", nil},
 	{"sigs.k8s.io/controller-runtime", nil},
 }

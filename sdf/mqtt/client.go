@@ -1,0 +1,269 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Client asks a gateway's things. It is safe for use by several goroutines.
+type Client struct {
+	bus    Bus
+	config ClientConfig
+	reply  string
+	stop   func()
+
+	mu      sync.Mutex
+	waiting map[string]chan *Message // by correlation data
+}
+
+// ClientConfig of a Client. Its zero value is useful.
+type ClientConfig struct {
+	CBOR    bool          // ask and be answered in CBOR
+	Timeout time.Duration // of a request whose context has no deadline; 30 s
+	Lease   time.Duration // how often an observation is renewed, at a third of it; 1 h, as ServeConfig.Lease
+}
+
+func randomName() string { return rand.Text()[:12] }
+
+// ErrNoAnswer is in the error of a request that nobody answered in time, a gateway's timeout neither.
+var ErrNoAnswer = errors.New("no answer")
+
+// NewClient listens for answers on bus. Close ends that; the bus stays open.
+func NewClient(ctx context.Context, bus Bus, config ClientConfig) (*Client, error) {
+	preset(&config.Timeout, 30*time.Second)
+	preset(&config.Lease, time.Hour)
+	own := string(appendSegment([]byte(topicReply+"/"), bus.Name(), false))
+	c := &Client{bus: bus, config: config, reply: own + "/" + rand.Text(), waiting: map[string]chan *Message{}}
+	stop, err := bus.Subscribe(ctx, c.reply, c.answered)
+	if err != nil {
+		return nil, fmt.Errorf("listen for answers: %w", err)
+	}
+	c.stop = stop
+	return c, nil
+}
+
+// Close has answers that are still to come ignored.
+func (c *Client) Close() { c.stop() }
+
+func (c *Client) answered(m *Message) {
+	c.mu.Lock()
+	ch := c.waiting[string(m.Correlation)]
+	delete(c.waiting, string(m.Correlation))
+	c.mu.Unlock()
+	if ch != nil {
+		ch <- m // has room for one, and gets one
+	}
+}
+
+// Do asks, and waits for the answer. The error of an answer that says no is an [*Error], and the response is returned with it.
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout(ctx))
+	defer cancel()
+	r.CBOR = c.config.CBOR
+	m, err := c.exchange(ctx, &r)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Operation, r.Topic, err)
+	}
+	answer, err := decodeResponse(m.Payload, m.ContentType == TypeCBOR)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: read the answer: %w", r.Operation, r.Topic, err)
+	}
+	return answer, answer.Err()
+}
+
+func (c *Client) timeout(ctx context.Context) time.Duration {
+	if until, ok := ctx.Deadline(); ok {
+		return time.Until(until)
+	}
+	return c.config.Timeout
+}
+
+func (c *Client) exchange(ctx context.Context, r *Request) (*Message, error) {
+	payload, err := encodeRequest(r)
+	if err != nil {
+		return nil, err
+	}
+	correlation, ch := c.await()
+	defer c.forget(correlation)
+	m := &Message{
+		Topic: r.Topic.String(), Payload: payload, ContentType: contentType(r.CBOR), ResponseTopic: c.reply, Correlation: []byte(correlation),
+		Pointer: r.Pointer(), Expiry: c.timeout(ctx),
+	}
+	if err := c.bus.Publish(ctx, m); err != nil {
+		return nil, err
+	}
+	select {
+	case m := <-ch:
+		return m, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+	}
+}
+
+func (c *Client) await() (correlation string, ch chan *Message) {
+	correlation, ch = rand.Text(), make(chan *Message, 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting[correlation] = ch
+	return correlation, ch
+}
+
+func (c *Client) forget(correlation string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, correlation)
+}
+
+// Watcher is told who comes and goes. Functions that are nil are not called; none may block.
+type Watcher struct {
+	Announced func(*Announcement)
+	Gone      func(*Farewell)
+	Gateway   func(Presence)
+}
+
+// Watch tells w of each thing that is announced, and of those that come and go, until cancel is called.
+func (c *Client) Watch(ctx context.Context, w Watcher) (cancel func(), err error) {
+	return c.subscribe(ctx, map[string]func(*Message){
+		topicAnnounce + "/+":   w.announced,
+		topicUnregister + "/+": w.gone,
+		topicGateway + "/+":    w.gateway,
+	})
+}
+
+func (c *Client) subscribe(ctx context.Context, filters map[string]func(*Message)) (cancel func(), err error) {
+	var cancels []func()
+	cancel = func() {
+		for _, f := range cancels {
+			f()
+		}
+	}
+	for filter, receive := range filters {
+		stop, err := c.bus.Subscribe(ctx, filter, receive)
+		if err != nil {
+			cancel()
+			return nil, fmt.Errorf("subscribe to %s: %w", filter, err)
+		}
+		cancels = append(cancels, stop)
+	}
+	return cancel, nil
+}
+
+func (w *Watcher) announced(m *Message) {
+	thing, ok := thingUnder(topicAnnounce, m.Topic)
+	var a Announcement
+	if !ok || w.Announced == nil || len(m.Payload) == 0 || json.Unmarshal(m.Payload, &a) != nil {
+		return // an empty one takes an announcement back: unregister tells why
+	}
+	a.Thing = thing // the topic is what access rules were checked against
+	w.Announced(&a)
+}
+
+func (w *Watcher) gone(m *Message) {
+	thing, ok := thingUnder(topicUnregister, m.Topic)
+	var f Farewell
+	if !ok || w.Gone == nil || json.Unmarshal(m.Payload, &f) != nil {
+		return
+	}
+	f.Thing = thing
+	w.Gone(&f)
+}
+
+func (w *Watcher) gateway(m *Message) {
+	name, ok := thingUnder(topicGateway, m.Topic)
+	var p Presence
+	if !ok || w.Gateway == nil || json.Unmarshal(m.Payload, &p) != nil {
+		return
+	}
+	p.Name = name
+	w.Gateway(p)
+}
+
+// Listen tells of all that the things told which filter names, until cancel is called: empty fields of filter stand for all. It asks no thing to tell anything.
+func (c *Client) Listen(ctx context.Context, filter Topic, receive func(*Notification)) (cancel func(), err error) {
+	return c.subscribe(ctx, map[string]func(*Message){eventFilter(filter): func(m *Message) {
+		if n, ok := notification(m); ok {
+			receive(n)
+		}
+	}})
+}
+
+// eventFilter is filter as a topic filter; one that leaves parts out between others gets a plus sign there.
+func eventFilter(t Topic) string {
+	b := append([]byte(topicEvent), '/')
+	if t.Thing == "" {
+		b = append(b, '+')
+	} else {
+		b = appendSegment(b, t.Thing, true)
+	}
+	switch {
+	case t.Object == "":
+		return string(append(b, "/#"...))
+	case t.Label == 0:
+		return string(append(appendSegment(append(b, '/'), t.Object, false), "/#"...))
+	}
+	b = appendLabel(appendSegment(append(b, '/'), t.Object, false), t.Label)
+	if t.Affordance == None {
+		return string(append(b, "/#"...))
+	}
+	b = append(append(b, '/'), t.Affordance.String()...)
+	return string(append(appendSegment(append(b, '/'), t.Name, false), "/#"...))
+}
+
+func notification(m *Message) (*Notification, bool) {
+	if len(m.Topic) <= len(topicEvent)+1 {
+		return nil, false
+	}
+	t, err := ParseTopic(m.Topic[len(topicEvent)+1:])
+	n := &Notification{Topic: t}
+	if err != nil || n.decode(m.Payload, m.ContentType == TypeCBOR) != nil {
+		return nil, false
+	}
+	return n, true
+}
+
+// Observe has a thing tell of the changes of t, and tells receive of them, until cancel is called. attributes are those of LwM2M's notifications (pmin, pmax, gt ...), nil for
+// the thing's own. The observation is renewed for as long as ctx lasts; what OBSERVE itself answers, the value now, is returned.
+func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any, receive func(*Notification)) (first *Response, cancel func(), err error) {
+	stop, err := c.Listen(ctx, t, receive)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := Request{Topic: t, Operation: Observe}
+	if attributes != nil {
+		r.Data = attributes
+	}
+	if first, err = c.Do(ctx, r); err != nil {
+		stop()
+		return first, nil, err
+	}
+	renewing, end := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() { c.renew(renewing, r) })
+	return first, func() {
+		end()
+		done.Wait()
+		stop()
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_, _ = c.Do(late, Request{Topic: t, Operation: Cancel}) // else its lease ends it
+	}, nil
+}
+
+// renew asks again and again for what is asked for once: an observation lives no longer than its lease.
+func (c *Client) renew(ctx context.Context, r Request) {
+	tick := time.NewTicker(c.config.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_, _ = c.Do(ctx, r) // a failure is mended by the next
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/paho"
+)
+
+// DialConfig says how to reach a broker. Only Address is needed.
+type DialConfig struct {
+	Address  string // "mqtt://HOST:PORT", "mqtts://HOST:PORT", "unix:///PATH", "ws://..." or "wss://..."
+	Name     string // client identifier; made from randomness if empty
+	User     string
+	Password string
+	TLS      *tls.Config
+	Gateway  string                  // name of the gateway that this connection is of: when it breaks the broker says so, on gateway/<name>
+	Retry    bool                    // go on if the first attempt fails
+	Up       func(context.Context)   // called after each connection, subscriptions made: the time to announce again. nil: nothing
+	Down     func(error)             // called when the connection is lost, and for each attempt that fails. nil: nothing; it may not block
+	Backoff  func(int) time.Duration // before attempt n of a row; nil: none before the first, then 100 ms doubled up to 10 s
+}
+
+// Connection is a Bus at a broker outside this process, remade whenever it breaks.
+type Connection struct {
+	config  DialConfig
+	manager *autopaho.ConnectionManager
+	ctx     context.Context
+	cancel  context.CancelFunc
+	up      chan struct{} // closed after the first connection
+	failed  chan error    // why the first was refused
+	first   sync.Once
+	work    sync.WaitGroup
+
+	mu      sync.Mutex
+	filters map[string][]*func(*Message)
+}
+
+// Dial connects, and returns when it is connected. Close ends the connection; so does the end of ctx only until Dial returns.
+func Dial(ctx context.Context, config DialConfig) (*Connection, error) {
+	u, err := url.Parse(config.Address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to broker %q: %w", config.Address, err)
+	}
+	preset(&config.Name, "edgehold-"+randomName())
+	if config.Backoff == nil {
+		config.Backoff = backoff
+	}
+	c := &Connection{config: config, up: make(chan struct{}), failed: make(chan error, 1), filters: map[string][]*func(*Message){}}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if c.manager, err = autopaho.NewConnection(c.ctx, c.settings(u)); err != nil {
+		c.cancel()
+		return nil, fmt.Errorf("connect to broker %s: %w", u.Redacted(), err)
+	}
+	if err := c.await(ctx); err != nil {
+		c.Close()
+		return nil, unreachable(u.Redacted(), err)
+	}
+	return c, nil
+}
+
+func unreachable(address string, err error) error {
+	hint := "see that the broker runs there, and that its address is right"
+	if denied := (*autopaho.ConnackError)(nil); errors.As(err, &denied) {
+		hint = "check user and password, or the certificate, and what the broker's access rules say of them"
+	}
+	return &Error{Code: "broker.unreachable", Message: "connect to broker " + address, Why: err.Error(), Hint: hint, cause: err}
+}
+
+func (c *Connection) await(ctx context.Context) error {
+	select {
+	case <-c.up:
+		return nil
+	case err := <-c.failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Connection) settings(u *url.URL) autopaho.ClientConfig {
+	s := autopaho.ClientConfig{
+		ServerUrls: []*url.URL{u}, TlsCfg: c.config.TLS, KeepAlive: 30, CleanStartOnInitialConnection: true,
+		ReconnectBackoff: c.config.Backoff, ConnectTimeout: 10 * time.Second,
+		ConnectUsername: c.config.User, ConnectPassword: []byte(c.config.Password),
+		OnConnectionUp:   func(*autopaho.ConnectionManager, *paho.Connack) { c.work.Go(c.connected) },
+		OnConnectionDown: func() bool { c.down(errors.New("the connection to the broker broke")); return true },
+		OnConnectError:   c.refused,
+		ClientConfig: paho.ClientConfig{
+			ClientID:          c.config.Name,
+			OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
+		},
+	}
+	if u.Scheme == "unix" {
+		s.AttemptConnection = func(ctx context.Context, _ autopaho.ClientConfig, u *url.URL) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", u.Path)
+		}
+	}
+	if c.config.Gateway != "" {
+		will := Presence{Name: c.config.Gateway}.message()
+		s.WillMessage = &paho.WillMessage{Topic: will.Topic, Payload: will.Payload, QoS: 1, Retain: true}
+	}
+	return s
+}
+
+func backoff(attempt int) time.Duration {
+	if attempt == 0 {
+		return 0
+	}
+	return min(100*time.Millisecond<<min(attempt-1, 10), 10*time.Second)
+}
+
+// connected runs after each connection, beside the goroutine that reads.
+func (c *Connection) connected() {
+	c.mu.Lock()
+	filters := make([]string, 0, len(c.filters))
+	for f := range c.filters {
+		filters = append(filters, f)
+	}
+	c.mu.Unlock()
+	for _, f := range filters {
+		if err := c.subscribe(c.ctx, f); err != nil {
+			c.down(fmt.Errorf("subscribe to %s again: %w", f, err))
+		}
+	}
+	c.first.Do(func() { close(c.up) })
+	if c.config.Up != nil {
+		c.config.Up(c.ctx)
+	}
+}
+
+func (c *Connection) refused(err error) {
+	c.down(err)
+	if !c.config.Retry {
+		select {
+		case c.failed <- err:
+		default:
+		}
+	}
+}
+
+func (c *Connection) down(err error) {
+	if c.config.Down != nil {
+		c.config.Down(err)
+	}
+}
+
+// Close ends the connection, and waits until nothing of it runs. The broker does not publish the will then.
+func (c *Connection) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = c.manager.Disconnect(ctx)
+	c.cancel()
+	c.work.Wait()
+}
+
+// Name is the client identifier.
+func (c *Connection) Name() string { return c.config.Name }
+
+// Publish sends m; what is to be retained is acknowledged by the broker, so that it lasts. While the connection is broken it fails.
+func (c *Connection) Publish(ctx context.Context, m *Message) error {
+	p := &paho.Publish{Topic: m.Topic, Payload: m.Payload, Retain: m.Retain, Properties: &paho.PublishProperties{
+		ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: m.Correlation,
+	}}
+	if m.Expiry > 0 {
+		s := seconds(m.Expiry)
+		p.Properties.MessageExpiry = &s
+	}
+	if m.Pointer != "" {
+		p.Properties.User.Add(pointerProperty, m.Pointer)
+	}
+	if m.Retain {
+		p.QoS = 1
+	}
+	if _, err := c.manager.Publish(ctx, p); err != nil {
+		return fmt.Errorf("publish to %s: %w", m.Topic, err)
+	}
+	return nil
+}
+
+// Subscribe keeps filter subscribed through reconnections.
+func (c *Connection) Subscribe(ctx context.Context, filter string, receive func(*Message)) (cancel func(), err error) {
+	entry := &receive
+	c.mu.Lock()
+	c.filters[filter] = append(c.filters[filter], entry)
+	c.mu.Unlock()
+	cancel = func() { c.unsubscribe(filter, entry) }
+	if err := c.subscribe(ctx, filter); err != nil {
+		cancel()
+		return nil, fmt.Errorf("subscribe to %s: %w", filter, err)
+	}
+	return cancel, nil
+}
+
+func (c *Connection) subscribe(ctx context.Context, filter string) error {
+	_, err := c.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1, NoLocal: true}}})
+	return err
+}
+
+func (c *Connection) unsubscribe(filter string, entry *func(*Message)) {
+	c.mu.Lock()
+	kept := c.filters[filter][:0:0]
+	for _, e := range c.filters[filter] {
+		if e != entry {
+			kept = append(kept, e)
+		}
+	}
+	c.filters[filter] = kept
+	if len(kept) == 0 {
+		delete(c.filters, filter)
+	}
+	c.mu.Unlock()
+	if len(kept) > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	defer cancel()
+	_, _ = c.manager.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{filter}})
+}
+
+// received is called by the goroutine that reads.
+func (c *Connection) received(p paho.PublishReceived) (bool, error) {
+	m := received(p.Packet)
+	c.mu.Lock()
+	var to []*func(*Message)
+	for filter, entries := range c.filters {
+		if matches(filter, m.Topic) {
+			to = append(to, entries...)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range to {
+		(*f)(m)
+	}
+	return true, nil
+}
+
+func received(p *paho.Publish) *Message {
+	m := &Message{Topic: p.Topic, Payload: p.Payload, Retain: p.Retain}
+	if q := p.Properties; q != nil {
+		m.ContentType, m.ResponseTopic, m.Correlation, m.Pointer = q.ContentType, q.ResponseTopic, q.CorrelationData, q.User.Get(pointerProperty)
+		if q.MessageExpiry != nil {
+			m.Expiry = time.Duration(*q.MessageExpiry) * time.Second
+		}
+	}
+	return m
+}

@@ -1,0 +1,163 @@
+package mqtt
+
+import (
+	"bytes"
+	"crypto/tls"
+	"strings"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// hook is where mochi asks the Broker: who may connect, what they may publish and hear, and what is kept for them.
+type hook struct {
+	mochi.HookBase
+	broker *Broker
+}
+
+func (h *hook) ID() string { return "edgehold" }
+
+func (h *hook) Provides(b byte) bool {
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnQosPublish, mochi.OnSubscribe}, b) >= 0
+}
+
+// OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
+// check that when the time has come.
+func (h *hook) OnConnectAuthenticate(c *mochi.Client, pk packets.Packet) bool {
+	u := h.identify(c, pk)
+	if u == nil {
+		return false
+	}
+	will := c.Properties.Will
+	if will.Flag != 0 && (!u.publishes(will.TopicName) || will.Retain && !u.Gateway && !h.broker.access.none()) {
+		return false
+	}
+	c.Properties.Will.WillDelayInterval = 0 // mochi's loop, which does not run, would send it later
+	if k := c.State.Keepalive; k == 0 || time.Duration(k)*time.Second > h.broker.config.Limits.KeepAlive {
+		c.State.Keepalive, c.State.ServerKeepalive = uint16(h.broker.config.Limits.KeepAlive/time.Second), true
+	}
+	c.Properties.Username = []byte(u.Name)
+	return h.admit(c)
+}
+
+// admit lets nobody take over the session of another user, nor the last place twice.
+func (h *hook) admit(c *mochi.Client) bool {
+	h.broker.sessions.Lock()
+	defer h.broker.sessions.Unlock()
+	if old, there := h.broker.server.Clients.Get(c.ID); there {
+		return bytes.Equal(old.Properties.Username, c.Properties.Username)
+	}
+	return !h.broker.crowded() && len(c.ID) <= 256
+}
+
+func (h *hook) identify(c *mochi.Client, pk packets.Packet) *account {
+	a := &h.broker.access
+	if a.none() {
+		return everybody
+	}
+	if pk.Connect.UsernameFlag {
+		return a.password(string(pk.Connect.Username), string(pk.Connect.Password))
+	}
+	o, ok := c.Net.Conn.(*outbox)
+	if !ok {
+		return nil
+	}
+	if t, ok := o.Conn.(*tls.Conn); ok {
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+			return a.users[chains[0][0].Subject.CommonName]
+		}
+	}
+	return a.users[o.user]
+}
+
+// account is whom OnConnectAuthenticate found; nil for who was taken from the configuration since.
+func (h *hook) account(c *mochi.Client) *account {
+	if h.broker.access.none() {
+		return everybody
+	}
+	return h.broker.access.users[string(c.Properties.Username)]
+}
+
+func (a *access) none() bool { return len(a.users) == 0 }
+
+// OnACLCheck is asked for what a client publishes, for each message that would be delivered to it, and for each filter that it subscribes to; the
+// last may be anything, as deliveries are judged one by one.
+func (h *hook) OnACLCheck(c *mochi.Client, topic string, write bool) bool {
+	u := h.account(c)
+	switch {
+	case u == nil:
+		return false
+	case write:
+		return u.publishes(topic)
+	case strings.ContainsAny(topic, "+#"):
+		return !strings.HasPrefix(topic, "$")
+	}
+	return u.hears(topic, c.ID)
+}
+
+// OnPublish hands what clients publish to those who listen in this process.
+func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	if !c.Net.Inline {
+		if !h.repliesToItself(c, pk.Properties.ResponseTopic) || pk.FixedHeader.Retain && !h.retains(c, &pk) {
+			return pk, packets.ErrRejectPacket
+		}
+	}
+	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && h.broker.full(pk.TopicName) {
+		return pk, packets.ErrRejectPacket
+	}
+	h.broker.local.deliver(c, &pk)
+	return pk, nil
+}
+
+// full says whether there is no room for another retained message, topic's.
+func (b *Broker) full(topic string) bool {
+	kept := b.server.Topics.Retained
+	if kept.Len() < b.config.Limits.Retained {
+		return false
+	}
+	_, again := kept.Get(topic)
+	return !again
+}
+
+// retains: only gateways leave something behind.
+func (h *hook) retains(c *mochi.Client, _ *packets.Packet) bool {
+	u := h.account(c)
+	return u != nil && (u.Gateway || h.broker.access.none())
+}
+
+// repliesToItself: nobody has answers sent to where another client listens for its own.
+func (h *hook) repliesToItself(c *mochi.Client, topic string) bool {
+	rest, ok := strings.CutPrefix(topic, topicReply+"/")
+	if !ok {
+		return true
+	}
+	own, _, _ := strings.Cut(rest, "/")
+	name, err := segment(own, false)
+	return err == nil && name == c.ID
+}
+
+// OnSubscribe drops filters beyond what one client may have.
+func (h *hook) OnSubscribe(c *mochi.Client, pk packets.Packet) packets.Packet {
+	limit := h.broker.config.Limits.Subscriptions
+	for i := range pk.Filters {
+		if c.State.Subscriptions.Len()+i >= limit {
+			pk.Filters[i].Filter = "" // refused as no filter at all
+		}
+	}
+	return pk
+}
+
+// OnQosPublish is told of each message that will wait for a client's acknowledgement. What goes beyond the bound in bytes does not wait.
+func (h *hook) OnQosPublish(c *mochi.Client, pk packets.Packet, _ int64, _ int) {
+	if pk.FixedHeader.Type != packets.Publish {
+		return
+	}
+	n := 0
+	for _, waiting := range c.State.Inflight.GetAll(false) {
+		n += len(waiting.Payload)
+	}
+	if n > h.broker.config.Limits.InflightBytes {
+		c.State.Inflight.Delete(pk.PacketID)
+	}
+}

@@ -1,0 +1,125 @@
+package mqtt
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// outbox is a connection whose writes never block: they wait in memory, within a bound, for the client to read. mochi writes while it holds a client's
+// lock, which whoever publishes to that client needs: without the outbox one client that does not read would hold up all that publish.
+type outbox struct {
+	net.Conn
+	user   string // whose listener it is
+	limits Limits
+
+	mu      sync.Mutex
+	pending [][]byte
+	bytes   int
+	closed  bool
+	ready   chan struct{} // has a token when there is something to do
+	gone    chan struct{} // closed when the connection is
+}
+
+var errSlowReader = errors.New("the client does not read what waits for it")
+
+func newOutbox(c net.Conn, user string, limits Limits) *outbox {
+	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1), gone: make(chan struct{})}
+	go o.run()
+	return o
+}
+
+// Write keeps a copy of b for the client, or cuts it off if too much waits for it.
+func (o *outbox) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return 0, net.ErrClosed
+	}
+	if o.bytes+len(b) > o.limits.PendingBytes {
+		o.closed, o.pending = true, nil
+		_ = o.Conn.Close()
+		o.wake()
+		return 0, errSlowReader
+	}
+	o.pending = append(o.pending, append([]byte(nil), b...))
+	o.bytes += len(b)
+	o.wake()
+	return len(b), nil
+}
+
+func (o *outbox) wake() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}
+
+// SetDeadline bounds only reading: writes go to memory.
+func (o *outbox) SetDeadline(t time.Time) error { return o.Conn.SetReadDeadline(t) }
+
+// SetWriteDeadline has no meaning here.
+func (o *outbox) SetWriteDeadline(time.Time) error { return nil }
+
+// Close lets what waits go out, for a second, and then closes the connection.
+func (o *outbox) Close() error {
+	o.mu.Lock()
+	o.closed = true
+	o.wake()
+	o.mu.Unlock()
+	_ = o.Conn.SetReadDeadline(time.Unix(1, 0)) // whoever reads is done now
+	return nil
+}
+
+// run writes what waits until the connection ends.
+func (o *outbox) run() {
+	defer close(o.gone)
+	defer func() { _ = o.Conn.Close() }()
+	for range o.ready {
+		for {
+			next, closed := o.take()
+			if len(next) == 0 {
+				if closed {
+					return
+				}
+				break
+			}
+			if err := o.flush(next, closed); err != nil {
+				o.fail()
+				return
+			}
+		}
+	}
+}
+
+func (o *outbox) take() (next net.Buffers, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next, o.pending = o.pending, nil
+	return next, o.closed
+}
+
+// flush gives the client the time limit for each piece, less when the connection is closing.
+func (o *outbox) flush(next net.Buffers, closing bool) error {
+	limit := o.limits.Stall
+	if closing {
+		limit = time.Second
+	}
+	for _, b := range next {
+		_ = o.Conn.SetWriteDeadline(time.Now().Add(limit))
+		if _, err := o.Conn.Write(b); err != nil {
+			return err
+		}
+		o.mu.Lock()
+		o.bytes -= len(b)
+		o.mu.Unlock()
+	}
+	return nil
+}
+
+func (o *outbox) fail() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.pending, o.bytes = true, nil, 0
+}
