@@ -76,6 +76,7 @@ var imports = []rule{
 
 	// The far edge, from the wire up.
 	{"lwm2m/coap", nil},
+	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap/...", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
 
@@ -151,6 +152,7 @@ var only = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
 	{"github.com/theupdateframework/go-tuf", []string{"plugins/sign"}},
 	{"github.com/hanwen/go-fuse", []string{"mechanisms/internal/fakesysfs"}},
+	{"github.com/pion", []string{"lwm2m/coap/dtls", "cmd/internal/bench"}},
 	{"github.com/plgd-dev/go-coap", []string{"lwm2m/coap", "cmd/internal/bench"}}, // the codec there, its server here
 	{"github.com/mochi-mqtt/server", []string{"sdf/mqtt"}},
 	{"github.com/eclipse/paho.golang", []string{"sdf/mqtt"}},

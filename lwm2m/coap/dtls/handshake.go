@@ -1,0 +1,266 @@
+package dtls
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxWaiting = 16 // datagrams of a handshake that pion has not read
+	maxEarly   = 8  // datagrams with protected records that came before we knew the keys
+)
+
+// handshake is one under way: the socket that pion sees. It hands on what comes from the peer, keeps what the association
+// will need of what goes by, and ends at once when it is cut.
+type handshake struct {
+	transport *Transport
+	remote    netip.AddrPort
+	id        ID
+	random    [randomSize]byte // the client's
+	begun     time.Time
+	dialled   bool
+	proven    atomic.Bool // the peer has answered our cookie, or is the one we dialled
+
+	in   chan []byte
+	gone chan struct{}
+
+	mu        sync.Mutex
+	expired   chan struct{} // closed while the read deadline has passed
+	sealed    bool          // nothing goes out any more, and pion reads nothing
+	left      bool          // nothing comes in any more
+	protected [][]byte      // datagrams with protected records that came in
+	final     [][]byte      // datagrams with protected records that went out last
+	last      bool          // we are who speaks last: see finalFlight
+	next      uint64        // behind the highest sequence number that went out protected
+	identity  []byte        // what the PSK callback was asked for last
+	principal string        // and answered
+}
+
+func newHandshake(t *Transport, remote netip.AddrPort, dialled bool) *handshake {
+	h := &handshake{
+		transport: t, remote: remote, id: newID(), dialled: dialled, last: dialled, begun: t.config.now(),
+		in: make(chan []byte, maxWaiting), gone: make(chan struct{}), expired: make(chan struct{}),
+	}
+	h.proven.Store(dialled)
+	return h
+}
+
+// feed shows a datagram to the handshake. False says that the handshake is over, or that the datagram begins another one.
+func (h *handshake) feed(datagram []byte, random [randomSize]byte, hello bool, now time.Time) bool {
+	if hello && !h.dialled && random != h.random && (!h.proven.Load() || now.Sub(h.begun) > restartAfter) {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left {
+		return false
+	}
+	if len(h.protected) < maxEarly && hasProtected(datagram) {
+		h.protected = append(h.protected, datagram)
+	}
+	select {
+	case h.in <- datagram:
+	default: // the peer repeats it
+	}
+	return true
+}
+
+func hasProtected(datagram []byte) bool {
+	for {
+		r, rest, ok := nextRecord(datagram, idSize)
+		if !ok || r.epoch == epochProtected {
+			return ok
+		}
+		datagram = rest
+	}
+}
+
+// seal ends what pion does: what it sends from now on goes nowhere, and it reads nothing.
+func (h *handshake) seal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.sealed {
+		h.sealed = true
+		close(h.gone)
+	}
+}
+
+// finish has nothing more come in, and returns the datagrams that the association has yet to see.
+func (h *handshake) finish() [][]byte {
+	h.seal()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = true
+	early := h.protected
+	h.protected = nil
+	return early
+}
+
+// ReadFrom implements [net.PacketConn].
+func (h *handshake) ReadFrom(b []byte) (int, net.Addr, error) {
+	h.mu.Lock()
+	expired := h.expired
+	h.mu.Unlock()
+	select {
+	case datagram := <-h.in:
+		return copy(b, datagram), udpAddr(h.remote), nil
+	case <-h.gone:
+		return 0, nil, net.ErrClosed
+	case <-expired:
+		return 0, nil, os.ErrDeadlineExceeded
+	}
+}
+
+// WriteTo implements [net.PacketConn].
+func (h *handshake) WriteTo(b []byte, _ net.Addr) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sealed {
+		return len(b), nil
+	}
+	h.observe(b)
+	h.transport.write(b, h.remote)
+	return len(b), nil
+}
+
+// observe notes what a datagram of ours says about the handshake.
+func (h *handshake) observe(datagram []byte) {
+	size := 0 // of a connection id in what we send: it is the peer's, and dialling only
+	if h.dialled {
+		size = idSize
+	}
+	protected := false
+	for rest := datagram; ; {
+		r, behind, ok := nextRecord(rest, size)
+		if !ok {
+			break
+		}
+		rest = behind
+		switch {
+		case r.epoch == epochProtected:
+			protected = true
+			h.next = max(h.next, r.sequence+1)
+		case r.kind == typeHandshake && len(r.body) > 0:
+			h.observeMessage(r.body[0])
+		}
+	}
+	if protected {
+		h.final = append(h.final[:0:0], append([]byte(nil), datagram...))
+	}
+}
+
+func (h *handshake) observeMessage(message byte) {
+	switch message {
+	case messageServerHello:
+		h.proven.Store(true)
+	case messageServerHelloDone:
+		h.last = true
+	case messageClientKeyExchange:
+		h.last = false
+	}
+}
+
+// Close implements [net.PacketConn].
+func (h *handshake) Close() error {
+	h.seal()
+	return nil
+}
+
+// LocalAddr implements [net.PacketConn].
+func (h *handshake) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
+// SetDeadline implements [net.PacketConn].
+func (h *handshake) SetDeadline(t time.Time) error { return h.SetReadDeadline(t) }
+
+// SetReadDeadline implements [net.PacketConn]. Pion's only use is to interrupt a read, by a time long ago, and to take that back.
+func (h *handshake) SetReadDeadline(t time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.expired:
+		if t.IsZero() {
+			h.expired = make(chan struct{})
+		}
+	default:
+		if !t.IsZero() && !t.After(time.Now()) {
+			close(h.expired)
+		}
+	}
+	return nil
+}
+
+// SetWriteDeadline implements [net.PacketConn]. Writing does not block.
+func (h *handshake) SetWriteDeadline(time.Time) error { return nil }
+
+func udpAddr(addr netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(addr) }
+
+// accept begins a handshake with who sent a ClientHello.
+func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [randomSize]byte, hello []byte) {
+	h := newHandshake(t, from, false)
+	h.random = random
+	conn, err := t.server(h)
+	if err != nil {
+		t.config.Logger.Error("a DTLS handshake could not begin", "error", err)
+		return
+	}
+	if !t.enter(h, replaced) {
+		t.counters.refused.Add(1)
+		return
+	}
+	h.in <- hello
+	go func() {
+		defer t.shakes.Done()
+		_, _ = t.shake(context.Background(), h, conn)
+	}()
+}
+
+// enter admits a handshake if the transport is open, and has Serve wait for it.
+func (t *Transport) enter(h, replaced *handshake) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || !t.entrance.admit(h, replaced) {
+		return false
+	}
+	t.shakes.Add(1)
+	return true
+}
+
+// shake runs a handshake to its end, and puts the association that comes of it in place.
+func (t *Transport) shake(ctx context.Context, h *handshake, conn conn) (*association, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.config.HandshakeTimeout)
+	defer cancel()
+	defer t.entrance.remove(h)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		t.counters.failed.Add(1)
+		t.config.Logger.Debug("a DTLS handshake failed", "peer", h.remote, "error", err)
+		return nil, err
+	}
+	h.seal() // before its state is read: nothing is sent with a sequence number that we don't know of
+	a, err := t.establish(h, conn)
+	_ = conn.Close()
+	if err != nil {
+		t.counters.failed.Add(1)
+		t.config.Logger.Warn("a DTLS handshake was refused at its end", "peer", h.remote, "error", err)
+		return nil, err
+	}
+	t.counters.handshakes.Add(1)
+	for _, old := range t.table.add(a, t.config.now(), t.config.MaxPerPrincipal, t.config.MaxAssociations) {
+		t.gone(old, errReplaced)
+	}
+	if t.saver != nil {
+		t.saver.add(a)
+	}
+	for _, datagram := range h.finish() { // it may have begun to talk before we were ready
+		t.protected(datagram, h.remote, true)
+	}
+	return a, nil
+}
+
+var errReplaced = errors.New("a newer association has taken its place")

@@ -1,0 +1,373 @@
+package dtls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgehold/edgehold/lwm2m/coap"
+)
+
+// Transport carries CoAP over DTLS on one socket. It implements [coap.Transport], [coap.Dialer] and [coap.Closer].
+//
+// Its peers have no address: [coap.Peer].Association is the [ID], and Identity the principal. Such a Peer stays the same
+// when the device moves, and, with [Config].States, when the process is another.
+type Transport struct {
+	config   Config
+	socket   Socket
+	table    *table
+	entrance *entrance
+	saver    *saver // nil without States
+	sessions *sessions
+	counters counters
+
+	mu       sync.Mutex
+	receiver coap.Receiver // nil unless it serves
+	shakes   sync.WaitGroup
+	closed   bool
+}
+
+var (
+	_ coap.Transport = (*Transport)(nil)
+	_ coap.Dialer    = (*Transport)(nil)
+	_ coap.Closer    = (*Transport)(nil)
+)
+
+// counters count what has happened since the start.
+type counters struct {
+	handshakes, failed, refused, replayed, unprotected, strangers, moved atomic.Uint64
+}
+
+// Stats says how a Transport is doing.
+type Stats struct {
+	Active, Asleep      int    // associations
+	Handshaking         int    // handshakes under way
+	Handshakes, Failed  uint64 // handshakes that were completed; that were not
+	Refused             uint64 // ClientHellos that found no room
+	Replayed            uint64 // records that had been accepted before or were too old
+	Unprotected         uint64 // records that could not be authenticated
+	Strangers           uint64 // records of associations that nobody knows
+	Moved               uint64 // times that a peer's address changed
+	StatesNotSaved      uint64 // attempts to save states that failed
+	RecordsNotHeldSaved uint64 // records dropped because their acceptance could not be made durable
+}
+
+// New returns a Transport on a socket, with the associations that States has. It owns the socket once Serve is called.
+func New(socket Socket, config Config) (*Transport, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	t := &Transport{config: config.withDefaults(), socket: socket, table: newTable(), sessions: newSessions(maxSessions)}
+	t.entrance = newEntrance(&t.config)
+	if config.States == nil {
+		return t, nil
+	}
+	t.saver = newSaver(t)
+	if err := config.States.Load(t.restore); err != nil {
+		return nil, fmt.Errorf("load DTLS associations: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Transport) restore(s State) error {
+	a, err := parseState(s.Bytes)
+	if err != nil || a.id != s.ID {
+		t.config.Logger.Warn("a stored DTLS association is dropped", "id", s.ID, "error", err)
+		return nil // its device will shake hands again
+	}
+	t.table.restore(a, t.config.now())
+	return nil
+}
+
+// Name implements [coap.Transport].
+func (t *Transport) Name() string { return t.config.Name }
+
+// maxMessage is what fits a record in an Ethernet frame, IPv6 and UDP with all that protection adds.
+const maxMessage = 1500 - 40 - 8 - headerSize - idSize - explicitIV - 1 - 16
+
+// Traits implements [coap.Transport].
+func (t *Transport) Traits() coap.Traits { return coap.Traits{Verified: true, MaxMessage: maxMessage} }
+
+// Stats returns counts.
+func (t *Transport) Stats() Stats {
+	c := &t.counters
+	s := Stats{
+		Handshaking: t.entrance.len(), Handshakes: c.handshakes.Load(), Failed: c.failed.Load(), Refused: c.refused.Load(),
+		Replayed: c.replayed.Load(), Unprotected: c.unprotected.Load(), Strangers: c.strangers.Load(), Moved: c.moved.Load(),
+	}
+	s.Active, s.Asleep = t.table.counts()
+	if t.saver != nil {
+		s.StatesNotSaved, s.RecordsNotHeldSaved = t.saver.failures.Load(), t.saver.dropped.Load()
+	}
+	return s
+}
+
+// Address returns where a peer is now, for people.
+func (t *Transport) Address(p coap.Peer) (netip.AddrPort, bool) {
+	a, addr := t.table.find(ID(p.Association))
+	return addr, a != nil
+}
+
+func (t *Transport) peer(a *association) coap.Peer {
+	return coap.Peer{Transport: t.config.Name, Association: uint64(a.id), Identity: a.principal}
+}
+
+// Serve implements [coap.Transport]. When it returns, associations with States are saved, and others have been told that they are over.
+func (t *Transport) Serve(ctx context.Context, receiver coap.Receiver) error {
+	t.mu.Lock()
+	t.receiver = receiver
+	t.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() { t.sweep(ctx) })
+	if t.saver != nil {
+		group.Go(func() { t.saver.run(ctx) })
+	}
+	group.Go(func() {
+		<-ctx.Done()
+		t.shut()
+		_ = t.socket.Close()
+	})
+	err := t.read()
+	cancel()
+	group.Wait()
+	t.shakes.Wait()
+	return err
+}
+
+// shut ends handshakes, and associations that nothing keeps.
+func (t *Transport) shut() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.entrance.closeAll()
+	if t.saver != nil {
+		return
+	}
+	for _, a := range t.table.all() {
+		t.end(a, true, errClosed)
+	}
+}
+
+var errClosed = errors.New("the transport is closed")
+
+// read receives datagrams until the socket is closed.
+func (t *Transport) read() error {
+	buffer := make([]byte, 1<<16)
+	for failures := 0; ; {
+		n, from, err := t.socket.ReadFromUDPAddrPort(buffer)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			if failures++; failures > 100 {
+				return fmt.Errorf("receive DTLS datagrams: %w", err)
+			}
+		default:
+			failures = 0
+			t.datagram(buffer[:n], unmap(from))
+		}
+	}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// datagram takes what came from an address. It may be anything.
+func (t *Transport) datagram(datagram []byte, from netip.AddrPort) {
+	if len(datagram) < headerSize || datagram[0] < typeChangeCipherSpec || datagram[0] > typeCID {
+		return
+	}
+	t.knock(datagram, from)
+	t.protected(datagram, from, false)
+}
+
+// protected takes the protected records of a datagram. Again says that they were shown to the handshake before.
+func (t *Transport) protected(datagram []byte, from netip.AddrPort, again bool) {
+	for len(datagram) > 0 {
+		r, rest, ok := nextRecord(datagram, idSize)
+		if !ok {
+			return
+		}
+		datagram = rest
+		if r.epoch != epochProtected {
+			continue
+		}
+		a := t.table.owner(r, from)
+		if a == nil {
+			t.counters.strangers.Add(1)
+			continue
+		}
+		t.record(a, r, from, again)
+	}
+}
+
+// record takes a record that claims to be of an association.
+func (t *Transport) record(a *association, r record, from netip.AddrPort, again bool) {
+	now := t.config.now()
+	o, err := a.open(r, now)
+	switch {
+	case errors.Is(err, errReplayed):
+		t.counters.replayed.Add(1)
+		return
+	case err != nil:
+		t.counters.unprotected.Add(1)
+		return
+	}
+	if !again {
+		t.repeat(a, o.again)
+	}
+	if o.payload == nil && o.kind == typeHandshake {
+		return // a repeated one
+	}
+	if moved := t.table.note(a, now, a.ownCID && o.newest, from); moved {
+		t.counters.moved.Add(1)
+		o.reserve = true
+	}
+	if t.saver != nil && (o.held || o.reserve) {
+		t.saver.add(a)
+	}
+	t.act(a, o)
+}
+
+// repeat sends an association's last flight again, to where its peer is and not to whoever asks.
+func (t *Transport) repeat(a *association, flight [][]byte) {
+	if len(flight) == 0 {
+		return
+	}
+	if _, addr := t.table.find(a.id); addr.IsValid() {
+		for _, datagram := range flight {
+			t.write(datagram, addr)
+		}
+	}
+}
+
+// act does what an accepted record says.
+func (t *Transport) act(a *association, o opened) {
+	switch o.kind {
+	case typeApplication:
+		if o.held && t.saver != nil {
+			t.saver.hold(a, o.payload)
+			return
+		}
+		t.deliver(a, o.payload)
+	case typeAlert:
+		t.alert(a, o.payload)
+	}
+}
+
+func (t *Transport) deliver(a *association, payload []byte) {
+	t.mu.Lock()
+	receiver := t.receiver
+	t.mu.Unlock()
+	if receiver != nil {
+		receiver.Receive(t.peer(a), payload)
+	}
+}
+
+// Send implements [coap.Transport].
+func (t *Transport) Send(p coap.Peer, message []byte) error {
+	a, addr := t.table.find(ID(p.Association))
+	if a == nil || a.principal != p.Identity {
+		return fmt.Errorf("send to %s: its association is gone: %w", p, coap.ErrUnreachable)
+	}
+	if len(message) > maxMessage {
+		return fmt.Errorf("send %d bytes to %s: a record takes %d at most", len(message), p, maxMessage)
+	}
+	err := t.seal(a, addr, typeApplication, message)
+	switch {
+	case errors.Is(err, errReserved):
+		return nil // lost, as on any network; by the next time more are reserved
+	case errors.Is(err, errExhausted):
+		t.end(a, false, err)
+		return fmt.Errorf("send to %s: %w: %w", p, err, coap.ErrUnreachable)
+	}
+	return err
+}
+
+// seal sends one record.
+func (t *Transport) seal(a *association, addr netip.AddrPort, kind byte, payload []byte) error {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	b, reserve, err := a.seal((*buffer)[:0], kind, payload)
+	if reserve && t.saver != nil {
+		t.saver.add(a)
+	}
+	if err != nil {
+		return err
+	}
+	*buffer = b
+	t.table.note(a, t.config.now(), false, addr)
+	t.write(b, addr)
+	return nil
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1500); return &b }}
+
+// write hands a datagram to the network, which may lose it.
+func (t *Transport) write(datagram []byte, to netip.AddrPort) {
+	if _, err := t.socket.WriteToUDPAddrPort(datagram, to); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.config.Logger.Debug("a DTLS datagram was not sent", "to", to, "error", err)
+	}
+}
+
+// ClosePeer implements [coap.Closer]: it tells the peer, and forgets the association.
+func (t *Transport) ClosePeer(p coap.Peer) error {
+	if a, _ := t.table.find(ID(p.Association)); a != nil {
+		t.end(a, true, errClosed)
+	}
+	return nil
+}
+
+// end forgets an association, and tells its peer with a close_notify if told to.
+func (t *Transport) end(a *association, tell bool, why error) {
+	if tell {
+		if _, addr := t.table.find(a.id); addr.IsValid() {
+			_ = t.seal(a, addr, typeAlert, []byte{alertWarning, alertCloseNotify})
+		}
+	}
+	if t.table.remove(a) {
+		t.gone(a, why)
+	}
+}
+
+// gone does what is due when an association has been forgotten.
+func (t *Transport) gone(a *association, why error) {
+	if t.saver != nil {
+		t.saver.add(a)
+	}
+	t.mu.Lock()
+	receiver := t.receiver
+	t.mu.Unlock()
+	if receiver != nil {
+		receiver.Unreachable(t.peer(a), nil, fmt.Errorf("%w: %w", why, coap.ErrUnreachable))
+	}
+}
+
+// sweep puts associations to sleep that have been quiet, until ctx is done.
+func (t *Transport) sweep(ctx context.Context) {
+	tick := time.NewTicker(max(t.config.Idle/8, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			t.hibernate(t.config.now().Add(-t.config.Idle))
+		}
+	}
+}
+
+func (t *Transport) hibernate(before time.Time) {
+	for _, a := range t.table.quiet(before) {
+		a.sleep()
+		if t.saver != nil {
+			t.saver.add(a)
+		}
+	}
+}
