@@ -1,0 +1,39 @@
+package coap
+
+// peer is a peer that something goes on with. It is there from the first job or exchange until the last has ended, and
+// everything in it is guarded by its shard's lock.
+type peer struct {
+	key  key
+	hash uint64
+
+	jobs    []*job // waiting for a worker, in order
+	working bool   // a worker has one of them, or the peer stands in the workers' queue
+
+	exchanges []*exchange // that wait for anything of the peer
+	unacked   int         // of them, those that count for NSTART
+	waiting   []*turn     // exchanges that wait for their turn
+}
+
+// turn is the place of an exchange that waits for NSTART.
+type turn struct{ granted chan struct{} }
+
+func (p *peer) idle() bool {
+	return len(p.jobs) == 0 && !p.working && len(p.exchanges) == 0 && p.unacked == 0 && len(p.waiting) == 0
+}
+
+// peer finds what goes on with k, or begins it. The shard is locked.
+func (s *shard) peer(k key, hash uint64) *peer {
+	p := s.peers[k]
+	if p == nil {
+		p = &peer{key: k, hash: hash}
+		s.peers[k] = p
+	}
+	return p
+}
+
+// leave forgets p if nothing goes on with it any more. The shard is locked.
+func (s *shard) leave(p *peer) {
+	if p.idle() {
+		delete(s.peers, p.key)
+	}
+}
