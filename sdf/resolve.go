@@ -67,22 +67,18 @@ func (r *resolver) value(home *Document, value any, at Pointer) (any, error) {
 	}
 	text, isReference := object["sdfRef"].(string)
 	if !isReference {
-		return r.members(home, object, at, "")
+		return r.members(home, object, at)
 	}
 	return r.reference(home, object, at, text)
 }
 
-// members resolves all members but one.
-func (r *resolver) members(home *Document, object map[string]any, at Pointer, but string) (map[string]any, error) {
+func (r *resolver) members(home *Document, object map[string]any, at Pointer) (map[string]any, error) {
 	resolved := make(map[string]any, len(object))
-	for name, item := range object {
-		if name == but && but != "" {
-			continue
-		}
+	for _, name := range sortedNames(object) { // in order, so that an error is the same each time
 		if r.budget--; r.budget < 0 {
 			return nil, errBudget
 		}
-		v, err := r.value(home, item, at.Child(name))
+		v, err := r.value(home, object[name], at.Child(name))
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +120,8 @@ func (r *resolver) merge(home *Document, original any, patch map[string]any, at 
 	if !ok {
 		merged = map[string]any{}
 	}
-	for name, change := range patch {
+	for _, name := range sortedNames(patch) {
+		change := patch[name]
 		switch c := change.(type) {
 		case nil:
 			delete(merged, name)

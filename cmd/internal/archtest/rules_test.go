@@ -87,6 +87,7 @@ var imports = []rule{
 
 	// Who speaks to devices speaks SDF, over MQTT.
 	{"sdf/mqtt", []string{"sdf"}},
+	{"sdf/oma", []string{"lwm2m", "lwm2m/model", "sdf"}},
 
 	// What must meet meets here.
 	{"cmd/internal/cli", []string{"agents/api"}},
