@@ -80,6 +80,8 @@ var imports = []rule{
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap/...", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
 
+	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
+
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},
 	{"telemetry/internal/...", nil},
@@ -125,6 +127,7 @@ var testImports = []rule{
 	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
+	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
 }
