@@ -118,7 +118,7 @@ var testImports = []rule{
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
-	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest"}},
+	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest", "wasmabi"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
 	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
