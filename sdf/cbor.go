@@ -6,16 +6,15 @@ import (
 	"math"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 )
 
 const attemptCBOR = "read CBOR"
 
-// Tags that a value may carry without changing what it is (RFC 8949, section 3.4). All others are refused, big numbers too.
+// Tags that a value may carry without changing what it is (RFC 8949, section 3.4); those of times make a unix-time of it. All others are refused, big numbers too.
 const (
-	tagDateTime  = 0
-	tagEpochTime = 1
 	tagBase64URL = 21 // 21 to 23 say how a byte string would stand in JSON
 	tagBase16    = 23
 	tagCBOR      = 55799 // "this is CBOR"
@@ -61,7 +60,7 @@ func decMode(l Limits) (cbor.DecMode, error) {
 	mode, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: min(max(l.Depth+1, 4), mostDepth), MaxArrayElements: max(l.Values, least), MaxMapPairs: max(l.Values, least),
 		IntDec: cbor.IntDecConvertNone, DefaultMapType: reflect.TypeFor[map[string]any](), UTF8: cbor.UTF8RejectInvalid, BignumTag: cbor.BignumTagForbidden,
-		TimeTag: cbor.DecTagIgnored, DefaultByteStringType: reflect.TypeFor[[]byte](),
+		DefaultByteStringType: reflect.TypeFor[[]byte](),
 	}.DecMode()
 	if err == nil {
 		modes.Store(l, mode)
@@ -95,6 +94,8 @@ func (n *normalizer) value(raw any) (any, error) {
 		return n.array(v)
 	case map[string]any:
 		return n.object(v)
+	case time.Time: // tags 0 and 1
+		return unixTime(v), nil
 	case cbor.Tag:
 		return n.tagged(v)
 	}
@@ -124,7 +125,7 @@ func (n *normalizer) object(object map[string]any) (_ any, err error) {
 
 func (n *normalizer) tagged(t cbor.Tag) (any, error) {
 	switch {
-	case t.Number == tagDateTime, t.Number == tagEpochTime, t.Number >= tagBase64URL && t.Number <= tagBase16, t.Number == tagCBOR:
+	case t.Number >= tagBase64URL && t.Number <= tagBase16, t.Number == tagCBOR:
 		return n.value(t.Content)
 	}
 	return nil, fmt.Errorf("tag %d has no meaning here", t.Number)

@@ -41,6 +41,9 @@ func (d *Document) Modernize() (*Document, []Problem) {
 	modern := &Document{tree: tree.(map[string]any), limits: d.limits}
 	m := modernizer{}
 	m.definition(modern.root())
+	if len(m.warnings) == 0 { // they were given names
+		return d, nil
+	}
 	return modern, m.warnings
 }
 

@@ -45,6 +45,9 @@ func (d *Document) resolve(imports Imports, lenient bool) (*Document, error) {
 	return &Document{tree: tree.(map[string]any), limits: d.limits}, nil
 }
 
+// longestChain bounds how many definitions are based on each other. Models have three or four.
+const longestChain = 64
+
 type resolver struct {
 	imports Imports
 	lenient bool
@@ -98,6 +101,9 @@ func (r *resolver) reference(home *Document, object map[string]any, at Pointer, 
 	name := fmt.Sprintf("%p#%s", source, target)
 	if slices.Contains(r.open, name) {
 		return nil, &Error{Attempt: "resolve " + at.String(), Code: CodeCycle, Why: fmt.Sprintf("%s is made of itself", text), Hint: "break the circle of sdfRef"}
+	}
+	if len(r.open) >= longestChain {
+		return nil, tooLarge("resolve "+at.String(), "references one after the other", longestChain)
 	}
 	if r.budget--; r.budget < 0 {
 		return nil, errBudget
