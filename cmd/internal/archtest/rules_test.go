@@ -81,6 +81,7 @@ var imports = []rule{
 	{"lwm2m/store", nil},
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
+	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
 
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},
