@@ -6,7 +6,7 @@ import "math/bits"
 type block struct {
 	number   uint32 // at most 2^20-1
 	more     bool
-	exponent uint8 // SZX, 0 to 6
+	exponent uint8 // SZX, 0 to 6, or bert
 }
 
 // maxBlockNumber is the greatest NUM that fits the option.
@@ -20,8 +20,12 @@ func exponentOf(size int) (uint8, bool) {
 	return uint8(bits.TrailingZeros(uint(size))) - 4, true
 }
 
-func (b block) size() int     { return 16 << b.exponent }
-func (b block) offset() int64 { return int64(b.number) << (b.exponent + 4) }
+// bert is the SZX that reliable transports use for several blocks of 1,024 bytes at once (RFC 8323 section 6).
+const bert = 7
+
+func (b block) shift() uint8  { return min(b.exponent, bert-1) + 4 }
+func (b block) size() int     { return 1 << b.shift() }
+func (b block) offset() int64 { return int64(b.number) << b.shift() }
 
 func (b block) value() uint32 {
 	v := b.number<<4 | uint32(b.exponent)
@@ -33,7 +37,7 @@ func (b block) value() uint32 {
 
 // at is the block of the same size that begins at offset.
 func (b block) at(offset int64) block {
-	b.number = uint32(offset >> (b.exponent + 4))
+	b.number = uint32(offset >> b.shift())
 	return b
 }
 
@@ -42,7 +46,7 @@ func (b block) smaller(limit uint8) block {
 	if limit >= b.exponent {
 		return b
 	}
-	return block{number: b.number << (b.exponent - limit), more: b.more, exponent: limit}
+	return block{number: b.number << (b.shift() - min(limit, bert-1) - 4), more: b.more, exponent: limit}
 }
 
 // blockOf reads a block option: whether it is there, and whether it is a valid one.
@@ -53,5 +57,5 @@ func (m *Message) blockOf(id OptionID) (b block, present, valid bool) {
 	}
 	v, ok := m.Uint(id)
 	b = block{number: v >> 4, more: v&8 != 0, exponent: uint8(v & 7)}
-	return b, true, ok && len(value) <= 3 && b.exponent < 7
+	return b, true, ok && len(value) <= 3 && b.exponent < bert
 }

@@ -26,7 +26,8 @@ func (f HandlerFunc) Serve(ctx context.Context, p Peer, request, response *Messa
 }
 
 // Streamer is a Handler that takes the bodies of some requests block by block, because they are too large to be assembled
-// or shall survive a restart. Request is one with a block of the body; nil assembles the body and calls Serve.
+// or shall survive a restart. Sink is asked for each request with a payload, be that a block of a body or all of it; nil
+// means that Serve takes it, assembled.
 type Streamer interface {
 	Handler
 	Sink(p Peer, request *Message) Sink
@@ -35,8 +36,8 @@ type Streamer interface {
 // Sink takes one body. It must remember by itself what it has: where the other side goes on elsewhere it answers 4.08
 // (EntityIncomplete), and where the body does not fit or is not welcome any other error, which ends the transfer.
 //
-// Block gets the part at offset; more follow if more is true. It answers in response; a block that others follow and that
-// it took is answered 2.31 by the endpoint if response's code is left alone.
+// Block gets the part at offset in request's payload; others follow if more is true. Response has the code 2.31 to begin
+// with if they do, and 2.04 if this is the last; Block changes it if it did not take the part.
 type Sink interface {
 	Block(ctx context.Context, p Peer, offset int64, more bool, request, response *Message)
 }
@@ -89,9 +90,9 @@ type Limits struct {
 	// PeerRate (50) and AddressRate (1,000) are how many messages a second are taken of one unverified peer and one unverified address;
 	// twice as many at once. Negative: any number.
 	PeerRate, AddressRate float64
-	// ChallengeRate (2,000) is how many requests a second of all unverified peers of a transport are taken before they are challenged to
-	// show that they are where they say (RFC 9175 section 2.4). Negative: any number.
-	ChallengeRate float64
+	// Challenge (half of Queue) is how many jobs may wait before unverified peers are asked to show that they are where they
+	// say (RFC 9175 section 2.4) before their requests are taken. Negative: never.
+	Challenge int
 }
 
 func (r Reliability) withDefaults() Reliability {
@@ -120,7 +121,7 @@ func (l Limits) withDefaults() Limits {
 	l.Amplification = cmp.Or(l.Amplification, 3)
 	l.PeerRate = cmp.Or(l.PeerRate, 50)
 	l.AddressRate = cmp.Or(l.AddressRate, 1000)
-	l.ChallengeRate = cmp.Or(l.ChallengeRate, 2000)
+	l.Challenge = cmp.Or(l.Challenge, l.Queue/2)
 	return l
 }
 

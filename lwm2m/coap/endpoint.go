@@ -30,6 +30,8 @@ type Endpoint struct {
 	tokens   tokens
 	workers  workers
 	notified notified
+	bodies   bodies
+	guard    guard
 	counts   counters
 
 	jobs sync.Pool
@@ -70,6 +72,8 @@ func New(config Config) (*Endpoint, error) {
 	}
 	e.ids = newMessageIDs(e.limits.Peers)
 	e.workers.init(e.limits)
+	e.bodies.init(e.limits)
+	e.guard.init(e.limits)
 	e.jobs.New = func() any { return new(job) }
 	return e, nil
 }

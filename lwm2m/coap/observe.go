@@ -1,12 +1,9 @@
 package coap
 
 import (
-	"errors"
 	"sync"
 	"time"
 )
-
-func isReset(err error) bool { return errors.Is(err, ErrReset) }
 
 // Newer says whether a notification with Observe value next, got at nextTime, is newer than the one with value last got at
 // lastTime (RFC 7641 section 3.4).

@@ -22,7 +22,9 @@ func (p Peer) String() string {
 	var text strings.Builder
 	text.WriteString(p.Transport)
 	text.WriteString("://")
-	text.WriteString(p.Remote.String())
+	if p.Remote.IsValid() {
+		text.WriteString(p.Remote.String())
+	}
 	if p.Association != 0 {
 		text.WriteByte('#')
 		text.WriteString(strconv.FormatUint(p.Association, 16))

@@ -19,6 +19,9 @@ type arrival struct {
 	now     time.Duration
 	size    int // of the message, in bytes
 	message Message
+
+	verified   bool // the peer is where it says
+	challenged bool // it was asked to show that
 }
 
 // Receive takes one message of p.
@@ -30,7 +33,8 @@ func (r receiver) Receive(p Peer, message []byte) {
 	a := &j.arrival
 	a.peer, a.key, a.now, a.size = p, keyOf(r.link, p), e.now(), len(message)
 	a.hash = a.key.hash(e.seed)
-	if !r.take(j) {
+	a.challenged = false
+	if !e.admits(a) || !r.take(j) {
 		e.recycle(j)
 	}
 }
@@ -49,7 +53,7 @@ func (r receiver) take(j *job) bool {
 		return false
 	case m.Code.IsRequest():
 		return r.request(j, err)
-	case m.Code.IsResponse() && err == nil:
+	case (m.Code.IsResponse() || r.link.traits.Reliable && m.Code == signalPong) && err == nil:
 		return r.response(j)
 	default:
 		r.reject(j, nil)
@@ -104,6 +108,10 @@ func (r receiver) request(j *job, critical error) bool {
 		if !r.first(j) {
 			return false
 		}
+		if !j.verified && !e.shows(&j.arrival) && e.pressed() {
+			j.challengeNow()
+			return false
+		}
 	}
 	j.kind = jobRequest
 	if critical != nil {
@@ -118,9 +126,11 @@ func (r receiver) enqueue(j *job, e *Endpoint) bool {
 		return true
 	}
 	e.counts.overload.Add(1)
-	if !r.link.traits.Reliable {
-		r.link.history.forget(j.ticket)
+	if r.link.traits.Reliable {
+		j.refuseBusy() // who sent it will not send it again
+		return false
 	}
+	r.link.history.forget(j.ticket)
 	j.state.Store(jobAnswered)
 	return false
 }
@@ -149,6 +159,9 @@ func (r receiver) response(j *job) bool {
 		return false
 	}
 	if e.answered(j.key, j.hash, m) {
+		if m.Token.length >= 4 {
+			e.guard.verified.add(j.hash, j.now) // it read what we sent there
+		}
 		e.acknowledge(j)
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // workers handle jobs: of one peer one at a time and in order, of all peers as many as there are workers. A worker is a
@@ -20,6 +21,7 @@ type workers struct {
 	running int
 	idle    int
 	closed  bool
+	depths  atomic.Int64 // waiting, to be read without the lock
 
 	ended sync.WaitGroup // workers, and what answers in the background
 	extra chan struct{}  // room for the latter
@@ -60,6 +62,7 @@ func (w *workers) admit(r readyPeer, enqueue bool) bool {
 		return false
 	}
 	w.waiting++
+	w.depths.Store(int64(w.waiting))
 	if !enqueue {
 		return true
 	}
@@ -73,6 +76,9 @@ func (w *workers) admit(r readyPeer, enqueue bool) bool {
 	}
 	return true
 }
+
+// depth is how many jobs wait.
+func (w *workers) depth() int { return int(w.depths.Load()) }
 
 // loop is a worker.
 func (w *workers) loop() {
@@ -94,6 +100,7 @@ func (w *workers) loop() {
 			w.ready, w.head = slices.Delete(w.ready, 0, w.head), 0
 		}
 		w.waiting--
+		w.depths.Store(int64(w.waiting))
 		w.mu.Unlock()
 		again := r.next()
 		w.mu.Lock()

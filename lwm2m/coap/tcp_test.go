@@ -1,0 +1,138 @@
+package coap
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+)
+
+func listenTCP(t testing.TB, config TCPConfig) *TCP {
+	t.Helper()
+	tcp, err := ListenTCP(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tcp
+}
+
+// certificate is a self-signed one for 127.0.0.1, and the pool that trusts it.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+func TestTCPEndpointsTalkBothWays(t *testing.T) {
+	own, pool := certificate(t)
+	for _, c := range []struct {
+		name           string
+		server, client TCPConfig
+	}{
+		{"plain", TCPConfig{}, TCPConfig{}},
+		{"TLS", TCPConfig{
+			TLS:      &tls.Config{Certificates: []tls.Certificate{own}},
+			Identity: func(tls.ConnectionState) (string, error) { return "somebody", nil },
+		}, TCPConfig{TLS: &tls.Config{RootCAs: pool}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.server.Addresses = []string{"127.0.0.1:0"}
+			server, client := listenTCP(t, c.server), listenTCP(t, c.client)
+			peers := make(chan Peer, 8)
+			s := start(t, Config{Transports: []Transport{server}, Handler: HandlerFunc(func(_ context.Context, p Peer, request, response *Message) {
+				peers <- p
+				response.Code, response.Payload = Content, request.Payload
+			})})
+			e := start(t, Config{Transports: []Transport{client}, Handler: echo})
+			p, err := client.Dial(t.Context(), server.Addresses()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Ping(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			body := bytes.Repeat([]byte("0123456789"), 1000)
+			m := request(FETCH, "/x")
+			m.Payload = body
+			answer, err := e.Do(t.Context(), p, m)
+			if err != nil || answer.Code != Content || !bytes.Equal(answer.Payload, body) {
+				t.Fatalf("got %v, error %v", answer, err)
+			}
+			back := <-peers
+			if (back.Identity == "somebody") != (c.server.TLS != nil) {
+				t.Errorf("peer %v", back)
+			}
+			answer, err = s.Do(t.Context(), back, request(GET, "/3/0"))
+			if err != nil || string(answer.Payload) != "/3/0" {
+				t.Errorf("asked back: %v, error %v", answer, err)
+			}
+			if err := server.ClosePeer(back); err != nil {
+				t.Error(err)
+			}
+			for err == nil {
+				_, err = e.Do(t.Context(), p, request(GET, "/gone"))
+			}
+			if !errors.Is(err, ErrUnreachable) {
+				t.Errorf("after its release: %v", err)
+			}
+		})
+	}
+}
+
+func TestTCPEndsConnectionsThatMakeNoSense(t *testing.T) {
+	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}, Patience: 200 * time.Millisecond, MaxMessage: 2000})
+	e := start(t, Config{Transports: []Transport{server}, Handler: echo})
+	settings := []byte{0x00, byte(signalCSM)}
+	for _, c := range []struct {
+		name string
+		send []byte
+	}{
+		{"nothing", nil},
+		{"a request before the settings", []byte{0x00, byte(GET)}},
+		{"a message beyond the limit", append(settings[:2:2], 0xf0, 0x7f, 0xff, 0xff, 0xff, byte(GET))},
+		{"a message that never ends", append(settings[:2:2], 0xe0, 0x01)},
+		{"a token length that is reserved", append(settings[:2:2], 0x0f, byte(signalPing), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)},
+		{"a release", append(settings[:2:2], 0x00, byte(signalRelease))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", server.Addresses()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, _ = conn.Write(c.send)
+			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			for err == nil {
+				_, err = conn.Read(make([]byte, 100))
+			}
+			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+				t.Error("the connection stays")
+			}
+		})
+	}
+	if n := e.Stats().Requests; n != 0 {
+		t.Errorf("%d requests were taken", n)
+	}
+}
