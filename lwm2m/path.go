@@ -39,6 +39,15 @@ func ParsePath(s string) (Path, error) {
 	return p, nil
 }
 
+// ParsePathBytes is ParsePath for the bytes of a message: nothing is allocated, a failure included.
+func ParsePathBytes(b []byte) (p Path, ok bool) {
+	const longest = MaxDepth*len("/65534") + len("/")
+	if len(b) > longest {
+		return Path{}, false
+	}
+	return parsePath(string(b)) // so short a string stays on the stack
+}
+
 // MustParsePath is ParsePath for paths that stand in the program.
 func MustParsePath(s string) Path {
 	p, err := ParsePath(s)
@@ -48,7 +57,7 @@ func MustParsePath(s string) Path {
 	return p
 }
 
-func parsePath[T ~string | ~[]byte](s T) (p Path, ok bool) {
+func parsePath(s string) (p Path, ok bool) {
 	i := 0
 	if len(s) > 0 && s[0] == '/' {
 		i++
@@ -73,7 +82,7 @@ func parsePath[T ~string | ~[]byte](s T) (p Path, ok bool) {
 }
 
 // parseID reads the digits that s begins with; n is 0 if they are no identifier.
-func parseID[T ~string | ~[]byte](s T) (id uint16, n int) {
+func parseID(s string) (id uint16, n int) {
 	v := 0
 	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
 		v = v*10 + int(s[n]-'0')

@@ -41,6 +41,7 @@ var imports = []rule{
 
 	// The far edge: each knows what stands below it.
 	{"lwm2m/model", []string{"lwm2m"}},
+	{"lwm2m/codec", []string{"lwm2m"}},
 
 	// The host runs guests and knows nothing of what they decide.
 	{"host/internal/wasm", nil},
