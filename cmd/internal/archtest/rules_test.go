@@ -82,6 +82,8 @@ var imports = []rule{
 	{"lwm2m/store", nil},
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
+	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
+	{"lwm2m/device/sensor", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
 
 	{"telemetry", []string{"telemetry/..."}},
