@@ -102,6 +102,8 @@ func check(f lwm2m.Format, base lwm2m.Path, t lwm2m.Tree) error {
 			return cannotEncode(f, r.Path, "it does not lie below "+base.String())
 		case !r.Value.IsNone() && r.Path.Depth() < 3:
 			return cannotEncode(f, r.Path, "only resources and their instances have values")
+		case r.Value.IsNone() && r.Path.Depth() == lwm2m.MaxDepth:
+			return cannotEncode(f, r.Path, "a resource instance has a value, or is not there")
 		case i > 0 && t[i-1].Path.Compare(r.Path) > 0:
 			return cannotEncode(f, r.Path, "the records are not in order")
 		}
