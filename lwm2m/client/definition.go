@@ -21,7 +21,7 @@ const (
 type Definition struct {
 	ID       uint16
 	Version  lwm2m.Version
-	Multiple bool   // several instances may exist
+	Multiple bool // several instances may exist
 	// Resources in ascending order of ID.
 	Resources []Resource
 }

@@ -78,7 +78,7 @@ var imports = []rule{
 	// The far edge, from the wire up.
 	{"lwm2m/coap", nil},
 	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
-	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap/...", "lwm2m/codec"}},
+	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
