@@ -80,6 +80,7 @@ var imports = []rule{
 	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
+	{"lwm2m/server/...", []string{"lwm2m", "lwm2m/coap", "lwm2m/codec", "lwm2m/model", "lwm2m/store"}},
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},

@@ -1,0 +1,154 @@
+package server
+
+import (
+	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/coap"
+	"github.com/edgehold/edgehold/lwm2m/codec"
+)
+
+// target is what of a device is needed to speak to it, taken while it was locked.
+type target struct {
+	endpoint string
+	peer     coap.Peer
+	version  lwm2m.Version
+	links    *linkSet // good even when the device gets another
+	refused  formatSet
+}
+
+func (d *device) target() target {
+	return target{endpoint: d.endpoint, peer: d.peer, version: d.version, links: d.links, refused: d.refused}
+}
+
+// usable are the formats that can carry a request or its answer.
+func (r *Request) usable() formatSet {
+	const trees = withCBORTree | withSenMLCBOR | withSenMLJSON | withTLV
+	switch r.Operation {
+	case OpRead, OpObserve:
+		if r.Path.Depth() >= 3 {
+			return trees | withJSON | withText
+		}
+		return trees | withJSON
+	case OpReplace, OpWrite:
+		if len(r.Tree) == 1 && r.Tree[0].Path == r.Path && r.Tree[0].Value.Kind() != lwm2m.KindOpaque {
+			return trees | withText
+		}
+		return trees
+	case OpReadComposite, OpObserveComposite:
+		return withSenMLCBOR | withSenMLJSON // and of LwM2M CBOR nothing is gained
+	case OpWriteComposite:
+		return withSenMLCBOR | withSenMLJSON
+	default:
+		return trees
+	}
+}
+
+// format chooses the format of a request; ok is false when the device refuses all of them.
+func (r *Request) format(t *target) (lwm2m.Format, bool) {
+	if r.singleOpaque() && t.refused&withOpaque == 0 {
+		return lwm2m.FormatOpaque, true // a package of a megabyte travels as it is
+	}
+	version := t.version
+	if r.Operation == OpReadComposite || r.Operation == OpObserveComposite || r.Operation == OpWriteComposite {
+		version = lwm2m.V1_1 // only formats of SenML, whatever the version
+	}
+	return choose(version, t.links.formats, t.refused, r.usable())
+}
+
+func (r *Request) singleOpaque() bool {
+	return (r.Operation == OpReplace || r.Operation == OpWrite) && len(r.Tree) == 1 && r.Tree[0].Path == r.Path && r.Tree[0].Value.Kind() == lwm2m.KindOpaque
+}
+
+// message makes the CoAP request of an operation (Transport 1.2 §6.4, table 6.4.3-1).
+func (r *Request) message(t *target, f lwm2m.Format) (*coap.Message, error) {
+	m := new(coap.Message)
+	m.SetPath(t.links.root + r.Path.String())
+	switch r.Operation {
+	case OpRead:
+		m.Code = coap.GET
+		m.SetUint(coap.Accept, uint32(f))
+	case OpObserve:
+		m.Code = coap.GET
+		m.SetUint(coap.Observe, 0)
+		m.SetUint(coap.Accept, uint32(f))
+	case OpDiscover:
+		m.Code = coap.GET
+		m.SetUint(coap.Accept, uint32(lwm2m.FormatLinks))
+	case OpReplace:
+		m.Code = coap.PUT
+		return m, r.body(m, f)
+	case OpWrite:
+		m.Code = coap.POST
+		if r.Path.Depth() > 2 && len(r.Tree) == 1 && r.Tree[0].Path == r.Path {
+			m.Code = coap.PUT // one value is replaced: there is nothing partial in it
+		}
+		return m, r.body(m, f)
+	case OpWriteAttributes:
+		m.Code = coap.PUT
+		for _, q := range r.Attributes.Queries(nil) {
+			m.AddQuery(q)
+		}
+	case OpExecute:
+		m.Code = coap.POST
+		if r.Arguments != "" {
+			m.SetUint(coap.ContentFormat, uint32(lwm2m.FormatText))
+			m.Payload = []byte(r.Arguments)
+		}
+	case OpCreate:
+		m.Code = coap.POST
+		m.SetPath(t.links.root + r.Path.Truncate(1).String())
+		return m, r.body(m, f)
+	case OpDelete:
+		m.Code = coap.DELETE
+	case OpReadComposite, OpObserveComposite:
+		return m, r.paths(m, t, f)
+	case OpWriteComposite:
+		m.Code = coap.IPATCH
+		m.SetPath(t.links.root)
+		return m, r.body(m, f)
+	}
+	return m, nil
+}
+
+// body puts the tree in.
+func (r *Request) body(m *coap.Message, f lwm2m.Format) (err error) {
+	base, tree := r.Path, r.Tree
+	switch r.Operation {
+	case OpCreate:
+		base = r.Path.Truncate(1)
+		if len(tree) == 0 && r.Path.Depth() == 2 {
+			tree = lwm2m.Tree{{Path: r.Path}} // an instance with nothing in it
+		}
+	case OpWriteComposite:
+		base = lwm2m.Path{}
+	}
+	m.SetUint(coap.ContentFormat, uint32(f))
+	m.Payload, err = codec.Append(nil, f, base, tree)
+	return err
+}
+
+func (r *Request) paths(m *coap.Message, t *target, f lwm2m.Format) (err error) {
+	m.Code = coap.FETCH
+	m.SetPath(t.links.root)
+	if r.Operation == OpObserveComposite {
+		m.SetUint(coap.Observe, 0)
+	}
+	m.SetUint(coap.ContentFormat, uint32(f))
+	m.SetUint(coap.Accept, uint32(f))
+	m.Payload, err = codec.AppendPaths(nil, f, r.Paths)
+	return err
+}
+
+// decode reads what a message of the device says of a path.
+func (s *Server) decode(t *target, base lwm2m.Path, m *coap.Message) (lwm2m.Tree, error) {
+	f := lwm2m.NoFormat
+	if n, ok := m.Uint(coap.ContentFormat); ok && n < uint32(lwm2m.NoFormat) {
+		f = lwm2m.Format(n)
+	}
+	if f == lwm2m.NoFormat { // a client of 1.0 may leave out what it takes for granted
+		f = lwm2m.FormatTLV
+		if base.Depth() >= 3 {
+			f = lwm2m.FormatText
+		}
+	}
+	return codec.Decode(f, base, m.Payload, s.config.Models.View(t.links.version))
+}

@@ -1,0 +1,218 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"iter"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/edgehold/edgehold/lwm2m/coap"
+)
+
+// Server is an LwM2M server. Its methods may be called by many goroutines.
+type Server struct {
+	config   Config
+	endpoint *coap.Endpoint
+	seed     maphash.Seed
+
+	// A device is in byEndpoint for as long as it is registered, and in the others with it.
+	byEndpoint *table[string]
+	byID       *table[uint64]
+	byPlace    *table[uint64]
+	byToken    *table[uint64] // of its observations
+
+	links         linkSets
+	agenda        agenda
+	work          work
+	registrations bucket
+	followUps     bucket
+	candidates    candidates
+	requests      requestIDs
+
+	subscribers   sync.RWMutex
+	subscriptions []*Subscription // replaced, never changed
+}
+
+// New makes a server, which takes over what its store remembers. It works when [Server.Run] runs.
+func New(c Config) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	s := &Server{
+		config: c, seed: maphash.MakeSeed(),
+		byEndpoint: newTable[string](), byID: newTable[uint64](), byPlace: newTable[uint64](), byToken: newTable[uint64](),
+		links:         linkSets{sets: make(map[string]*linkSet)},
+		agenda:        agenda{sooner: make(chan struct{}, 1)},
+		registrations: newBucket(c.Limits.Registrations), followUps: newBucket(c.Limits.FollowUps),
+		candidates: candidates{all: make(map[string]*candidate)},
+	}
+	s.work.server = s
+	cc := c.CoAP
+	cc.Transports, cc.Handler, cc.Notifications, cc.Logger = c.Transports, s, s.notification, c.Logger
+	endpoint, err := coap.New(cc)
+	if err != nil {
+		return nil, err
+	}
+	s.endpoint = endpoint
+	return s, s.restore()
+}
+
+// Run works until the context ends or a transport fails, and returns when nothing of it runs any more. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	s.work.start(ctx)
+	defer s.work.stop()
+	running.Go(func() { s.agenda.run(ctx, s.look) })
+	return s.endpoint.Run(ctx)
+}
+
+// Device returns what is known of a device that is registered.
+func (s *Server) Device(endpoint string) (Registration, bool) {
+	d := s.byEndpoint.get(endpoint)
+	if d == nil {
+		return Registration{}, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.describe(), !d.gone
+}
+
+// Devices iterates over the devices that are registered, in no order.
+func (s *Server) Devices() iter.Seq[Registration] {
+	return func(yield func(Registration) bool) {
+		for d := range s.byEndpoint.all() {
+			d.mu.Lock()
+			r, gone := d.describe(), d.gone
+			d.mu.Unlock()
+			if !gone && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many devices are registered.
+func (s *Server) Len() int { return s.byEndpoint.size() }
+
+// Remove ends a registration and forgets all that is wanted of the device. A device that goes on is told with its next
+// update that it has to register again.
+func (s *Server) Remove(endpoint string) error {
+	d, err := s.find(endpoint)
+	if err != nil {
+		return err
+	}
+	s.end(d, Removed) // unlocks
+	return nil
+}
+
+// find returns a registered device, locked.
+func (s *Server) find(endpoint string) (*device, error) {
+	d := s.byEndpoint.get(endpoint)
+	if d == nil {
+		return nil, unknownDevice(endpoint)
+	}
+	d.mu.Lock()
+	if d.gone {
+		d.mu.Unlock()
+		return nil, unknownDevice(endpoint)
+	}
+	return d, nil
+}
+
+// Serve answers a device's request. It is for the CoAP endpoint to call.
+func (s *Server) Serve(_ context.Context, p coap.Peer, request, response *coap.Message) {
+	var segments [3]string
+	n := 0
+	for segment := range request.All(coap.URIPath) {
+		if n == len(segments) {
+			return // 4.04
+		}
+		segments[n] = string(segment)
+		n++
+	}
+	switch {
+	case n == 1 && segments[0] == "rd":
+		s.onRegister(p, request, response)
+	case n == 2 && segments[0] == "rd":
+		s.onRegistration(segments[1], p, request, response)
+	case n == 1 && segments[0] == "dp":
+		s.onSend(p, request, response)
+	}
+}
+
+func (s *Server) onRegistration(id string, p coap.Peer, request, response *coap.Message) {
+	switch request.Code {
+	case coap.POST, coap.PUT: // PUT as in the drafts of 1.0
+		s.onUpdate(id, p, request, response)
+	case coap.DELETE:
+		s.onDeregister(id, p, response)
+	default:
+		response.Code = coap.MethodNotAllowed
+	}
+}
+
+// refuse answers a request with an error's code, and its cause for who debugs the device.
+func refuse(response *coap.Message, err error) {
+	response.Code = CodeOf(err)
+	if e, ok := errors.AsType[*Error](err); ok {
+		response.Payload = append(response.Payload[:0], e.Why...)
+	}
+}
+
+func quoted(name string) string {
+	const most = 64
+	if len(name) > most {
+		name = name[:most] + "..."
+	}
+	return strconv.Quote(name)
+}
+
+// bucket hands out so many tokens a second, and twice as many at once.
+type bucket struct {
+	mu    sync.Mutex
+	rate  float64
+	left  float64
+	since time.Time
+}
+
+func newBucket(rate float64) bucket { return bucket{rate: rate, left: 2 * rate} }
+
+// take takes one token, or says how long to wait for one.
+func (b *bucket) take(now time.Time) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.since.IsZero() {
+		b.left = min(2*b.rate, b.left+now.Sub(b.since).Seconds()*b.rate)
+	}
+	b.since = now
+	if b.left < 1 {
+		return time.Duration((1 - b.left) / b.rate * float64(time.Second))
+	}
+	b.left--
+	return 0
+}
+
+// wait takes one token and waits for it.
+func (b *bucket) wait(ctx context.Context) error {
+	for {
+		pause := b.take(time.Now())
+		if pause <= 0 {
+			return ctx.Err()
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
