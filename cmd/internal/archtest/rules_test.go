@@ -84,6 +84,7 @@ var imports = []rule{
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
+	{"lwm2m/device/route", []string{"lwm2m", "lwm2m/client", "lwm2m/coap", "lwm2m/device/runner"}},
 	{"lwm2m/device/sensor", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
 
@@ -133,6 +134,7 @@ var testImports = []rule{
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
 	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},
+	{"lwm2m/device/route", []string{"sdf/mqtt"}}, // a real broker
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
 }
@@ -164,7 +166,7 @@ var only = []struct {
 	{"github.com/pion", []string{"lwm2m/coap/dtls", "cmd/internal/bench"}},
 	{"github.com/plgd-dev/go-coap", []string{"lwm2m/coap", "cmd/internal/bench"}}, // the codec there, its server here
 	{"github.com/mochi-mqtt/server", []string{"sdf/mqtt"}},
-	{"github.com/eclipse/paho.golang", []string{"sdf/mqtt"}},
+	{"github.com/eclipse/paho.golang", []string{"lwm2m/device/route", "sdf/mqtt"}},
 	{"k8s.io", nil},
 	{"sigs.k8s.io/controller-runtime", nil},
 }
