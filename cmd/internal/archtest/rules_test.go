@@ -78,6 +78,7 @@ var imports = []rule{
 	// The far edge, from the wire up.
 	{"lwm2m/coap", nil},
 	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
+	{"lwm2m/client/clienttest", []string{"lwm2m", "lwm2m/client", "lwm2m/model"}},
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
 	{"lwm2m/server/...", []string{"lwm2m", "lwm2m/coap", "lwm2m/codec", "lwm2m/model", "lwm2m/store"}},
@@ -85,6 +86,7 @@ var imports = []rule{
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/route", []string{"lwm2m", "lwm2m/client", "lwm2m/coap", "lwm2m/device/runner"}},
+	{"lwm2m/device/machine", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/sensor", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
 
@@ -134,14 +136,16 @@ var testImports = []rule{
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
 	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},
-	{"lwm2m/device/route", []string{"sdf/mqtt"}}, // a real broker
+	{"lwm2m/device/route", []string{"sdf/mqtt", "lwm2m/client/clienttest"}}, // a real broker
+	{"lwm2m/device/...", []string{"lwm2m/client/clienttest"}},
+	{"lwm2m/client", []string{"lwm2m/client/clienttest"}},
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
 }
 
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
-	"agents/apiserver/apiservertest", "agents/state/crashtest", "host/internal/wasm/wasmtest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
+	"agents/apiserver/apiservertest", "agents/state/crashtest", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
 	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 
