@@ -24,7 +24,7 @@ type bodies struct {
 }
 
 // bodiesOfPeer is how many bodies one peer may have at a time.
-const bodiesOfPeer = 8
+const bodiesOfPeer = 16
 
 // bodyKey names a body: of whom, and what its requests have in common (RFC 7959 section 2.5, RFC 9175 section 3.3).
 type bodyKey struct {
@@ -154,9 +154,23 @@ func (b *bodies) keep(k bodyKey, whole *Message, now time.Duration) {
 	defer b.mu.Unlock()
 	b.expire(now)
 	b.drop(k)
-	if b.held[k.key] < bodiesOfPeer && b.admit(k, len(whole.Payload), now, outgoing) {
+	if b.held[k.key] >= bodiesOfPeer && !b.dropOldest(k.key) {
+		return
+	}
+	if b.admit(k, len(whole.Payload), now, outgoing) {
 		b.index[k].Value.(*body).whole = whole
 	}
+}
+
+// dropOldest drops the answer to a peer that was asked for longest ago.
+func (b *bodies) dropOldest(of key) bool {
+	for e := b.order.Front(); e != nil; e = e.Next() {
+		if k := e.Value.(*body).key; k.key == of && k.direction == outgoing {
+			b.drop(k)
+			return true
+		}
+	}
+	return false
 }
 
 // kept is the answer that keep kept, which is never changed; nil if it is gone.

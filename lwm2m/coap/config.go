@@ -87,7 +87,7 @@ type Limits struct {
 	BlockSize     int           // 1,024: the greatest block, a power of two from 16 to 1,024
 	// Amplification (3) is how many times as long as the request an answer to an unverified peer may be; negative: any.
 	Amplification int
-	// PeerRate (50) and AddressRate (1,000) are how many messages a second are taken of one unverified peer and one unverified address;
+	// PeerRate (500) and AddressRate (5,000) are how many messages a second are taken of one unverified peer and one unverified address;
 	// twice as many at once. Negative: any number.
 	PeerRate, AddressRate float64
 	// Challenge (half of Queue) is how many jobs may wait before unverified peers are asked to show that they are where they
@@ -119,8 +119,8 @@ func (l Limits) withDefaults() Limits {
 	l.AssemblyTime = cmp.Or(l.AssemblyTime, 93*time.Second)
 	l.BlockSize = cmp.Or(l.BlockSize, 1024)
 	l.Amplification = cmp.Or(l.Amplification, 3)
-	l.PeerRate = cmp.Or(l.PeerRate, 50)
-	l.AddressRate = cmp.Or(l.AddressRate, 1000)
+	l.PeerRate = cmp.Or(l.PeerRate, 500)
+	l.AddressRate = cmp.Or(l.AddressRate, 5000)
 	l.Challenge = cmp.Or(l.Challenge, l.Queue/2)
 	return l
 }

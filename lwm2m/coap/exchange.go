@@ -20,8 +20,9 @@ var (
 type exchange struct {
 	token        Token
 	id           uint16
-	wantAck      bool
+	confirmable  bool // what is sent
 	wantResponse bool
+	wantAck      bool // guarded by the shard's lock, as the next
 	holdsTurn    bool
 	outcome      chan outcome // two at most: acknowledged, then the end
 }
@@ -66,28 +67,29 @@ func (e *Endpoint) exchange(ctx context.Context, p Peer, m *Message, wantRespons
 func (e *Endpoint) open(ctx context.Context, k key, hash uint64, m *Message, wantResponse bool) (*exchange, error) {
 	x := &exchange{
 		token: m.Token, wantResponse: wantResponse, outcome: make(chan outcome, 2),
-		wantAck: m.Type == Confirmable && !k.link.traits.Reliable,
+		confirmable: m.Type == Confirmable && !k.link.traits.Reliable,
 	}
+	x.wantAck = x.confirmable
 	s := e.shard(hash)
 	s.mu.Lock()
 	p := s.peer(k, hash)
-	if x.wantAck && p.unacked >= e.reliability.NStart {
+	if x.confirmable && p.unacked >= e.reliability.NStart {
 		if err := e.wait(ctx, s, p); err != nil {
 			return nil, err
 		}
 		p = s.peer(k, hash) // the turn that was handed over keeps it there
-	} else if x.wantAck {
+	} else if x.confirmable {
 		p.unacked++
 	}
 	defer s.mu.Unlock()
 	if len(p.exchanges) >= e.limits.PeerWaiting {
-		if x.wantAck {
+		if x.confirmable {
 			p.passTurn()
 		}
 		s.leave(p)
 		return nil, ErrBusy
 	}
-	x.holdsTurn = x.wantAck
+	x.holdsTurn = x.confirmable
 	x.id = e.nextID(hash)
 	p.exchanges = append(p.exchanges, x)
 	return x, nil
@@ -165,11 +167,11 @@ func (e *Endpoint) drive(ctx context.Context, l *link, p Peer, datagram []byte, 
 	if err := l.transport.Send(p, datagram); err != nil {
 		return nil, err
 	}
-	if !x.wantAck && !x.wantResponse {
+	if !x.confirmable && !x.wantResponse {
 		return nil, nil
 	}
 	wait, left := e.reliability.ResponseTimeout, 0
-	if x.wantAck {
+	if x.confirmable {
 		wait, left = e.firstWait(), e.reliability.MaxRetransmit
 	}
 	timer := time.NewTimer(wait)

@@ -144,3 +144,5 @@ func ask(e *Endpoint, p Peer, m *Message) <-chan result {
 func (s *sighted) answer(code Code, payload string) *Message {
 	return &Message{Type: Acknowledgement, Code: code, ID: s.ID, Token: s.Token, Payload: []byte(payload)}
 }
+
+func netipPort(p Peer, port uint16) netip.AddrPort { return netip.AddrPortFrom(p.Remote.Addr(), port) }
