@@ -82,7 +82,7 @@ type account struct {
 }
 
 // everybody is who connects to a broker without access rules.
-var everybody = &account{}
+var everybody = &account{User: User{Gateway: true}}
 
 func (a *access) init(config BrokerConfig) error {
 	a.users, a.busy = map[string]*account{}, make(chan struct{}, 2)

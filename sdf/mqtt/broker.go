@@ -66,6 +66,7 @@ type Broker struct {
 	server *mochi.Server
 	access access
 	open   []net.Listener
+	conns  conns
 	local  local
 
 	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place
@@ -77,7 +78,7 @@ func NewBroker(config BrokerConfig) (*Broker, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: config}
+	b := &Broker{config: config, conns: conns{limits: config.Limits, open: map[*outbox]struct{}{}}}
 	b.local.broker = b
 	if err := b.access.init(config); err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func (b *Broker) listen(id string, l Listener) error {
 		return err
 	}
 	b.open = append(b.open, inner)
-	outer := &acceptor{Listener: inner, user: l.User, limits: b.config.Limits, crowded: b.crowded}
+	outer := &acceptor{Listener: inner, user: l.User, conns: &b.conns}
 	return b.server.AddListener(listeners.NewNet(id, outer))
 }
 
@@ -140,6 +141,7 @@ func (b *Broker) crowded() bool { return b.server.Clients.Len() >= b.config.Limi
 func (b *Broker) Run(ctx context.Context) error {
 	// mochi's Serve would start a loop that copies all retained messages, and stops the world for statistics, every second.
 	b.server.Listeners.ServeAll(b.server.EstablishConnection)
+	defer b.conns.close()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -19,6 +19,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	waiting map[string]chan *Message // by correlation data
+	ears    ears
 }
 
 // ClientConfig of a Client. Its zero value is useful.
@@ -185,33 +186,7 @@ func (w *Watcher) gateway(m *Message) {
 
 // Listen tells of all that the things told which filter names, until cancel is called: empty fields of filter stand for all. It asks no thing to tell anything.
 func (c *Client) Listen(ctx context.Context, filter Topic, receive func(*Notification)) (cancel func(), err error) {
-	return c.subscribe(ctx, map[string]func(*Message){eventFilter(filter): func(m *Message) {
-		if n, ok := notification(m); ok {
-			receive(n)
-		}
-	}})
-}
-
-// eventFilter is filter as a topic filter; one that leaves parts out between others gets a plus sign there.
-func eventFilter(t Topic) string {
-	b := append([]byte(topicEvent), '/')
-	if t.Thing == "" {
-		b = append(b, '+')
-	} else {
-		b = appendSegment(b, t.Thing, true)
-	}
-	switch {
-	case t.Object == "":
-		return string(append(b, "/#"...))
-	case t.Label == 0:
-		return string(append(appendSegment(append(b, '/'), t.Object, false), "/#"...))
-	}
-	b = appendLabel(appendSegment(append(b, '/'), t.Object, false), t.Label)
-	if t.Affordance == None {
-		return string(append(b, "/#"...))
-	}
-	b = append(append(b, '/'), t.Affordance.String()...)
-	return string(append(appendSegment(append(b, '/'), t.Name, false), "/#"...))
+	return c.ears.add(ctx, c.bus, ear{filter, receive})
 }
 
 func notification(m *Message) (*Notification, bool) {

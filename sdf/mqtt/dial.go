@@ -12,6 +12,7 @@ import (
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
+	mochi "github.com/mochi-mqtt/server/v2"
 )
 
 // DialConfig says how to reach a broker. Only Address is needed.
@@ -187,6 +188,9 @@ func (c *Connection) Publish(ctx context.Context, m *Message) error {
 
 // Subscribe keeps filter subscribed through reconnections.
 func (c *Connection) Subscribe(ctx context.Context, filter string, receive func(*Message)) (cancel func(), err error) {
+	if !mochi.IsValidFilter(filter, false) {
+		return nil, fmt.Errorf("subscribe to %q: not a topic filter", filter) // mosquitto would cut the connection
+	}
 	entry := &receive
 	c.mu.Lock()
 	c.filters[filter] = append(c.filters[filter], entry)

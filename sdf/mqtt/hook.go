@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"strings"
+	"sync"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -14,12 +15,13 @@ import (
 type hook struct {
 	mochi.HookBase
 	broker *Broker
+	first  sync.Map // *mochi.Client -> []packets.Subscription: filters whose retained messages it shall get, between OnSubscribe and OnSubscribed
 }
 
 func (h *hook) ID() string { return "edgehold" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnQosPublish, mochi.OnSubscribe}, b) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed}, b) >= 0
 }
 
 // OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
@@ -99,15 +101,24 @@ func (h *hook) OnACLCheck(c *mochi.Client, topic string, write bool) bool {
 // OnPublish hands what clients publish to those who listen in this process.
 func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	if !c.Net.Inline {
-		if !h.repliesToItself(c, pk.Properties.ResponseTopic) || pk.FixedHeader.Retain && !h.retains(c, &pk) {
-			return pk, packets.ErrRejectPacket
+		if !h.repliesToItself(c, pk.Properties.ResponseTopic) || pk.FixedHeader.Retain && !h.retains(c) {
+			return pk, refused(&pk, packets.ErrNotAuthorized)
 		}
 	}
 	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && h.broker.full(pk.TopicName) {
-		return pk, packets.ErrRejectPacket
+		return pk, refused(&pk, packets.ErrQuotaExceeded)
 	}
 	h.broker.local.deliver(c, &pk)
 	return pk, nil
+}
+
+// refused has mochi acknowledge with the reason, where there is an acknowledgement, and drop the packet silently elsewhere: what it does not
+// drop silently it would go on with.
+func refused(pk *packets.Packet, reason packets.Code) error {
+	if pk.FixedHeader.Qos > 0 && pk.ProtocolVersion == 5 {
+		return reason
+	}
+	return packets.ErrRejectPacket
 }
 
 // full says whether there is no room for another retained message, topic's.
@@ -121,7 +132,7 @@ func (b *Broker) full(topic string) bool {
 }
 
 // retains: only gateways leave something behind.
-func (h *hook) retains(c *mochi.Client, _ *packets.Packet) bool {
+func (h *hook) retains(c *mochi.Client) bool {
 	u := h.account(c)
 	return u != nil && (u.Gateway || h.broker.access.none())
 }
@@ -137,15 +148,60 @@ func (h *hook) repliesToItself(c *mochi.Client, topic string) bool {
 	return err == nil && name == c.ID
 }
 
-// OnSubscribe drops filters beyond what one client may have.
+// OnSubscribe drops filters beyond what one client may have, and takes retained messages upon itself.
 func (h *hook) OnSubscribe(c *mochi.Client, pk packets.Packet) packets.Packet {
 	limit := h.broker.config.Limits.Subscriptions
+	var first []packets.Subscription
 	for i := range pk.Filters {
+		f := &pk.Filters[i]
 		if c.State.Subscriptions.Len()+i >= limit {
-			pk.Filters[i].Filter = "" // refused as no filter at all
+			f.Filter = "" // refused as no filter at all
+			continue
+		}
+		_, again := c.State.Subscriptions.Get(f.Filter)
+		if f.RetainHandling == 0 || f.RetainHandling == 1 && !again {
+			first = append(first, *f)
+		}
+		f.RetainHandling = 2 // for mochi: none
+	}
+	h.first.Store(c, first)
+	return pk
+}
+
+// OnSubscribed gives a client the retained messages at the pace at which it reads, in the goroutine that serves only this client. mochi would
+// put them into a queue that has to have room for all of them, and drop the others.
+func (h *hook) OnSubscribed(c *mochi.Client, pk packets.Packet, codes []byte) {
+	v, ok := h.first.LoadAndDelete(c)
+	o, connected := c.Net.Conn.(*outbox)
+	if !ok || !connected {
+		return
+	}
+	granted := map[string]bool{}
+	for i := range codes {
+		granted[pk.Filters[i].Filter] = codes[i] < packets.ErrUnspecifiedError.Code
+	}
+	for _, f := range v.([]packets.Subscription) {
+		if granted[f.Filter] {
+			h.retainedTo(c, o, f)
 		}
 	}
-	return pk
+}
+
+func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
+	for _, kept := range h.broker.server.Topics.Messages(f.Filter) {
+		if !h.OnACLCheck(c, kept.TopicName, false) {
+			continue
+		}
+		o.room()
+		out := kept.Copy(false)
+		out.FixedHeader.Retain, out.FixedHeader.Qos = true, 0
+		if f.Identifier > 0 {
+			out.Properties.SubscriptionIdentifier = []int{f.Identifier}
+		}
+		if c.WritePacket(out) != nil {
+			return
+		}
+	}
 }
 
 // OnQosPublish is told of each message that will wait for a client's acknowledgement. What goes beyond the bound in bytes does not wait.

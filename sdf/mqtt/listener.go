@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -74,9 +75,8 @@ func abandoned(path string) bool {
 // acceptor gives mochi connections that can't hurt it: they have a deadline for CONNECT, an outbox, and there are not too many.
 type acceptor struct {
 	net.Listener
-	user    string
-	limits  Limits
-	crowded func() bool
+	user  string
+	conns *conns
 }
 
 // Accept survives what passes, such as too many open files: mochi would stop listening for good.
@@ -89,11 +89,52 @@ func (a *acceptor) Accept() (net.Conn, error) {
 		case err != nil:
 			time.Sleep(50 * time.Millisecond)
 			continue
-		case a.crowded():
-			_ = c.Close()
-			continue
 		}
-		_ = c.SetReadDeadline(time.Now().Add(a.limits.Handshake))
-		return newOutbox(c, a.user, a.limits), nil
+		if o := a.conns.add(c, a.user); o != nil {
+			return o, nil
+		}
+		_ = c.Close()
 	}
+}
+
+// conns are the connections that are open, so that there is a bound and an end to them.
+type conns struct {
+	limits Limits
+	mu     sync.Mutex
+	open   map[*outbox]struct{}
+	closed bool
+	work   sync.WaitGroup
+}
+
+// unknown is how many connections there may be beyond the bound of clients, since it takes a while until one says who it is.
+const unknown = 64
+
+// add starts the outbox of c, or gives nil if there are too many.
+func (s *conns) add(c net.Conn, user string) *outbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.open) >= s.limits.Clients+unknown {
+		return nil
+	}
+	_ = c.SetReadDeadline(time.Now().Add(s.limits.Handshake))
+	o := newOutbox(c, user, s.limits)
+	s.open[o] = struct{}{}
+	s.work.Go(func() {
+		o.run()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, o)
+	})
+	return o
+}
+
+// close ends all of them, and waits for it.
+func (s *conns) close() {
+	s.mu.Lock()
+	s.closed = true
+	for o := range s.open {
+		_ = o.Close()
+	}
+	s.mu.Unlock()
+	s.work.Wait()
 }

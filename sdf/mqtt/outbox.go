@@ -18,15 +18,15 @@ type outbox struct {
 	pending [][]byte
 	bytes   int
 	closed  bool
+	less    sync.Cond     // told when bytes or closed changed
 	ready   chan struct{} // has a token when there is something to do
-	gone    chan struct{} // closed when the connection is
 }
 
 var errSlowReader = errors.New("the client does not read what waits for it")
 
 func newOutbox(c net.Conn, user string, limits Limits) *outbox {
-	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1), gone: make(chan struct{})}
-	go o.run()
+	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1)}
+	o.less.L = &o.mu
 	return o
 }
 
@@ -38,15 +38,30 @@ func (o *outbox) Write(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	if o.bytes+len(b) > o.limits.PendingBytes {
-		o.closed, o.pending = true, nil
+		o.end()
 		_ = o.Conn.Close()
-		o.wake()
 		return 0, errSlowReader
 	}
 	o.pending = append(o.pending, append([]byte(nil), b...))
 	o.bytes += len(b)
 	o.wake()
 	return len(b), nil
+}
+
+// end is called with mu held.
+func (o *outbox) end() {
+	o.closed, o.pending, o.bytes = true, nil, 0
+	o.less.Broadcast()
+	o.wake()
+}
+
+// room waits until at most half of what may wait does, for those who have much to write and can wait.
+func (o *outbox) room() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !o.closed && o.bytes > o.limits.PendingBytes/2 {
+		o.less.Wait()
+	}
 }
 
 func (o *outbox) wake() {
@@ -66,6 +81,7 @@ func (o *outbox) SetWriteDeadline(time.Time) error { return nil }
 func (o *outbox) Close() error {
 	o.mu.Lock()
 	o.closed = true
+	o.less.Broadcast()
 	o.wake()
 	o.mu.Unlock()
 	_ = o.Conn.SetReadDeadline(time.Unix(1, 0)) // whoever reads is done now
@@ -74,7 +90,6 @@ func (o *outbox) Close() error {
 
 // run writes what waits until the connection ends.
 func (o *outbox) run() {
-	defer close(o.gone)
 	defer func() { _ = o.Conn.Close() }()
 	for range o.ready {
 		for {
@@ -112,7 +127,8 @@ func (o *outbox) flush(next net.Buffers, closing bool) error {
 			return err
 		}
 		o.mu.Lock()
-		o.bytes -= len(b)
+		o.bytes = max(0, o.bytes-len(b))
+		o.less.Broadcast()
 		o.mu.Unlock()
 	}
 	return nil
@@ -121,5 +137,5 @@ func (o *outbox) flush(next net.Buffers, closing bool) error {
 func (o *outbox) fail() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed, o.pending, o.bytes = true, nil, 0
+	o.end()
 }

@@ -43,13 +43,13 @@ func (q *queues) put(k *task, work func(*task)) (why string) {
 	}
 	l = &line{tasks: []*task{k}}
 	q.lines[k.Thing] = l
-	q.goroutine.Go(func() { q.drain(k.Thing, l, work) })
+	q.goroutine.Go(func() { q.drain(k, l, work) })
 	return ""
 }
 
-// drain works a line off, and ends with it.
-func (q *queues) drain(thing string, l *line, work func(*task)) {
-	for k := l.tasks[0]; k != nil; k = q.next(thing, l) {
+// drain works a line off, from k on, and ends with it.
+func (q *queues) drain(k *task, l *line, work func(*task)) {
+	for thing := k.Thing; k != nil; k = q.next(thing, l) {
 		work(k)
 	}
 }

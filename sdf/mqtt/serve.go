@@ -9,7 +9,7 @@ import (
 
 // ServeConfig bounds what a gateway takes upon itself. Its zero value is useful.
 type ServeConfig struct {
-	Name         string                              // of the gateway, kept on gateway/<name>; "gateway"
+	Name         string                              // of the gateway, kept on gateway/<name>; "edgehold"
 	Authorise    func(user string, r *Request) error // nil: the broker's access rules are enough; see Broker.Authorise
 	Deadline     time.Duration                       // of a request whose message does not expire; 30 s
 	MaxDeadline  time.Duration                       // 1 h
@@ -25,7 +25,7 @@ type ServeConfig struct {
 }
 
 func (c *ServeConfig) defaults() {
-	preset(&c.Name, "gateway")
+	preset(&c.Name, "edgehold")
 	preset(&c.Deadline, 30*time.Second)
 	preset(&c.MaxDeadline, time.Hour)
 	preset(&c.MaxRequests, 16<<10)
@@ -49,15 +49,18 @@ func preset[T comparable](v *T, to T) {
 	}
 }
 
+// requestFilters match what Topic can print, each topic once.
+var requestFilters = []string{"+", "+/+", "+/+/+", "+/+/+/+/+", "+/+/+/+/+/+"}
+
 // Serve answers requests that come over bus out of things, until ctx ends; then it lets those at work finish within their context, which has ended too.
 // Requests for one thing are done one after the other in the order in which they came, those for different things side by side.
 func Serve(ctx context.Context, bus Bus, things Things, config ServeConfig) error {
 	config.defaults()
-	s := &server{ctx: ctx, config: config, bus: bus, things: things}
+	s := &server{ctx: ctx, config: config, bus: bus, things: things, refusals: make(chan refusal, 256)}
 	s.queues.init(config)
 	s.watched.init(config)
 	defer s.queues.wait()
-	for _, filter := range []string{"+", "+/#"} { // the second of some brokers leaves the things themselves out
+	for _, filter := range requestFilters {
 		cancel, err := bus.Subscribe(ctx, filter, s.receive)
 		if err != nil {
 			return fmt.Errorf("serve things over MQTT: %w", err)
@@ -74,9 +77,24 @@ type server struct {
 	things  Things
 	queues  queues
 	watched watched
+
+	refusals chan refusal // to be answered from a goroutine that may wait for the bus
 }
 
-// run keeps the gateway's presence, and ends observations that nobody renews.
+type refusal struct {
+	task     *task
+	response *Response
+}
+
+// refuse answers k without waiting for the bus. Of a flood of nonsense not everything is answered.
+func (s *server) refuse(k *task, r *Response) {
+	select {
+	case s.refusals <- refusal{k, r}:
+	default:
+	}
+}
+
+// run keeps the gateway's presence, answers what is refused, and ends observations that nobody renews.
 func (s *server) run(ctx context.Context) error {
 	p := Presence{Name: s.config.Name, Online: true, Time: s.config.Now()}
 	if err := s.bus.Publish(ctx, p.message()); err != nil && ctx.Err() == nil {
@@ -94,6 +112,8 @@ func (s *server) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case r := <-s.refusals:
+			s.answer(r.task, r.response)
 		case <-tick.C:
 			for _, t := range s.watched.expired(s.config.Now()) {
 				s.admit(&task{Request: Request{Topic: t, Operation: Cancel}, internal: true})
@@ -128,7 +148,7 @@ func (s *server) receive(m *Message) {
 		k.reply = m.ResponseTopic
 	}
 	if fail := s.check(k, m); fail != nil {
-		s.answer(k, fail)
+		s.refuse(k, fail)
 		return
 	}
 	s.admit(k)
@@ -173,7 +193,7 @@ func (s *server) check(k *task, m *Message) *Response {
 // admit puts k in the line of its thing, if there is room.
 func (s *server) admit(k *task) {
 	if why := s.queues.put(k, s.work); why != "" {
-		s.answer(k, Fail(Unavailable, Error{Code: "gateway.busy", Message: fmt.Sprintf("%s %s", k.Operation, k.Topic), Why: why, Hint: "try again later"}))
+		s.refuse(k, Fail(Unavailable, Error{Code: "gateway.busy", Message: fmt.Sprintf("%s %s", k.Operation, k.Topic), Why: why, Hint: "try again later"}))
 	}
 }
 

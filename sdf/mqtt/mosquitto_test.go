@@ -1,0 +1,103 @@
+package mqtt
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Debian's clients of MQTT v5 speak to the built-in broker, and through it to a thing, as D3.3, 6.3.2 writes it.
+func TestMosquittoClients(t *testing.T) {
+	rr, pub, sub := program(t, "mosquitto_rr"), program(t, "mosquitto_pub"), program(t, "mosquitto_sub")
+	b, address := startBroker(t, BrokerConfig{})
+	things := newShelf()
+	serve(t, b.Bus("gateway"), b.Bus("watch"), things, ServeConfig{})
+	host, port, _ := strings.Cut(strings.TrimPrefix(address, "mqtt://"), ":")
+	at := []string{"-h", host, "-p", port, "-V", "5"}
+
+	t.Run("request and response", func(t *testing.T) {
+		for _, reply := range []string{"reply/rr/1", "my/answers"} {
+			got := output(t, rr, append(at, "-i", "rr", "-t", "sensor-1/Device/0/Property/Battery", "-e", reply, "-m", `{"operation":"GET"}`, "-W", "5")...)
+			want := `{"response_code":205,"sdfObject":{"Device":[{"label":0,"sdfProperty":{"Battery":"Battery"}}]}}`
+			if strings.TrimSpace(got) != want {
+				t.Errorf("got %s", got)
+			}
+		}
+	})
+	t.Run("request without response", func(t *testing.T) {
+		output(t, pub, append(at, "-t", "sensor-1/LWM2M_Software_Management", "-m", `{"operation": "POST", "data": {"label": 1}}`)...)
+		eventually(t, "the request", func() bool { return things.count(Post) == 1 })
+	})
+	t.Run("announcements and events", func(t *testing.T) {
+		if err := Announce(t.Context(), b.Bus("gateway"), &Announcement{Thing: "sensor-1"}); err != nil {
+			t.Fatal(err)
+		}
+		got := output(t, sub, append(at, "-t", "announce/+", "-C", "1", "-W", "5")...)
+		if !strings.Contains(got, `"endpoint":"sensor-1"`) {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+// The connection outlives its broker: subscriptions are made again, and the gateway announces again.
+func TestBrokerThatComesBack(t *testing.T) {
+	address, stop := startMosquitto(t, "")
+	ups, downs := make(chan bool, 16), make(chan error, 64)
+	c := dial(t, DialConfig{Address: address, Up: func(context.Context) { ups <- true }, Down: func(err error) { downs <- err }})
+	<-ups
+	in := subscribe(t, c, "x")
+	stop()
+	<-downs
+	if err := c.Publish(t.Context(), &Message{Topic: "x"}); err == nil {
+		t.Error("it publishes to nobody")
+	}
+	startMosquittoAt(t, address)
+	<-ups
+	other := dial(t, DialConfig{Address: address})
+	publish(t, other, Message{Topic: "x"})
+	in.next(t)
+}
+
+// When a gateway is cut off, the broker says that the gateway is gone, and nothing of its things.
+func TestGatewayOutageIsNotTheDeathOfDevices(t *testing.T) {
+	address, _ := startMosquitto(t, "")
+	gateway := dial(t, DialConfig{Address: address, Gateway: "here"})
+	elsewhere := dial(t, DialConfig{Address: address})
+	publish(t, gateway, *Presence{Name: "here", Online: true}.message())
+	if err := Announce(t.Context(), gateway, &Announcement{Thing: "sensor-1"}); err != nil {
+		t.Fatal(err)
+	}
+	present, gone, announced := make(chan Presence, 16), make(chan *Farewell, 4), make(chan *Announcement, 4)
+	cancel, err := newClient(t, elsewhere, ClientConfig{}).Watch(t.Context(), Watcher{
+		Gateway: func(p Presence) { present <- p }, Gone: func(f *Farewell) { gone <- f }, Announced: func(a *Announcement) { announced <- a },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cancel()
+	if p := <-present; !p.Online {
+		t.Error("it is not there at first")
+	}
+	gateway.manager.TerminateConnectionForTest()
+	for p := range present {
+		if !p.Online {
+			break
+		}
+	}
+	if a := <-announced; a.Thing != "sensor-1" || len(gone) > 0 {
+		t.Errorf("announced %s, %d gone", a.Thing, len(gone))
+	}
+}
