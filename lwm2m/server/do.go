@@ -24,7 +24,7 @@ func (s *Server) Do(ctx context.Context, endpoint string, r Request) (Answer, er
 	}
 	d.mu.Unlock()
 	answer, err := s.performNow(ctx, d, &r)
-	if err == nil || !s.fellAsleep(d, err) || !r.Operation.repeatable() || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || !r.Operation.repeatable() || !s.fellAsleep(d, err) {
 		return answer, err
 	}
 	d.mu.Lock()
@@ -74,20 +74,19 @@ func (s *Server) await(ctx context.Context, d *device, r *Request) (Answer, erro
 }
 
 // fellAsleep reports whether an error means that a device in queue mode sleeps, though it was to be awake still, and notes that.
+// A request that waited for its turn behind the one that found this out has not been sent at all.
 func (s *Server) fellAsleep(d *device, err error) bool {
-	if !errors.Is(err, coap.ErrTimeout) && !errors.Is(err, coap.ErrUnreachable) {
-		return false
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.gone || d.flags&queueMode == 0 {
 		return false
 	}
-	if d.flags&awake != 0 {
+	unreached := errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrUnreachable)
+	if unreached && d.flags&awake != 0 {
 		d.flags &^= awake
 		s.emit(Event{Kind: Asleep, Endpoint: d.endpoint})
 	}
-	return true
+	return unreached || d.asleep() && errors.Is(err, context.DeadlineExceeded)
 }
 
 // perform asks the device, in one format after the other until it likes one.

@@ -367,3 +367,17 @@ func careful(t testing.TB, err error) {
 		t.Errorf("error %#v", err)
 	}
 }
+
+func asTransports(w *wire) []coap.Transport { return []coap.Transport{w} }
+
+func peerAt(address string) coap.Peer {
+	return coap.Peer{Transport: "udp", Remote: netip.MustParseAddrPort(address)}
+}
+
+func fuzzMessages(query, document string) (request, response *coap.Message) {
+	request = &coap.Message{Code: coap.POST, Payload: []byte(document)}
+	for q := range strings.SplitSeq(query, "&") {
+		request.AddQuery(q)
+	}
+	return request, new(coap.Message)
+}

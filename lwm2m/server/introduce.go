@@ -20,7 +20,7 @@ func (s *Server) introduce(ctx context.Context, d *device) {
 		i.ask(&Request{Operation: OpWriteAttributes, Path: w.path, Attributes: w.attributes})
 	}
 	for _, o := range observations {
-		if o.under != id {
+		if o.under != 0 && o.under != id { // 0: whoever begins it is at it
 			i.observe(o)
 		}
 	}

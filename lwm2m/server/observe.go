@@ -172,6 +172,10 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 		o.sequence, o.received = answer.sequence, milliseconds(time.Now())
 	}
 	s.saveObservations(d)
+	if d.id != under && !d.gone { // the device has registered anew meanwhile, and perhaps forgotten it
+		d.flags |= followUp
+		s.work.add(d)
+	}
 	return answer, nil
 }
 

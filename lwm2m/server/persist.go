@@ -170,6 +170,7 @@ func (s *Server) restoreRest() error {
 	return errors.Join(
 		each(store.Observation, same, func(d *device, _, value []byte) (err error) {
 			d.observations, err = decodeObservations(value)
+			d.observations = slices.DeleteFunc(d.observations, func(o *observation) bool { return o.under == 0 }) // nobody was told of it
 			for _, o := range d.observations {
 				s.byToken.put(o.token, d)
 			}
