@@ -84,6 +84,7 @@ var imports = []rule{
 	{"lwm2m/server/...", []string{"lwm2m", "lwm2m/coap", "lwm2m/codec", "lwm2m/model", "lwm2m/store"}},
 
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
+	{"lwm2m/device/firmware", []string{"lwm2m", "lwm2m/client", "plugins/parcel"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/route", []string{"lwm2m", "lwm2m/client", "lwm2m/coap", "lwm2m/device/runner"}},
 	{"lwm2m/device/machine", []string{"lwm2m", "lwm2m/client"}},
