@@ -34,7 +34,8 @@ type Endpoint struct {
 	guard    guard
 	counts   counters
 
-	jobs sync.Pool
+	jobs      sync.Pool // of *job
+	exchanges sync.Pool // of *exchange
 
 	stop context.CancelCauseFunc
 	life context.Context // ends with Run
@@ -46,6 +47,7 @@ const shardCount = 16
 type shard struct {
 	mu    sync.Mutex
 	peers map[key]*peer
+	spare []*peer // forgotten, to be used again
 }
 
 // New makes an endpoint, which does nothing before Run.
@@ -75,6 +77,7 @@ func New(config Config) (*Endpoint, error) {
 	e.bodies.init(e.limits)
 	e.guard.init(e.limits)
 	e.jobs.New = func() any { return new(job) }
+	e.exchanges.New = func() any { return &exchange{outcome: make(chan outcome, 2)} }
 	return e, nil
 }
 

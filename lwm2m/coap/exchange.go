@@ -25,6 +25,7 @@ type exchange struct {
 	wantAck      bool // guarded by the shard's lock, as the next
 	holdsTurn    bool
 	outcome      chan outcome // two at most: acknowledged, then the end
+	timer        *time.Timer
 }
 
 // outcome is what became of an exchange.
@@ -65,10 +66,9 @@ func (e *Endpoint) exchange(ctx context.Context, p Peer, m *Message, wantRespons
 
 // open waits for the peer's turn and registers the exchange.
 func (e *Endpoint) open(ctx context.Context, k key, hash uint64, m *Message, wantResponse bool) (*exchange, error) {
-	x := &exchange{
-		token: m.Token, wantResponse: wantResponse, outcome: make(chan outcome, 2),
-		confirmable: m.Type == Confirmable && !k.link.traits.Reliable,
-	}
+	x := e.exchanges.Get().(*exchange)
+	x.token, x.wantResponse = m.Token, wantResponse
+	x.confirmable = m.Type == Confirmable && !k.link.traits.Reliable
 	x.wantAck = x.confirmable
 	s := e.shard(hash)
 	s.mu.Lock()
@@ -147,6 +147,13 @@ func (e *Endpoint) close(k key, hash uint64, x *exchange) {
 	p.remove(x)
 	p.releaseTurn(x)
 	s.leave(p)
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	for len(x.outcome) > 0 {
+		<-x.outcome
+	}
+	e.exchanges.Put(x)
 }
 
 func (p *peer) remove(x *exchange) {
@@ -174,8 +181,7 @@ func (e *Endpoint) drive(ctx context.Context, l *link, p Peer, datagram []byte, 
 	if x.confirmable {
 		wait, left = e.firstWait(), e.reliability.MaxRetransmit
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	x.startTimer(wait)
 	for {
 		select {
 		case o := <-x.outcome:
@@ -183,15 +189,15 @@ func (e *Endpoint) drive(ctx context.Context, l *link, p Peer, datagram []byte, 
 				return o.response, o.err
 			}
 			left = 0
-			timer.Reset(e.reliability.ResponseTimeout)
-		case <-timer.C:
+			x.timer.Reset(e.reliability.ResponseTimeout)
+		case <-x.timer.C:
 			if left <= 0 {
 				e.counts.timeouts.Add(1)
 				return nil, ErrTimeout
 			}
 			left--
 			wait *= 2
-			timer.Reset(wait)
+			x.timer.Reset(wait)
 			e.counts.retransmissions.Add(1)
 			if err := l.transport.Send(p, datagram); err != nil {
 				return nil, err
@@ -202,6 +208,14 @@ func (e *Endpoint) drive(ctx context.Context, l *link, p Peer, datagram []byte, 
 			return nil, ErrClosed
 		}
 	}
+}
+
+func (x *exchange) startTimer(wait time.Duration) {
+	if x.timer == nil {
+		x.timer = time.NewTimer(wait)
+		return
+	}
+	x.timer.Reset(wait)
 }
 
 // firstWait is ACK_TIMEOUT times 1 to ACK_RANDOM_FACTOR.

@@ -25,15 +25,28 @@ func (p *peer) idle() bool {
 func (s *shard) peer(k key, hash uint64) *peer {
 	p := s.peers[k]
 	if p == nil {
-		p = &peer{key: k, hash: hash}
+		if n := len(s.spare); n > 0 {
+			p, s.spare = s.spare[n-1], s.spare[:n-1]
+		} else {
+			p = new(peer)
+		}
+		p.key, p.hash = k, hash
 		s.peers[k] = p
 	}
 	return p
 }
 
+// sparePeers is how many of a shard are kept for who comes next.
+const sparePeers = 16
+
 // leave forgets p if nothing goes on with it any more. The shard is locked.
 func (s *shard) leave(p *peer) {
-	if p.idle() {
-		delete(s.peers, p.key)
+	if !p.idle() {
+		return
+	}
+	delete(s.peers, p.key)
+	p.key = key{}
+	if len(s.spare) < sparePeers {
+		s.spare = append(s.spare, p)
 	}
 }

@@ -10,6 +10,7 @@ import (
 func TestMain(m *testing.M) {
 	host.RunChild()
 	residentChild()
+	coapChild()
 	m.Run()
 }
 

@@ -45,6 +45,8 @@ var rows = []Row{
 	{"resident memory, five Go policies", "", AtMost(40, "MB"), resident},
 	{"delta of a line changed in a Go policy", "the whole module", Times(0.15), deltaBytes},
 	{"applying that delta", "", AtMost(50, "ms"), deltaApply},
+	{"CoAP: registration and first read, server's CPU", "go-coap's server", Faster(3), coapRegistration},
+	{"CoAP: registration and first read, server's CPU", "", AtMost(60e3, "ns"), coapRegistrationAlone},
 	{"whole daemon: crossing to applied, p99", "", AtMost(20, "ms"), crossingToApplied},
 	{"whole daemon: idle memory, five Go policies", "", AtMost(40, "MB"), idleDaemon},
 }
@@ -52,6 +54,7 @@ var rows = []Row{
 func main() {
 	host.RunChild()
 	residentChild()
+	coapChild()
 	pattern := flag.String("run", "", "measure only rows whose name matches this regular expression")
 	strict := flag.Bool("strict", false, "exit with status 1 if a goal is missed")
 	flag.Parse()
