@@ -83,6 +83,7 @@ var imports = []rule{
 	{"lwm2m/store", nil},
 	{"lwm2m/server/...", []string{"lwm2m", "lwm2m/coap", "lwm2m/codec", "lwm2m/model", "lwm2m/store"}},
 
+	{"lwm2m/device", []string{"host", "lwm2m", "lwm2m/client", "lwm2m/coap/...", "lwm2m/device/...", "plugins/parcel", "wasmabi"}},
 	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
 	{"lwm2m/device/firmware", []string{"lwm2m", "lwm2m/client", "plugins/parcel"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
@@ -110,6 +111,7 @@ var imports = []rule{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "wasmabi",
 	}},
 	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
+	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "plugins/parcel"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},
 }
@@ -136,6 +138,7 @@ var testImports = []rule{
 	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
+	{"lwm2m/device", []string{"lwm2m/server", "plugins/pluginstest"}}, // the other end
 	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},
 	{"lwm2m/device/route", []string{"sdf/mqtt", "lwm2m/client/clienttest"}}, // a real broker
 	{"lwm2m/device/...", []string{"lwm2m/client/clienttest"}},

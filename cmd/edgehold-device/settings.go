@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/device"
+	"github.com/edgehold/edgehold/plugins/parcel"
+)
+
+// settings are what a person can set, in a file or by flags; flags win.
+type settings struct {
+	Endpoint    string   `json:"endpoint"`
+	Server      string   `json:"server"`    // coap://HOST:PORT or coaps://HOST:PORT
+	Bootstrap   bool     `json:"bootstrap"` // the server is a bootstrap server
+	PSKIdentity string   `json:"psk_identity"`
+	PSKKeyFile  string   `json:"psk_key_file"` // hexadecimal digits
+	TrustKeys   []string `json:"trust_keys"`   // files: NAME.pub of `edgehold trust`
+	StateDir    string   `json:"state_dir"`
+	Lifetime    duration `json:"lifetime"`
+	Queue       bool     `json:"queue_mode"`
+	Simulate    bool     `json:"simulate"`
+	Distance    float64  `json:"simulated_distance_metres"`
+	Sample      duration `json:"sample_interval"`
+	Listen      string   `json:"listen"`
+	LogLevel    string   `json:"log_level"`
+
+	Offer      device.Offer                  `json:"offer"`
+	Parameters map[string]map[string]float64 `json:"parameters"`
+	Limits     limits                        `json:"limits"`
+}
+
+type limits struct {
+	MemoryBytes  uint64   `json:"memory_bytes"`
+	Fuel         uint64   `json:"fuel"`
+	Deadline     duration `json:"deadline"`
+	PackageBytes int64    `json:"package_bytes"`
+}
+
+// duration is written "10s".
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = duration(v)
+	return err
+}
+
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// maxConfig bounds a configuration file, in bytes.
+const maxConfig = 256 << 10
+
+// parse reads flags, and the file that they name.
+func parse(name string, args []string, errs io.Writer) (*settings, error) {
+	s := &settings{Lifetime: duration(5 * time.Minute), LogLevel: "info"}
+	f := flag.NewFlagSet("edgehold-device "+name, flag.ContinueOnError)
+	f.SetOutput(errs)
+	file := f.String("config", "", "`file` with settings in JSON; flags win")
+	f.StringVar(&s.Endpoint, "endpoint", "", "endpoint `name`, by which servers know the device")
+	f.StringVar(&s.Server, "server", "", "`address` of the server: coap://HOST:PORT or coaps://HOST:PORT")
+	f.BoolVar(&s.Bootstrap, "bootstrap", false, "the server is a bootstrap server")
+	f.StringVar(&s.PSKIdentity, "psk-identity", "", "`identity` for coaps; the endpoint name if left out")
+	f.StringVar(&s.PSKKeyFile, "psk-key-file", "", "`file` with the key for coaps, in hexadecimal digits")
+	f.Func("trust-key", "`file` of a public key whose packages are taken; may be given several times", func(v string) error {
+		s.TrustKeys = append(s.TrustKeys, v)
+		return nil
+	})
+	f.StringVar(&s.StateDir, "state-dir", "", "`folder` for packages, routes and accounts")
+	f.TextVar(&s.Lifetime, "lifetime", s.Lifetime, "`time` of the registration")
+	f.BoolVar(&s.Queue, "queue", false, "sleep between updates (queue mode)")
+	f.BoolVar(&s.Simulate, "simulate", false, "sensors and a radio from models, which say so")
+	f.Float64Var(&s.Distance, "distance", 0, "`metres` from a simulated radio to its gateway; 10 if left out")
+	f.TextVar(&s.Sample, "sample", duration(10*time.Second), "`time` between two looks at the sensors")
+	f.StringVar(&s.Listen, "listen", "", "`address` where values for routes come in by CoAP, HOST:PORT; any free port if left out")
+	f.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
+	if err := f.Parse(args); err != nil {
+		return nil, &problem{code: "usage.flag", what: "read the flags", why: err.Error(), shown: true}
+	}
+	if f.NArg() > 0 {
+		return nil, &problem{code: "usage.argument", what: "read the command line", why: fmt.Sprintf("%q is no flag", f.Arg(0)), hint: "see `edgehold-device " + name + " --help`"}
+	}
+	if *file == "" {
+		return s, nil
+	}
+	return s, s.overlay(*file, f, args)
+}
+
+// overlay reads the file, and the flags once more over it.
+func (s *settings) overlay(file string, f *flag.FlagSet, args []string) error {
+	raw, err := readFile(file, maxConfig)
+	if err != nil {
+		return explain("config.unreadable", "read the configuration "+file, err, "name a file with --config")
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return explain("config.invalid", "read the configuration "+file, err, "see the table of settings in cmd/edgehold-device/README.md")
+	}
+	s.TrustKeys = s.TrustKeys[:len(s.TrustKeys):len(s.TrustKeys)]
+	return f.Parse(args)
+}
+
+func readFile(name string, most int64) ([]byte, error) {
+	r, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("it is longer than %d bytes", most)
+	}
+	return b, err
+}
+
+// device makes the configuration of a device, with every problem at once.
+func (s *settings) device(log *slog.Logger) (device.Config, error) {
+	var problems []error
+	account, err := s.account()
+	problems = append(problems, err)
+	keys, err := s.keys()
+	problems = append(problems, err)
+	c := device.Config{
+		Endpoint: s.Endpoint, Accounts: []client.Account{account}, StateDir: s.StateDir, TrustKeys: keys,
+		Simulate: s.Simulate, Distance: s.Distance, SampleInterval: time.Duration(s.Sample), Root: os.DirFS("/"), Listen: s.Listen,
+		Offer: s.Offer, Parameters: s.Parameters, QueueMode: s.Queue, Stay: true, Logger: log,
+		Limits: device.Limits{Memory: s.Limits.MemoryBytes, Fuel: s.Limits.Fuel, Deadline: time.Duration(s.Limits.Deadline), Package: s.Limits.PackageBytes},
+	}
+	problems = append(problems, c.Validate())
+	if err := errors.Join(problems...); err != nil {
+		return c, &problem{code: "config.invalid", what: "make a device of the settings", why: strings.ReplaceAll(err.Error(), "\n", "; "),
+			hint: "edgehold-device run --endpoint NAME --server coap://HOST:5683 --state-dir DIR --trust-key FILE"}
+	}
+	return c, nil
+}
+
+func (s *settings) account() (client.Account, error) {
+	a := client.Account{URI: s.Server, Bootstrap: s.Bootstrap, Short: 1, Mode: client.NoSec, Lifetime: time.Duration(s.Lifetime)}
+	if s.Bootstrap {
+		a.Short = 0
+	}
+	u, err := url.Parse(s.Server)
+	switch {
+	case s.Server == "":
+		return a, errors.New("it has no server")
+	case err != nil || u.Host == "":
+		return a, fmt.Errorf("the server %q is no address such as coaps://gateway:5684", s.Server)
+	case u.Scheme == "coap" && s.PSKKeyFile != "":
+		return a, errors.New("a key is given, and coap:// does not use it: write coaps://")
+	case u.Scheme == "coap":
+		return a, nil
+	case u.Scheme != "coaps":
+		return a, fmt.Errorf("the server's scheme is %q: write coap:// or coaps://", u.Scheme)
+	case s.PSKKeyFile == "":
+		return a, errors.New("coaps:// needs a key: give --psk-key-file")
+	}
+	a.Mode, a.Identity = client.PSK, s.PSKIdentity
+	if a.Identity == "" {
+		a.Identity = s.Endpoint
+	}
+	key, err := readKey(s.PSKKeyFile)
+	a.Key = string(key)
+	return a, err
+}
+
+const maxKeyFile = 4 << 10
+
+// readKey reads a pre-shared key, and refuses one that others may read.
+func readKey(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("others may read the key %s (mode %o): chmod 600 it", file, info.Mode().Perm())
+	}
+	raw, err := readFile(file, maxKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(string(bytes.TrimSpace(raw)))
+	if err != nil || len(key) == 0 {
+		return nil, fmt.Errorf("the key %s is not made of hexadecimal digits", file)
+	}
+	return key, nil
+}
+
+func (s *settings) keys() (keys []ed25519.PublicKey, err error) {
+	var problems []error
+	for _, file := range s.TrustKeys {
+		raw, err := readFile(file, maxKeyFile)
+		if err == nil {
+			var k ed25519.PublicKey
+			if k, err = parcel.ParseKey(raw); err == nil {
+				keys = append(keys, k)
+				continue
+			}
+		}
+		problems = append(problems, fmt.Errorf("the trusted key %s: %w", filepath.Base(file), err))
+	}
+	return keys, errors.Join(problems...)
+}
