@@ -104,8 +104,8 @@ func (a *association) open(r record, now time.Time) (o opened, err error) {
 		return opened{}, errUnprotected
 	}
 	if !a.window.fresh(r.sequence) {
-		if r.kind == typeHandshake && a.final != nil {
-			return opened{kind: r.kind, again: a.final.repeat(now)}, nil
+		if r.kind != typeApplication && a.final != nil { // some repeat their Finished byte by byte
+			return opened{kind: typeHandshake, again: a.final.repeat(now)}, nil
 		}
 		return opened{}, errReplayed
 	}

@@ -126,20 +126,19 @@ func (e *entrance) closeAll() {
 	}
 }
 
-// knock shows a datagram to the handshake with its sender, or begins one if it is a ClientHello.
-func (t *Transport) knock(datagram []byte, from netip.AddrPort) {
+// knock shows a datagram to the handshake with its sender, or begins one if it is a ClientHello. It reports whether one has
+// seen it.
+func (t *Transport) knock(datagram []byte, from netip.AddrPort) bool {
 	h := t.entrance.at(from)
 	random, isHello := clientHello(datagram)
 	if h == nil && !isHello {
-		return
+		return false
 	}
 	own := tolerate(bytes.Clone(datagram))
 	if h != nil && h.feed(own, random, isHello, t.config.now()) {
-		return
+		return true
 	}
-	if isHello && t.config.accepts() {
-		t.accept(from, h, random, own)
-	}
+	return isHello && t.config.accepts() && t.accept(from, h, random, own)
 }
 
 // randomSize is of a hello's random, RFC 5246 section 7.4.1.2.

@@ -200,24 +200,25 @@ func (h *handshake) SetWriteDeadline(time.Time) error { return nil }
 
 func udpAddr(addr netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(addr) }
 
-// accept begins a handshake with who sent a ClientHello.
-func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [randomSize]byte, hello []byte) {
+// accept begins a handshake with who sent a ClientHello, if there is room.
+func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [randomSize]byte, hello []byte) bool {
 	h := newHandshake(t, from, false)
 	h.random = random
 	conn, err := t.server(h)
 	if err != nil {
 		t.config.Logger.Error("a DTLS handshake could not begin", "error", err)
-		return
+		return false
 	}
 	if !t.enter(h, replaced) {
 		t.counters.refused.Add(1)
-		return
+		return false
 	}
 	h.in <- hello
 	go func() {
 		defer t.shakes.Done()
 		_, _ = t.shake(context.Background(), h, conn)
 	}()
+	return true
 }
 
 // enter admits a handshake if the transport is open, and has Serve wait for it.

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	maxHeld      = 4096 // records that wait for their acceptance to be durable
+	maxHeld      = 4096 // messages that wait for a reservation to be durable
 	maxHeldBytes = 4 << 20
 	maxBatch     = 1024 // states saved at once
 	saveRetry    = time.Second
 )
 
-// saver makes states durable, many at a time, and lets go records that waited for it.
+// saver makes states durable, many at a time, and lets go the messages that waited for it.
 type saver struct {
 	transport *Transport
 	failures  atomic.Uint64
@@ -24,13 +24,15 @@ type saver struct {
 
 	mu        sync.Mutex
 	dirty     []*association // each once
-	held      []heldRecord
+	held      []heldMessage
 	heldBytes int
 }
 
-type heldRecord struct {
+// heldMessage came in with a record whose acceptance is not durable yet, or is to go out with a sequence number that is not.
+type heldMessage struct {
 	association *association
 	payload     []byte
+	out         bool
 }
 
 func newSaver(t *Transport) *saver { return &saver{transport: t, wake: make(chan struct{}, 1)} }
@@ -49,15 +51,15 @@ func (s *saver) add(a *association) {
 	}
 }
 
-// hold keeps what an association received until its state is saved. The association has been added.
-func (s *saver) hold(a *association, payload []byte) {
+// hold keeps a message until its association's state is saved. The association has been added.
+func (s *saver) hold(a *association, payload []byte, out bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.held) >= maxHeld || s.heldBytes+len(payload) > maxHeldBytes {
 		s.dropped.Add(1)
 		return
 	}
-	s.held = append(s.held, heldRecord{a, bytes.Clone(payload)})
+	s.held = append(s.held, heldMessage{a, bytes.Clone(payload), out})
 	s.heldBytes += len(payload)
 	if !a.dirty { // it was saved between being added and now
 		a.dirty = true
@@ -69,7 +71,7 @@ func (s *saver) hold(a *association, payload []byte) {
 	}
 }
 
-func (s *saver) take() (dirty []*association, held []heldRecord) {
+func (s *saver) take() (dirty []*association, held []heldMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dirty, held = s.dirty, s.held
@@ -122,9 +124,19 @@ func (s *saver) round(last bool) bool {
 		return false
 	}
 	for _, h := range held {
-		s.transport.deliver(h.association, h.payload)
+		s.release(h)
 	}
 	return true
+}
+
+func (s *saver) release(h heldMessage) {
+	if !h.out {
+		s.transport.deliver(h.association, h.payload)
+		return
+	}
+	if a, addr := s.transport.table.find(h.association.id); a != nil {
+		_ = s.transport.seal(a, addr, typeApplication, h.payload) // or lost
+	}
 }
 
 func (s *saver) save(batch []*association, last bool) error {

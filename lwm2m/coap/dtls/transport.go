@@ -45,16 +45,16 @@ type counters struct {
 
 // Stats says how a Transport is doing.
 type Stats struct {
-	Active, Asleep      int    // associations
-	Handshaking         int    // handshakes under way
-	Handshakes, Failed  uint64 // handshakes that were completed; that were not
-	Refused             uint64 // ClientHellos that found no room
-	Replayed            uint64 // records that had been accepted before or were too old
-	Unprotected         uint64 // records that could not be authenticated
-	Strangers           uint64 // records of associations that nobody knows
-	Moved               uint64 // times that a peer's address changed
-	StatesNotSaved      uint64 // attempts to save states that failed
-	RecordsNotHeldSaved uint64 // records dropped because their acceptance could not be made durable
+	Active, Asleep     int    // associations
+	Handshaking        int    // handshakes under way
+	Handshakes, Failed uint64 // handshakes that were completed; that were not
+	Refused            uint64 // ClientHellos that found no room
+	Replayed           uint64 // records that had been accepted before or were too old
+	Unprotected        uint64 // records that could not be authenticated
+	Strangers          uint64 // records of associations that nobody knows
+	Moved              uint64 // times that a peer's address changed
+	NotSaved           uint64 // attempts to save states that failed
+	Dropped            uint64 // messages lost because no reservation could be made durable
 }
 
 // New returns a Transport on a socket, with the associations that States has. It owns the socket once Serve is called.
@@ -102,7 +102,7 @@ func (t *Transport) Stats() Stats {
 	}
 	s.Active, s.Asleep = t.table.counts()
 	if t.saver != nil {
-		s.StatesNotSaved, s.RecordsNotHeldSaved = t.saver.failures.Load(), t.saver.dropped.Load()
+		s.NotSaved, s.Dropped = t.saver.failures.Load(), t.saver.dropped.Load()
 	}
 	return s
 }
@@ -183,12 +183,13 @@ func (t *Transport) datagram(datagram []byte, from netip.AddrPort) {
 	if len(datagram) < headerSize || datagram[0] < typeChangeCipherSpec || datagram[0] > typeCID {
 		return
 	}
-	t.knock(datagram, from)
-	t.protected(datagram, from, false)
+	shaking := t.knock(datagram, from)
+	t.protected(datagram, from, shaking)
 }
 
-// protected takes the protected records of a datagram. Again says that they were shown to the handshake before.
-func (t *Transport) protected(datagram []byte, from netip.AddrPort, again bool) {
+// protected takes the protected records of a datagram. Shaking says that a handshake with their sender has seen them too, and
+// may be who they are for.
+func (t *Transport) protected(datagram []byte, from netip.AddrPort, shaking bool) {
 	for len(datagram) > 0 {
 		r, rest, ok := nextRecord(datagram, idSize)
 		if !ok {
@@ -199,16 +200,17 @@ func (t *Transport) protected(datagram []byte, from netip.AddrPort, again bool) 
 			continue
 		}
 		a := t.table.owner(r, from)
-		if a == nil {
+		switch {
+		case a != nil:
+			t.record(a, r, from, shaking)
+		case !shaking:
 			t.counters.strangers.Add(1)
-			continue
 		}
-		t.record(a, r, from, again)
 	}
 }
 
 // record takes a record that claims to be of an association.
-func (t *Transport) record(a *association, r record, from netip.AddrPort, again bool) {
+func (t *Transport) record(a *association, r record, from netip.AddrPort, shaking bool) {
 	now := t.config.now()
 	o, err := a.open(r, now)
 	switch {
@@ -216,10 +218,12 @@ func (t *Transport) record(a *association, r record, from netip.AddrPort, again 
 		t.counters.replayed.Add(1)
 		return
 	case err != nil:
-		t.counters.unprotected.Add(1)
+		if !shaking {
+			t.counters.unprotected.Add(1)
+		}
 		return
 	}
-	if !again {
+	if !shaking {
 		t.repeat(a, o.again)
 	}
 	if o.payload == nil && o.kind == typeHandshake {
@@ -252,7 +256,7 @@ func (t *Transport) act(a *association, o opened) {
 	switch o.kind {
 	case typeApplication:
 		if o.held && t.saver != nil {
-			t.saver.hold(a, o.payload)
+			t.saver.hold(a, o.payload, false)
 			return
 		}
 		t.deliver(a, o.payload)
@@ -282,7 +286,8 @@ func (t *Transport) Send(p coap.Peer, message []byte) error {
 	err := t.seal(a, addr, typeApplication, message)
 	switch {
 	case errors.Is(err, errReserved):
-		return nil // lost, as on any network; by the next time more are reserved
+		t.saver.hold(a, message, true)
+		return nil
 	case errors.Is(err, errExhausted):
 		t.end(a, false, err)
 		return fmt.Errorf("send to %s: %w: %w", p, err, coap.ErrUnreachable)
