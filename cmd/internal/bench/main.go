@@ -49,6 +49,9 @@ var rows = []Row{
 	{"CoAP: registration and first read, server's CPU", "", AtMost(60e3, "ns"), coapRegistrationAlone},
 	{"whole daemon: crossing to applied, p99", "", AtMost(20, "ms"), crossingToApplied},
 	{"whole daemon: idle memory, five Go policies", "", AtMost(40, "MB"), idleDaemon},
+	{"DTLS association asleep", "", AtMost(2, "KB"), dtlsMemory(true)},
+	{"DTLS association active", "", AtMost(40, "KB"), dtlsMemory(false)},
+	{"DTLS handshakes with pre-shared keys, both ends here", "", AtLeast(500, "/s"), dtlsHandshakes},
 }
 
 func main() {

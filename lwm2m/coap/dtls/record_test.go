@@ -137,9 +137,8 @@ func FuzzDatagram(f *testing.F) {
 		_, server := twoEnds(t, &suites[8], idSize)
 		server.addr = netip.MustParseAddrPort("192.0.2.1:5684")
 		transport.table.add(server, time.Now(), 1, 1)
-		genuine := bytes.HasPrefix(datagram, sealed)
-		transport.datagram(datagram, server.addr)
-		if server.window.next > 0 && !genuine && !bytes.Contains(datagram, sealed) {
+		transport.datagram(bytes.Clone(datagram), server.addr) // which is decrypted in place
+		if server.window.next > 0 && !bytes.Contains(datagram, sealed) {
 			t.Errorf("%x was accepted", datagram)
 		}
 	})

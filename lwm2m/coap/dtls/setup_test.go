@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type node struct {
 	t      *testing.T
 	addr   netip.AddrPort
 	stop   func()
-	echo   bool // answer each message with itself
+	echo   atomic.Bool // answer each message with itself
 	mu     sync.Mutex
 	got    []received
 	lost   []coap.Peer
@@ -85,7 +86,7 @@ func serve(t *testing.T, transport *Transport, addr netip.AddrPort) *node {
 func (n *node) Receive(p coap.Peer, message []byte) {
 	n.mu.Lock()
 	n.got = append(n.got, received{p, string(message)})
-	echo := n.echo
+	echo := n.echo.Load()
 	n.mu.Unlock()
 	n.changed()
 	if echo {

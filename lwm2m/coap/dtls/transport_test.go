@@ -53,7 +53,7 @@ func TestDialAgainUsesTheAssociation(t *testing.T) {
 // TestSessionIsResumed: the second handshake is abbreviated: no ClientKeyExchange goes by.
 func TestSessionIsResumed(t *testing.T) {
 	server := start(t, Config{PSK: testPSK})
-	server.echo = true
+	server.echo.Store(true)
 	nat := startRelay(t, server.addr)
 	device := start(t, Config{Credentials: as("alice")})
 	_ = device.ClosePeer(device.dial(nat.addr()))
@@ -155,7 +155,10 @@ func TestAllAssociationsAreBounded(t *testing.T) {
 		device.send(device.dial(server.addr), name)
 		server.expect(name)
 	}
-	if stats := server.Stats(); stats.Active != 2 || len(server.table.byAddr) != 2 || len(server.table.byPrincipal) != 2 {
+	stats := server.Stats()
+	server.table.mu.Lock()
+	defer server.table.mu.Unlock()
+	if stats.Active != 2 || len(server.table.byAddr) != 2 || len(server.table.byPrincipal) != 2 {
 		t.Errorf("stats %+v, %d addresses, %d principals; want 2 of each", stats, len(server.table.byAddr), len(server.table.byPrincipal))
 	}
 }
@@ -206,7 +209,7 @@ func TestOldRecordMovesNobody(t *testing.T) {
 // TestHandshakeUnderLoss loses every datagram once, in both directions.
 func TestHandshakeUnderLoss(t *testing.T) {
 	server := start(t, Config{PSK: testPSK, Retransmit: 30 * time.Millisecond})
-	server.echo = true
+	server.echo.Store(true)
 	nat := startRelay(t, server.addr)
 	for n := range 6 {
 		t.Run(fmt.Sprintf("datagram %d", n), func(t *testing.T) {
