@@ -45,7 +45,7 @@ func (i *introduction) ask(r *Request) {
 	if i.stopped != nil {
 		return
 	}
-	if i.stopped = i.server.followUps.wait(i.ctx); i.stopped != nil {
+	if i.stopped = i.server.followUps.Wait(i.ctx); i.stopped != nil {
 		return
 	}
 	ctx, stop := context.WithTimeout(i.ctx, i.server.config.Times.Exchange)
@@ -71,7 +71,7 @@ func (i *introduction) observe(o *observation) {
 	if i.stopped != nil {
 		return
 	}
-	if i.stopped = i.server.followUps.wait(i.ctx); i.stopped != nil {
+	if i.stopped = i.server.followUps.Wait(i.ctx); i.stopped != nil {
 		return
 	}
 	d := i.device

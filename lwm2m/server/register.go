@@ -54,7 +54,7 @@ func (s *Server) register(p coap.Peer, request, response *coap.Message) (id uint
 
 // admit says whether one more registration is taken now; if not, the device is told when to come back, not all at once.
 func (s *Server) admit(response *coap.Message) bool {
-	if s.registrations.take(time.Now()) == 0 {
+	if s.registrations.Allow() {
 		return true
 	}
 	response.SetUint(coap.MaxAge, 10+mathrand.Uint32N(50))

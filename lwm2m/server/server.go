@@ -5,9 +5,11 @@ import (
 	"errors"
 	"hash/maphash"
 	"iter"
+	"math"
 	"strconv"
 	"sync"
-	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/edgehold/edgehold/lwm2m/coap"
 )
@@ -27,8 +29,8 @@ type Server struct {
 	links         linkSets
 	agenda        agenda
 	work          work
-	registrations bucket
-	followUps     bucket
+	registrations *rate.Limiter
+	followUps     *rate.Limiter
 	candidates    candidates
 	requests      requestIDs
 
@@ -47,7 +49,7 @@ func New(c Config) (*Server, error) {
 		byEndpoint: newTable[string](), byID: newTable[uint64](), byPlace: newTable[uint64](), byToken: newTable[uint64](),
 		links:         linkSets{sets: make(map[string]*linkSet)},
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
-		registrations: newBucket(c.Limits.Registrations), followUps: newBucket(c.Limits.FollowUps),
+		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
 		candidates: candidates{all: make(map[string]*candidate)},
 	}
 	s.work.server = s
@@ -59,6 +61,11 @@ func New(c Config) (*Server, error) {
 	}
 	s.endpoint = endpoint
 	return s, s.restore()
+}
+
+// limiter lets so many a second pass, and twice as many at once.
+func limiter(perSecond float64) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(perSecond), int(math.Ceil(2*perSecond)))
 }
 
 // Run works until the context ends or a transport fails, and returns when nothing of it runs any more. It is called once.
@@ -173,46 +180,4 @@ func quoted(name string) string {
 		name = name[:most] + "..."
 	}
 	return strconv.Quote(name)
-}
-
-// bucket hands out so many tokens a second, and twice as many at once.
-type bucket struct {
-	mu    sync.Mutex
-	rate  float64
-	left  float64
-	since time.Time
-}
-
-func newBucket(rate float64) bucket { return bucket{rate: rate, left: 2 * rate} }
-
-// take takes one token, or says how long to wait for one.
-func (b *bucket) take(now time.Time) (wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.since.IsZero() {
-		b.left = min(2*b.rate, b.left+now.Sub(b.since).Seconds()*b.rate)
-	}
-	b.since = now
-	if b.left < 1 {
-		return time.Duration((1 - b.left) / b.rate * float64(time.Second))
-	}
-	b.left--
-	return 0
-}
-
-// wait takes one token and waits for it.
-func (b *bucket) wait(ctx context.Context) error {
-	for {
-		pause := b.take(time.Now())
-		if pause <= 0 {
-			return ctx.Err()
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
 }
