@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/server"
+	"github.com/edgehold/edgehold/sdf"
+	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/oma"
+)
+
+// Object Device and what of it an announcement says (OMA object 3).
+const (
+	objectDevice        = 3
+	resourceMemoryFree  = 10
+	resourceDeviceType  = 17
+	resourceMemoryTotal = 21
+)
+
+// Labels of the node that stands for a device.
+const (
+	labelOS   = "kubernetes.io/os"
+	labelArch = "kubernetes.io/arch"
+	// LabelTinyML is D3.3 §6.3.1.4's, for devices that can run small neural networks.
+	LabelTinyML = "extra.resources.fhp/tinymml"
+)
+
+// registered lists the objects of a registration, each with its instances.
+func registered(r server.Registration) []oma.Registered {
+	var objects []oma.Registered
+	for _, p := range r.Instances {
+		if n := len(objects); n == 0 || objects[n-1].ID != p.Object() {
+			objects = append(objects, oma.Registered{ID: p.Object(), Version: r.ObjectVersion(p.Object())})
+		}
+		if p.Depth() > 1 {
+			o := &objects[len(objects)-1]
+			o.Instances = append(o.Instances, p.Instance())
+		}
+	}
+	return objects
+}
+
+// announcement is what is published of a device.
+func (g *Gateway) announcement(r server.Registration) (*mqtt.Announcement, error) {
+	objects := registered(r)
+	a := &mqtt.Announcement{
+		Thing: r.Endpoint, Epoch: uint64(r.Registered.UnixMilli()), Time: r.Registered.UTC().Truncate(time.Millisecond), Lifetime: uint32(r.Lifetime / time.Second),
+		Protocol: "LwM2M " + r.Version.String(), Sleeps: r.QueueMode,
+	}
+	for i, o := range g.translator.Objects(objects) {
+		offer := mqtt.Offer{Name: o.Name, ID: o.ID, Labels: objects[i].Instances}
+		if v := objects[i].Version; v != (lwm2m.Version{}) {
+			offer.Version = v.String()
+		}
+		a.Objects = append(a.Objects, offer)
+	}
+	known := g.facts.of(r.Endpoint)
+	a.Labels, a.MemoryKiB.Total, a.MemoryKiB.Free = known.Labels, known.Total, known.Free
+	if !g.config.Embed {
+		return a, nil
+	}
+	document, err := sdf.EncodeJSON(g.translator.Thing(r.Endpoint, objects).Tree())
+	if err != nil {
+		return nil, fmt.Errorf("write the SDF document of %s: %w", r.Endpoint, err)
+	}
+	a.Model = document
+	return a, nil
+}
+
+// hashOf tells announcements apart; it is never 0.
+func (g *Gateway) hashOf(a *mqtt.Announcement) uint64 {
+	payload, err := json.Marshal(a)
+	if err != nil {
+		return 1
+	}
+	return maphash.Bytes(g.presence.seed, payload) | 1
+}
+
+// fact is what a device's own Device object says for its announcement.
+type fact struct {
+	Total  int64             `json:"total,omitempty"` // KiB
+	Free   int64             `json:"free,omitempty"`  // KiB
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// facts are those of all devices: in memory those that were asked for since the start.
+type facts struct {
+	kept Facts
+
+	mu    sync.Mutex
+	known map[string]fact
+}
+
+// factKey is where a device's facts stand among other settings.
+func factKey(endpoint string) []byte { return []byte("announcement/" + endpoint) }
+
+func (f *facts) of(endpoint string) fact {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known, ok := f.known[endpoint]; ok || f.kept == nil {
+		return known
+	}
+	var known fact
+	if b, found, err := f.kept.Get(factKey(endpoint)); err == nil && found {
+		_ = json.Unmarshal(b, &known) // what cannot be read is not known
+	}
+	f.set(endpoint, known)
+	return known
+}
+
+func (f *facts) set(endpoint string, known fact) {
+	if f.known == nil {
+		f.known = map[string]fact{}
+	}
+	f.known[endpoint] = known
+}
+
+// learn keeps what a device said after it registered.
+func (g *Gateway) learn(endpoint string, tree lwm2m.Tree) {
+	if len(tree) == 0 {
+		return
+	}
+	known := factOf(tree)
+	g.facts.mu.Lock()
+	g.facts.set(endpoint, known)
+	g.facts.mu.Unlock()
+	if g.facts.kept == nil {
+		return
+	}
+	b, err := json.Marshal(known)
+	if err == nil {
+		err = g.facts.kept.Put(factKey(endpoint), b)
+	}
+	if err != nil {
+		g.log.Warn("what a device told of itself is not kept over a restart", "endpoint", endpoint, "error", err)
+	}
+}
+
+func (g *Gateway) forgetFacts(endpoint string) {
+	g.facts.mu.Lock()
+	delete(g.facts.known, endpoint)
+	g.facts.mu.Unlock()
+	if g.facts.kept != nil {
+		_ = g.facts.kept.Delete(factKey(endpoint)) // at worst it stays until the device is back
+	}
+}
+
+func factOf(tree lwm2m.Tree) (f fact) {
+	device := lwm2m.PathOf(objectDevice, 0)
+	if v, ok := tree.Value(device.Child(resourceMemoryTotal)); ok {
+		f.Total = v.Integer()
+	}
+	if v, ok := tree.Value(device.Child(resourceMemoryFree)); ok {
+		f.Free = v.Integer()
+	}
+	if v, ok := tree.Value(device.Child(resourceDeviceType)); ok {
+		f.Labels = labelsOf(v.Text())
+	}
+	return f
+}
+
+// labelsOf reads the words of a Device Type: "edgehold-device os=linux arch=arm64 tinyml".
+func labelsOf(deviceType string) map[string]string {
+	var labels map[string]string
+	set := func(key, value string) {
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[key] = value
+	}
+	for word := range strings.FieldsSeq(deviceType) {
+		key, value, _ := strings.Cut(word, "=")
+		switch {
+		case word == "tinyml":
+			set(LabelTinyML, "true")
+		case key == "os" && isLabelValue(value):
+			set(labelOS, value)
+		case key == "arch" && isLabelValue(value):
+			set(labelArch, value)
+		}
+	}
+	return labels
+}
+
+// isLabelValue keeps out what Kubernetes would not take as a label's value.
+func isLabelValue(s string) bool {
+	if s == "" || len(s) > 63 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || i == len(s)-1 || c != '-' && c != '_' && c != '.') {
+			return false
+		}
+	}
+	return true
+}

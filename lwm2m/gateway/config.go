@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/model"
+	"github.com/edgehold/edgehold/lwm2m/server"
+	"github.com/edgehold/edgehold/sdf/mqtt"
+)
+
+// Config is what a gateway is made of. Server and Bus are all it needs.
+type Config struct {
+	Server *server.Server  // whose Run is its owner's to run; FirstReads is what it should read first
+	Bus    mqtt.Bus        // alive for as long as the gateway runs
+	Models *model.Registry // the server's; nil: [model.Core]
+	// Facts keeps what announcements say beside the registration, over restarts. A [store.Bucket] is one. Nil: they are
+	// known again when a device registers again.
+	Facts Facts
+	// Strings has values go out as texts, as D3.3 shows them, instead of numbers and booleans.
+	Strings bool
+	// Embed has announcements carry the device's SDF document, which is some tens of KiB for each.
+	Embed bool
+	// PackageKeys, if there are any, are whose signature a device package needs to be written to /9/x/2.
+	PackageKeys []ed25519.PublicKey
+	// Retained has the gateway look, at the start, for announcements that an earlier one left at an external broker, and take
+	// back those of devices that are gone.
+	Retained bool
+	Serve    mqtt.ServeConfig // Observed is filled in
+	Logger   *slog.Logger     // nil logs nothing
+
+	Limits Limits
+}
+
+// Limits bound what a gateway does. 0 means the default.
+type Limits struct {
+	Events       int           // 65,536: of the server, that were not looked at yet
+	Announcers   int           // 4: announcements on their way at a time
+	Notifiers    int           // 2: devices whose notifications are published at a time
+	NotifierLine int           // 4,096: notifications that wait for each of them
+	Retry        time.Duration // 1 s: before an announcement that failed is tried again
+}
+
+// FirstReads are what the server has to read of each device for its announcement: the instance of Device.
+func FirstReads() []lwm2m.Path { return []lwm2m.Path{lwm2m.PathOf(objectDevice, 0)} }
+
+// Facts keeps small values by a key.
+type Facts interface {
+	Put(id, value []byte) error
+	Get(id []byte) (value []byte, found bool, err error)
+	Delete(id []byte) error
+}
+
+func (c *Config) validate() error {
+	var problems []error
+	if c.Server == nil {
+		problems = append(problems, errors.New("make a gateway: there is no server"))
+	}
+	if c.Bus == nil {
+		problems = append(problems, errors.New("make a gateway: there is no bus"))
+	}
+	return errors.Join(problems...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Models == nil {
+		c.Models = model.Core()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	preset(&c.Limits.Events, 65_536)
+	preset(&c.Limits.Announcers, 4)
+	preset(&c.Limits.Notifiers, 2)
+	preset(&c.Limits.NotifierLine, 4096)
+	preset(&c.Limits.Retry, time.Second)
+	return c
+}
+
+func preset[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// pause waits, unless the context ends before.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
