@@ -202,7 +202,7 @@ func notification(m *Message) (*Notification, bool) {
 }
 
 // Observe has a thing tell of the changes of t, and tells receive of them, until cancel is called. attributes are those of LwM2M's notifications (pmin, pmax, gt ...), nil for
-// the thing's own. The observation is renewed for as long as ctx lasts; what OBSERVE itself answers, the value now, is returned.
+// the thing's own. What OBSERVE itself answers, the value now, is returned. When ctx ends, so does all of it, without a word to the gateway: the lease ends it there.
 func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any, receive func(*Notification)) (first *Response, cancel func(), err error) {
 	stop, err := c.Listen(ctx, t, receive)
 	if err != nil {
@@ -218,11 +218,13 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 	}
 	renewing, end := context.WithCancel(ctx)
 	var done sync.WaitGroup
-	done.Go(func() { c.renew(renewing, r) })
+	done.Go(func() {
+		c.renew(renewing, r)
+		stop()
+	})
 	return first, func() {
 		end()
 		done.Wait()
-		stop()
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		_, _ = c.Do(late, Request{Topic: t, Operation: Cancel}) // else its lease ends it

@@ -61,6 +61,7 @@ var imports = []rule{
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
+	{"agents/proxy", []string{"mechanisms", "sdf/mqtt", "telemetry/ring"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
@@ -125,6 +126,7 @@ var testImports = []rule{
 	{"lwm2m/store", []string{"agents/state/crashtest"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
+	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}}, // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "plugins/rollout"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},

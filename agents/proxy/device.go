@@ -1,0 +1,244 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/edgehold/edgehold/sdf/mqtt"
+)
+
+// device is one that the proxy stands for. Its life is from an announcement to the next, or to its farewell.
+type device struct {
+	proxy    *Proxy
+	endpoint string
+	shell    sync.Mutex // a command and its answer belong together
+
+	mu     sync.Mutex
+	about  *mqtt.Announcement // nil while it is not announced
+	end    context.CancelFunc
+	done   chan struct{}
+	away   string // why it is not announced
+	heard  time.Time
+	failed error // of the last thing that was asked
+	knobs  []knob
+	read   time.Time // when the knobs' values were
+}
+
+func newDevice(p *Proxy, endpoint string) *device {
+	closed := make(chan struct{})
+	close(closed)
+	return &device{proxy: p, endpoint: endpoint, done: closed, end: func() {}}
+}
+
+// follows says whether a is the life that is followed already.
+func (d *device) follows(a *mqtt.Announcement) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.about != nil && d.about.Epoch == a.Epoch && len(d.about.Objects) == len(a.Objects)
+}
+
+// begin notes a new life, and ends the one before; before is closed when that has ended.
+func (d *device) begin(a *mqtt.Announcement, end context.CancelFunc) (before <-chan struct{}, done chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end()
+	before, done = d.done, make(chan struct{})
+	d.about, d.end, d.done, d.away, d.heard, d.failed = a, end, done, "", d.proxy.config.Now(), nil
+	return before, done
+}
+
+func (d *device) leave(why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end()
+	d.about, d.away = nil, why
+}
+
+func (d *device) present() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.about != nil
+}
+
+func (d *device) silent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed != nil
+}
+
+// awakeFor is how long a device that sleeps listens after it was heard: RFC 7252's MAX_TRANSMIT_WAIT, with which LwM2M's queue mode counts.
+const awakeFor = 93 * time.Second
+
+// absent says why the device can't be asked now, "" if it can.
+func (d *device) absent() string {
+	if why := d.proxy.unreachable(); why != "" {
+		return why
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.about == nil:
+		return d.away
+	case d.about.Sleeps && d.proxy.config.Now().Sub(d.heard) > awakeFor:
+		return "it sleeps, and was heard last at " + d.heard.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+func (d *device) heardNow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard, d.failed = d.proxy.config.Now(), nil
+}
+
+func (d *device) note(err error) {
+	if err == nil {
+		d.heardNow()
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failed = err
+}
+
+// run lives one life: it observes what there is to observe, then reads the knobs from time to time.
+func (d *device) run(ctx context.Context) {
+	d.mu.Lock()
+	about := d.about
+	d.mu.Unlock()
+	if about == nil {
+		return
+	}
+	d.proxy.append(MetricOnline, 1, d.proxy.config.Now(), d.endpoint, "")
+	missing := d.proxy.wanted(about)
+	shell := about.Has(shellObject)
+	if shell {
+		d.refresh(ctx)
+	}
+	missing = d.observe(ctx, missing)
+	tick := time.NewTicker(d.proxy.config.Refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		missing = d.observe(ctx, missing)
+		if shell && d.absent() == "" {
+			d.refresh(ctx)
+		}
+	}
+}
+
+// target is a property to observe.
+type target struct {
+	topic    mqtt.Topic
+	property Property
+	instance string // "" for the only one
+}
+
+// wanted are the properties that a device offers and the configuration names.
+func (p *Proxy) wanted(a *mqtt.Announcement) (list []target) {
+	if p.config.Ring == nil {
+		return nil
+	}
+	for _, property := range p.config.Properties {
+		for _, o := range a.Objects {
+			if o.Name == property.Object {
+				list = append(list, targets(a.Thing, o, property)...)
+			}
+		}
+	}
+	return list
+}
+
+func targets(thing string, o mqtt.Offer, property Property) (list []target) {
+	labels := o.Labels
+	if len(labels) == 0 {
+		labels = []uint16{0}
+	}
+	for _, n := range labels {
+		t := target{topic: mqtt.Topic{Thing: thing, Object: o.Name, Label: mqtt.At(n), Affordance: mqtt.Property, Name: property.Name}, property: property}
+		if n != 0 || len(labels) > 1 {
+			t.instance = strconv.Itoa(int(n))
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// observe asks for each target once, and returns those that have to be asked for again.
+func (d *device) observe(ctx context.Context, list []target) (again []target) {
+	client, err := d.proxy.asking()
+	if err != nil {
+		return list
+	}
+	for i, t := range list {
+		if ctx.Err() != nil || d.absent() != "" {
+			return append(again, list[i:]...)
+		}
+		attributes := map[string]any{"pmax": int64(d.proxy.config.Settle / time.Second)}
+		first, _, err := client.Observe(ctx, t.topic, attributes, func(n *mqtt.Notification) { d.told(t, n.Objects, n.Time) })
+		switch {
+		case err == nil:
+			d.heardNow()
+			d.told(t, first.Objects, time.Time{})
+		case hasNot(err):
+			d.heardNow() // it answered: it has no such property
+		default:
+			d.note(err)
+			again = append(again, t)
+		}
+	}
+	return again
+}
+
+// hasNot says whether a device answered that it lacks what was asked for: no reason to ask again.
+func hasNot(err error) bool {
+	e := (*mqtt.Error)(nil)
+	return errors.As(err, &e) && (e.Status == mqtt.NotFound || e.Status == mqtt.NotAllowed) && e.Code != "device.unknown"
+}
+
+// told takes a value in.
+func (d *device) told(t target, o mqtt.Objects, at time.Time) {
+	d.heardNow()
+	v, ok := o.Property(t.topic)
+	if !ok {
+		return
+	}
+	f, ok := number(v)
+	if !ok {
+		return
+	}
+	if at.IsZero() || at.After(d.proxy.config.Now()) {
+		at = d.proxy.config.Now()
+	}
+	scale := t.property.Scale
+	preset(&scale, 1)
+	d.proxy.append(t.property.Metric, f*scale, at, d.endpoint, t.instance)
+}
+
+// number is a value as a metric: gateways that follow D3.3 to the letter send all of them as text.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
+	case string:
+		f, err := strconv.ParseFloat(v, 64)
+		return f, err == nil
+	}
+	return 0, false
+}

@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/telemetry/ring"
+)
+
+// Proxy stands for devices. New makes one that knows what its file remembers; Run follows the devices.
+type Proxy struct {
+	config Config
+
+	mu        sync.Mutex
+	client    *mqtt.Client // nil until there is a connection
+	trouble   error        // why there is none
+	devices   map[string]*device
+	gateways  map[string]bool // by name: online
+	refused   int             // devices beyond the bound
+	following sync.WaitGroup
+	saving    sync.Mutex
+}
+
+// New makes a proxy of a valid configuration. It connects to nothing yet.
+func New(config Config) (*Proxy, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config.defaults()
+	p := &Proxy{config: config, devices: map[string]*device{}, gateways: map[string]bool{}, trouble: errNotYet}
+	known, err := load(config.File)
+	if err != nil {
+		return nil, err
+	}
+	for endpoint, knobs := range known {
+		d := newDevice(p, endpoint)
+		d.knobs, d.away = knobs, "it has not been announced since the agent started"
+		p.devices[endpoint] = d
+	}
+	return p, p.describe()
+}
+
+var errNotYet = fmt.Errorf("the broker has not been reached yet")
+
+func (p *Proxy) describe() error {
+	if p.config.Ring == nil {
+		return nil
+	}
+	metrics := append(slices.Clone(p.config.Properties), Property{Metric: MetricOnline, Unit: "1", Help: "Whether the device is announced: 1, or 0 when it is gone."})
+	for _, m := range metrics {
+		if err := p.config.Ring.Describe(m.Metric, ring.Meta{Kind: ring.Gauge, Unit: m.Unit, Help: m.Help}); err != nil {
+			return fmt.Errorf("describe metric %s: %w", m.Metric, err)
+		}
+	}
+	return nil
+}
+
+// Run connects, and follows the devices until ctx ends. A broker that can't be reached is tried again and again.
+func (p *Proxy) Run(ctx context.Context) error {
+	dial := p.config.dial()
+	dial.Down = p.disconnected
+	dial.Up = func(context.Context) { p.reached() }
+	conn, err := mqtt.Dial(ctx, dial)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("follow devices: %w", err)
+	}
+	defer conn.Close()
+	return p.follow(ctx, conn)
+}
+
+// follow is Run on a connection.
+func (p *Proxy) follow(ctx context.Context, bus mqtt.Bus) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer p.following.Wait()
+	defer stop()
+	client, err := mqtt.NewClient(ctx, bus, mqtt.ClientConfig{CBOR: true, Timeout: p.config.Patience})
+	if err != nil {
+		return fmt.Errorf("follow devices: %w", err)
+	}
+	defer client.Close()
+	p.connected(client)
+	defer p.connected(nil)
+	cancel, err := client.Watch(ctx, mqtt.Watcher{
+		Announced: func(a *mqtt.Announcement) { p.announced(ctx, a) }, Gone: p.gone, Gateway: p.gateway,
+	})
+	if err != nil {
+		return fmt.Errorf("follow devices: %w", err)
+	}
+	defer cancel()
+	tick := time.NewTicker(p.config.Refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			p.tellOnline()
+		}
+	}
+}
+
+func (p *Proxy) connected(c *mqtt.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client, p.trouble = c, nil; c == nil {
+		p.trouble = errNotYet
+	}
+}
+
+func (p *Proxy) disconnected(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trouble = err
+}
+
+func (p *Proxy) reached() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trouble = nil
+}
+
+// announced starts to follow a device, or does so anew if it began anew. It is called by the goroutine that reads, and does not block.
+func (p *Proxy) announced(ctx context.Context, a *mqtt.Announcement) {
+	if !p.config.follows(a.Thing) || strings.ContainsAny(a.Thing, `*?[\ `) {
+		return // such a name could not be told from a pattern of knobs
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.devices[a.Thing]
+	switch {
+	case d == nil && len(p.devices) >= p.config.Devices:
+		if p.refused++; p.refused == 1 {
+			p.config.Logger.Warn("more devices are announced than are followed", "followed", len(p.devices))
+		}
+		return
+	case d == nil:
+		d = newDevice(p, a.Thing)
+		p.devices[a.Thing] = d
+	case d.follows(a):
+		return
+	}
+	life, end := context.WithCancel(ctx)
+	before, done := d.begin(a, end)
+	p.following.Go(func() {
+		defer close(done)
+		<-before // the former life has ended
+		d.run(life)
+	})
+}
+
+func (p *Proxy) gone(f *mqtt.Farewell) {
+	p.mu.Lock()
+	d := p.devices[f.Thing]
+	p.mu.Unlock()
+	if d == nil {
+		return
+	}
+	d.leave("it is gone: " + f.Reason)
+	p.append(MetricOnline, 0, p.config.Now(), f.Thing, "")
+}
+
+func (p *Proxy) gateway(g mqtt.Presence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.gateways[g.Name]; !known && len(p.gateways) >= 64 {
+		return
+	}
+	p.gateways[g.Name] = g.Online
+}
+
+// unreachable says why nobody can be asked now, "" if one can.
+func (p *Proxy) unreachable() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trouble != nil {
+		return "the broker can't be reached: " + p.trouble.Error()
+	}
+	for _, online := range p.gateways {
+		if online {
+			return ""
+		}
+	}
+	if len(p.gateways) > 0 {
+		return "the gateway is away"
+	}
+	return ""
+}
+
+// tellOnline says again which devices are there. While nobody can know, nothing is said, and what was said grows old.
+func (p *Proxy) tellOnline() {
+	if p.unreachable() != "" {
+		return
+	}
+	now := p.config.Now()
+	for _, d := range p.all() {
+		if d.present() {
+			p.append(MetricOnline, 1, now, d.endpoint, "")
+		}
+	}
+}
+
+// all are the devices by name.
+func (p *Proxy) all() []*device {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*device, 0, len(p.devices))
+	for _, d := range p.devices {
+		list = append(list, d)
+	}
+	slices.SortFunc(list, func(a, b *device) int { return strings.Compare(a.endpoint, b.endpoint) })
+	return list
+}
+
+func (p *Proxy) device(endpoint string) *device {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.devices[endpoint]
+}
+
+// asking is the client, or why there is none.
+func (p *Proxy) asking() (*mqtt.Client, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client == nil {
+		return nil, p.trouble
+	}
+	return p.client, nil
+}
+
+func (p *Proxy) append(metric string, v float64, at time.Time, endpoint, instance string) {
+	if p.config.Ring == nil {
+		return
+	}
+	labels := []ring.Label{{Name: LabelDevice, Value: endpoint}}
+	if instance != "" {
+		labels = append(labels, ring.Label{Name: LabelInstance, Value: instance})
+	}
+	_ = p.config.Ring.Append(metric, labels, at.UnixMilli(), v) // the ring counts what it refuses
+}
+
+// Status is what a person wants to know of a proxy.
+type Status struct {
+	Devices     int      // announced now
+	Away        int      // known, and not announced
+	Refused     int      // announcements beyond the bound
+	Unreachable string   // why nobody can be asked, "" if one can
+	Silent      []string // devices that do not answer although they are announced
+}
+
+// Status tells how it stands.
+func (p *Proxy) Status() Status {
+	s := Status{Unreachable: p.unreachable()}
+	for _, d := range p.all() {
+		switch present := d.present(); {
+		case !present:
+			s.Away++
+		default:
+			s.Devices++
+			if d.silent() {
+				s.Silent = append(s.Silent, d.endpoint)
+			}
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Refused = p.refused
+	return s
+}

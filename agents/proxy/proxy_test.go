@@ -1,0 +1,421 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	runtime "github.com/edgehold/edgehold/lwm2m/device/knob"
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/mechanisms/drivertest"
+	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/telemetry/ring"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// village is a gateway of devices that have a radio and the device runtime's own shell.
+type village struct {
+	mu      sync.Mutex
+	devices map[string]*house
+	dead    map[string]bool // they are announced, and do not answer
+	asked   map[mqtt.Operation]int
+}
+
+type house struct {
+	panel  *runtime.Panel
+	answer string
+	rssi   int64
+	old    bool // it lists knobs, and knows no options
+}
+
+func (v *village) Known(thing string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.devices[thing] != nil
+}
+
+func (v *village) Do(_ context.Context, r *mqtt.Request) *mqtt.Response {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asked[r.Operation]++
+	h := v.devices[r.Thing]
+	switch {
+	case v.dead[r.Thing]:
+		return mqtt.Fail(mqtt.Timeout, mqtt.Error{Code: "device.silent", Message: "ask " + r.Thing, Why: "it does not answer"})
+	case r.Object == shellObject && r.Element == mqtt.At(commandAt):
+		h.do(string(r.Data.([]byte)))
+		return &mqtt.Response{Code: mqtt.Changed}
+	case r.Object == shellObject && r.Element == mqtt.At(answerAt):
+		return &mqtt.Response{Code: mqtt.Content, Objects: mqtt.One(r.Topic, []byte(h.answer))}
+	case r.Name == "Radio_Signal_Strength":
+		return &mqtt.Response{Code: mqtt.Content, Objects: mqtt.One(r.Topic, h.rssi)}
+	}
+	return mqtt.Fail(mqtt.NotFound, mqtt.Error{Code: "resource.unknown", Message: "read " + r.Topic.String(), Why: "the device has none"})
+}
+
+func (h *house) do(command string) {
+	if h.answer = h.panel.Answer(command); h.old && command == "mlsysops knobs options" {
+		h.answer = "error: that is no command\n"
+	}
+}
+
+func (v *village) change(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
+}
+
+func (v *village) count(op mqtt.Operation) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked[op]
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	p, err := runtime.NewPanel(
+		runtime.Knob{Name: "TX_PWR", Choices: []string{"LOW", "MEDIUM", "HIGH"}, Default: "HIGH"},
+		runtime.Knob{Name: "SAMPLE_INTERVAL", Min: 1, Max: 3600, Unit: "s", Default: "10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return &house{panel: p, rssi: -60}
+}
+
+var offers = []mqtt.Offer{{Name: "Connectivity_Monitoring", ID: 4, Labels: []uint16{0}}, {Name: "Device", ID: 3, Labels: []uint16{0}}, {Name: shellObject, ID: 19, Labels: []uint16{0}}}
+
+// samples is a Ring.
+type samples struct {
+	mu   sync.Mutex
+	last map[string]float64
+	at   map[string]int64
+	n    map[string]int
+}
+
+func newSamples() *samples {
+	return &samples{last: map[string]float64{}, at: map[string]int64{}, n: map[string]int{}}
+}
+
+func (s *samples) Append(name string, labels []ring.Label, unixMS int64, v float64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := name + fmt.Sprint(labels)
+	s.last[key], s.at[key] = v, unixMS
+	s.n[key]++
+	return nil
+}
+
+func (s *samples) Describe(string, ring.Meta) error { return nil }
+
+func (s *samples) get(name, endpoint string) (float64, int, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := name + fmt.Sprint([]ring.Label{{Name: LabelDevice, Value: endpoint}})
+	v, ok := s.last[key]
+	return v, s.n[key], ok
+}
+
+// scene is a broker, a gateway, and a proxy that follows.
+type scene struct {
+	*village
+	*Proxy
+	bus     mqtt.Bus
+	samples *samples
+	broker  *mqtt.Broker
+	config  Config
+}
+
+func newScene(t testing.TB, config Config) *scene {
+	t.Helper()
+	b, err := mqtt.NewBroker(mqtt.BrokerConfig{Listeners: []mqtt.Listener{{Address: "mqtt://127.0.0.1:0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{village: &village{devices: map[string]*house{}, dead: map[string]bool{}, asked: map[mqtt.Operation]int{}}, samples: newSamples(), broker: b}
+	s.bus = b.Bus("gateway")
+	background(t, b.Run)
+	background(t, func(ctx context.Context) error { return mqtt.Serve(ctx, s.bus, s.village, mqtt.ServeConfig{}) })
+	config.Broker, config.Ring = "mqtt://"+b.Addresses()[0].String(), s.samples
+	if config.Refresh == 0 {
+		config.Refresh = 20 * time.Millisecond
+	}
+	s.config = config
+	if s.Proxy, err = New(config); err != nil {
+		t.Fatal(err)
+	}
+	background(t, s.Proxy.Run)
+	return s
+}
+
+func background(t testing.TB, f func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func (s *scene) announce(t testing.TB, endpoint string, epoch uint64) *house {
+	t.Helper()
+	h := newHouse(t)
+	s.change(func() { s.village.devices[endpoint] = h })
+	a := &mqtt.Announcement{Thing: endpoint, Epoch: epoch, Objects: offers}
+	if err := mqtt.Announce(t.Context(), s.bus, a); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (s *scene) leave(t testing.TB, endpoint string) {
+	t.Helper()
+	if err := mqtt.Unregister(t.Context(), s.bus, &mqtt.Farewell{Thing: endpoint, Reason: "expired"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("%s: it did not come about", what)
+}
+
+func (s *scene) knobs(t testing.TB) map[string]mechanisms.Knob {
+	t.Helper()
+	list, err := s.Driver().Knobs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]mechanisms.Knob{}
+	for _, k := range list {
+		m[k.Name] = k
+	}
+	return m
+}
+
+func (s *scene) awaitKnob(t testing.TB, name string, ok func(mechanisms.Knob) bool) {
+	t.Helper()
+	eventually(t, name, func() bool { k, there := s.knobs(t)[name]; return there && ok(k) })
+}
+
+func usable(k mechanisms.Knob) bool { return k.Unavailable == "" }
+
+func TestDriverKeepsTheContract(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.announce(t, "sensor-2", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	s.awaitKnob(t, "sensor-2/SAMPLE_INTERVAL", usable)
+	drivertest.Run(t, s.Driver())
+}
+
+// A policy's lease turns a knob on the device, and its end puts it back.
+func TestLeaseOnADevice(t *testing.T) {
+	s := newScene(t, Config{})
+	h := s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	sup, err := mechanisms.NewSupervisor(mechanisms.Config{Dir: t.TempDir(), BootID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sup.Close(context.WithoutCancel(t.Context()))
+	if err := sup.Register(t.Context(), s.Driver()); err != nil {
+		t.Fatal(err)
+	}
+	set := mechanisms.Command{Mechanism: Mechanism, Verb: mechanisms.Set, Owner: "policy", Lease: time.Minute, Settings: []mechanisms.Setting{
+		{Knob: "sensor-1/TX_PWR", Value: mechanisms.Choice("LOW")}, {Knob: "sensor-1/SAMPLE_INTERVAL", Value: mechanisms.Number(30)},
+	}}
+	r, err := sup.Apply(t.Context(), set)
+	if err != nil || r.Outcome != mechanisms.Applied {
+		t.Fatalf("got %+v, %v", r, err)
+	}
+	if v, _ := h.panel.Get("TX_PWR"); v != "LOW" {
+		t.Errorf("the device's radio is at %s", v)
+	}
+	if v, _ := h.panel.Get("SAMPLE_INTERVAL"); v != "30" {
+		t.Errorf("the device samples every %s s", v)
+	}
+	set.Settings = []mechanisms.Setting{{Knob: "sensor-1/TX_PWR", Value: mechanisms.Choice("LOUDER")}}
+	if r, err := sup.Apply(t.Context(), set); err == nil && r.Outcome == mechanisms.Applied {
+		t.Errorf("a position that it does not have: got %+v", r)
+	}
+	if r := sup.RevertAll(t.Context(), "test"); len(r.Changes) != 2 {
+		t.Errorf("put back: %+v", r)
+	}
+	if v, _ := h.panel.Get("TX_PWR"); v != "HIGH" {
+		t.Errorf("afterwards the device's radio is at %s", v)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	eventually(t, "the first value", func() bool {
+		v, _, ok := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
+		return ok && v == -60
+	})
+	topic := mqtt.Topic{Thing: "sensor-1", Object: "Connectivity_Monitoring", Label: mqtt.At(0), Affordance: mqtt.Property, Name: "Radio_Signal_Strength"}
+	at := time.Now().Add(-5 * time.Second).Truncate(time.Millisecond)
+	for _, v := range []any{int64(-71), "-71", -71.0} { // as D3.3's text, too
+		if err := mqtt.Notify(t.Context(), s.bus, &mqtt.Notification{Topic: topic, Objects: mqtt.One(topic, v), Time: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the notifications", func() bool { _, n, _ := s.samples.get("device_radio_signal_strength_dbm", "sensor-1"); return n == 4 })
+	key := "device_radio_signal_strength_dbm" + fmt.Sprint([]ring.Label{{Name: LabelDevice, Value: "sensor-1"}})
+	if s.samples.last[key] != -71 || s.samples.at[key] != at.UnixMilli() {
+		t.Errorf("got %v at %v, want it at %v", s.samples.last[key], s.samples.at[key], at.UnixMilli())
+	}
+	if v, _, _ := s.samples.get(MetricOnline, "sensor-1"); v != 1 {
+		t.Errorf("online: %v", v)
+	}
+	s.leave(t, "sensor-1")
+	eventually(t, "the farewell", func() bool { v, _, _ := s.samples.get(MetricOnline, "sensor-1"); return v == 0 })
+}
+
+// A device that registers anew is observed anew, and its values come once.
+func TestRebootedDevice(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	before := s.count(mqtt.Observe)
+	s.announce(t, "sensor-1", 1) // again, and the same
+	s.announce(t, "sensor-1", 2)
+	eventually(t, "new observations", func() bool { return s.count(mqtt.Observe) >= before+2 })
+	eventually(t, "the end of the old ones", func() bool {
+		topic := mqtt.Topic{Thing: "sensor-1", Object: "Connectivity_Monitoring", Label: mqtt.At(0), Affordance: mqtt.Property, Name: "Radio_Signal_Strength"}
+		_, n, _ := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
+		if err := mqtt.Notify(t.Context(), s.bus, &mqtt.Notification{Topic: topic, Objects: mqtt.One(topic, int64(-80))}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		_, after, _ := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
+		return after == n+1
+	})
+}
+
+func TestDevicesThatAreAway(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	d := s.Driver()
+
+	s.change(func() { s.dead["sensor-1"] = true })
+	if err := d.Write(t.Context(), "sensor-1/TX_PWR", mechanisms.Choice("LOW")); !errors.Is(err, mechanisms.ErrUnavailable) {
+		t.Errorf("a device that does not answer: got %v", err)
+	}
+	if got := s.Status(); len(got.Silent) != 1 || got.Devices != 1 {
+		t.Errorf("status: %+v", got)
+	}
+	s.change(func() { s.dead["sensor-1"] = false })
+	if v, err := d.Read(t.Context(), "sensor-1/TX_PWR"); v != mechanisms.Choice("HIGH") || err != nil {
+		t.Errorf("it is back: got %v, %v", v, err)
+	}
+
+	s.leave(t, "sensor-1")
+	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return k.Unavailable == "it is gone: expired" })
+	if _, err := d.Read(t.Context(), "sensor-1/TX_PWR"); !errors.Is(err, mechanisms.ErrUnavailable) {
+		t.Errorf("a device that is gone: got %v", err)
+	}
+	s.announce(t, "sensor-1", 2)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+}
+
+func TestSleepingDevice(t *testing.T) {
+	var mu sync.Mutex
+	skip := time.Duration(0)
+	s := newScene(t, Config{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(skip) }})
+	h := newHouse(t)
+	s.change(func() { s.village.devices["sensor-1"] = h })
+	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers, Sleeps: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	s.change(func() { s.dead["sensor-1"] = true })
+	mu.Lock()
+	skip = time.Hour
+	mu.Unlock()
+	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return len(k.Unavailable) > 9 && k.Unavailable[:9] == "it sleeps" })
+}
+
+// The gateway's outage is not the devices' death: they are not gone, but nobody can ask them, and what is known of them grows old.
+func TestGatewayThatIsAway(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	publish := func(payload string) {
+		m := &mqtt.Message{Topic: "gateway/edgehold", Payload: []byte(payload), Retain: true}
+		if err := s.broker.Bus("other").Publish(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(`{"online":false}`)
+	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return k.Unavailable == "the gateway is away" })
+	if v, _, _ := s.samples.get(MetricOnline, "sensor-1"); v != 1 {
+		t.Errorf("the device counts as gone")
+	}
+	publish(`{"online":true}`)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+}
+
+func TestDeviceThatOnlyLists(t *testing.T) {
+	s := newScene(t, Config{Choices: map[string][]string{"TX_PWR": {"LOW", "HIGH"}}})
+	h := newHouse(t)
+	h.old = true
+	s.change(func() { s.village.devices["sensor-1"] = h })
+	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return len(k.Choices) == 2 })
+	s.awaitKnob(t, "sensor-1/SAMPLE_INTERVAL", func(k mechanisms.Knob) bool { return len(k.Choices) == 1 && k.Choices[0] == "10" })
+}
+
+func TestWhoIsFollowed(t *testing.T) {
+	s := newScene(t, Config{Endpoints: []string{"sensor-*"}, Devices: 1})
+	s.announce(t, "other-1", 1)
+	s.announce(t, "sensor-[x]", 1)
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	s.announce(t, "sensor-2", 1)
+	eventually(t, "the refusal", func() bool { return s.Status().Refused == 1 })
+	if n := len(s.knobs(t)); n != 2 {
+		t.Errorf("%d knobs", n)
+	}
+}
+
+// A new process knows what there was, and that it can't be reached yet: it may have to put it back.
+func TestRestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "devices.json")
+	s := newScene(t, Config{File: file})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	eventually(t, "the file", func() bool { known, err := load(file); return err == nil && len(known["sensor-1"]) == 2 })
+	again, err := New(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _ := again.Driver().Knobs(t.Context())
+	if len(list) != 2 || list[0].Unavailable == "" {
+		t.Errorf("got %+v", list)
+	}
+	background(t, again.Run)
+	eventually(t, "its return", func() bool { list, _ := again.Driver().Knobs(t.Context()); return usable(list[0]) })
+}

@@ -1,0 +1,234 @@
+package proxy
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/edgehold/edgehold/mechanisms"
+	"github.com/edgehold/edgehold/sdf/mqtt"
+)
+
+// The shell of D3.3, 6.3.1.2: commands are written to the first element of Data, answers come out of the second (object 19).
+const (
+	shellObject   = "BinaryAppDataContainer"
+	shellProperty = "Data"
+	commandAt     = 0
+	answerAt      = 1
+
+	maxAnswer = 8 << 10 // bytes
+	maxKnobs  = 64      // of one device
+	maxWord   = 64      // bytes of a name or a value
+)
+
+func shellTopic(thing string, element uint16) mqtt.Topic {
+	return mqtt.Topic{Thing: thing, Object: shellObject, Label: mqtt.At(0), Affordance: mqtt.Property, Name: shellProperty, Element: mqtt.At(element)}
+}
+
+// command has the device's shell do something, and gives what it says. One command at a time: there is one place for the answer.
+func (d *device) command(ctx context.Context, words ...string) (string, error) {
+	client, err := d.proxy.asking()
+	if err != nil {
+		return "", err
+	}
+	d.shell.Lock()
+	defer d.shell.Unlock()
+	line := "mlsysops knobs " + strings.Join(words, " ")
+	put := mqtt.Request{Topic: shellTopic(d.endpoint, commandAt), Operation: mqtt.Post, Data: []byte(line)}
+	if _, err := client.Do(ctx, put); err != nil {
+		return "", err
+	}
+	get := mqtt.Request{Topic: shellTopic(d.endpoint, answerAt), Operation: mqtt.Get}
+	r, err := client.Do(ctx, get)
+	if err != nil {
+		return "", err
+	}
+	v, _ := r.Objects.Property(get.Topic)
+	text, err := answer(v)
+	if err != nil {
+		return "", fmt.Errorf("%q on %s: %w", line, d.endpoint, err)
+	}
+	if why, failed := strings.CutPrefix(text, "error: "); failed {
+		return "", fmt.Errorf("%q on %s: the device says: %s", line, d.endpoint, strings.TrimSpace(why))
+	}
+	return text, nil
+}
+
+// answer is the text in the second element, whether the gateway sends it alone, or in an array or map of the elements.
+func answer(v any) (string, error) {
+	switch v := v.(type) {
+	case []byte:
+		return bounded(string(v))
+	case string: // byte-string in JSON (RFC 9880, 4.7)
+		if raw, err := base64.RawURLEncoding.DecodeString(v); err == nil {
+			return bounded(string(raw))
+		}
+		return bounded(v)
+	case []any:
+		if len(v) > 0 {
+			return answer(v[len(v)-1])
+		}
+	case map[string]any:
+		if one, ok := v[strconv.Itoa(answerAt)]; ok {
+			return answer(one)
+		}
+	}
+	return "", errors.New("it gives no answer")
+}
+
+func bounded(s string) (string, error) {
+	if len(s) > maxAnswer {
+		return "", fmt.Errorf("an answer of %d bytes", len(s))
+	}
+	return strings.ToValidUTF8(s, "?"), nil
+}
+
+// table reads lines of cells that are parted by bars, without head and rule.
+func table(s string) (rows [][]string) {
+	for line := range strings.Lines(s) {
+		cells := strings.Split(line, "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if len(cells) < 2 || cells[0] == "" || strings.HasPrefix(cells[0], "Knob ID") || len(cells[0]) > maxWord {
+			continue
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// values reads the answer to "list", "get" and "set".
+func values(s string) map[string]string {
+	m := map[string]string{}
+	for _, row := range table(s) {
+		if len(row[1]) <= maxWord && len(m) < maxKnobs {
+			m[row[0]] = row[1]
+		}
+	}
+	return m
+}
+
+// knob is one of a device's.
+type knob struct {
+	Name    string              `json:"name"`
+	Kind    mechanisms.KnobKind `json:"kind"`
+	Choices []string            `json:"choices,omitempty"`
+	Min     float64             `json:"min,omitempty"`
+	Max     float64             `json:"max,omitempty"`
+	Unit    string              `json:"unit,omitempty"`
+
+	value string // as last read; "" if never
+}
+
+// options reads the answer to "options": Knob ID | Values | Default | Unit.
+func options(s string) (list []knob) {
+	for _, row := range table(s) {
+		if k, ok := positions(row[0], row[1]); ok && len(list) < maxKnobs && nameable(k.Name) {
+			if len(row) > 3 && len(row[3]) <= maxWord {
+				k.Unit = row[3]
+			}
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// positions reads what a knob takes: "LOW,MEDIUM,HIGH", or "1..3600".
+func positions(name, text string) (knob, bool) {
+	if low, high, ok := strings.Cut(text, ".."); ok {
+		lo, err := strconv.ParseFloat(low, 64)
+		hi, err2 := strconv.ParseFloat(high, 64)
+		return knob{Name: name, Kind: mechanisms.KindNumber, Min: lo, Max: hi}, err == nil && err2 == nil && lo <= hi
+	}
+	choices := strings.Split(text, ",")
+	for i := range choices {
+		choices[i] = strings.TrimSpace(choices[i])
+	}
+	bad := slices.ContainsFunc(choices, func(c string) bool { return c == "" || len(c) > maxWord || strings.ContainsAny(c, " \t") })
+	return knob{Name: name, Kind: mechanisms.KindChoice, Choices: choices}, !bad
+}
+
+// nameable says whether a name can stand in a command and in a policy's manifest.
+func nameable(name string) bool {
+	return name != "" && !strings.ContainsAny(name, "*?[\\ \t/") && strings.ToValidUTF8(name, "") == name
+}
+
+// refresh reads the knobs, and which they are if that is not known.
+func (d *device) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, d.proxy.config.Patience)
+	defer cancel()
+	list, err := d.command(ctx, "list")
+	d.note(err)
+	if err != nil {
+		return
+	}
+	now := values(list)
+	d.mu.Lock()
+	known := d.knows(now)
+	d.mu.Unlock()
+	var told []knob
+	if !known {
+		if text, err := d.command(ctx, "options"); err == nil { // else it is one that only lists
+			told = options(text)
+		}
+	}
+	d.learn(now, told, known)
+}
+
+// knows says whether the names are those that are known. With mu held.
+func (d *device) knows(now map[string]string) bool {
+	if len(d.knobs) != len(now) {
+		return false
+	}
+	for i := range d.knobs {
+		if _, ok := now[d.knobs[i].Name]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// learn takes what the device says of its knobs.
+func (d *device) learn(now map[string]string, told []knob, known bool) {
+	d.mu.Lock()
+	if !known {
+		d.knobs = d.proxy.config.merge(now, told)
+	}
+	for i := range d.knobs {
+		d.knobs[i].value = now[d.knobs[i].Name]
+	}
+	d.read = d.proxy.config.Now()
+	d.mu.Unlock()
+	if !known {
+		d.proxy.save()
+	}
+}
+
+// merge says what the knobs are of which a device lists the values: as it told, or else as the configuration has it. A knob of which nobody tells is a choice of one.
+func (c *Config) merge(now map[string]string, told []knob) (list []knob) {
+	for name, value := range now {
+		if !nameable(name) || value == "" {
+			continue
+		}
+		i := slices.IndexFunc(told, func(k knob) bool { return k.Name == name })
+		switch {
+		case i >= 0:
+			list = append(list, told[i])
+		case len(c.Choices[name]) > 0:
+			list = append(list, knob{Name: name, Kind: mechanisms.KindChoice, Choices: c.Choices[name]})
+		default:
+			list = append(list, knob{Name: name, Kind: mechanisms.KindChoice, Choices: []string{value}})
+		}
+	}
+	slices.SortFunc(list, func(a, b knob) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// patience of the driver's own requests: less than what the supervisor has with a driver.
+const patience = 1500 * time.Millisecond
