@@ -77,6 +77,7 @@ var imports = []rule{
 	{"lwm2m/codec", []string{"lwm2m"}},
 	{"lwm2m/coap", nil},
 	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
+	{"lwm2m/fleet", []string{"lwm2m/coap"}},
 	{"lwm2m/client/clienttest", []string{"lwm2m", "lwm2m/client", "lwm2m/model"}},
 	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec"}},
 	{"lwm2m/store", nil},
@@ -149,6 +150,7 @@ var testImports = []rule{
 	{"lwm2m/client", []string{"lwm2m/client/clienttest"}},
 	{"plugins/registry", []string{"plugins/registry/registrytest", "wasmabi"}},
 	{"telemetry/...", []string{"telemetry/..."}},
+	{"lwm2m/fleet", []string{"lwm2m", "lwm2m/server", "lwm2m/store"}}, // who it is a fleet for
 }
 
 // doubles are for tests alone, and for what measures: no program links them.
