@@ -75,7 +75,7 @@ type Account struct {
 	HoldOff time.Duration // before the first Bootstrap-Request
 	Timeout time.Duration // bootstrap accounts: how long after a success the account goes; 0 keeps it
 
-	// What the Server object holds of it. A zero Lifetime is a day, an empty Binding "U".
+	// What the Server object holds of it. A zero Lifetime is a day, an empty Binding that of the URI.
 	Lifetime time.Duration
 	Binding  string
 	// SendAllowed lets the device use Send, which is off in the Server object unless it says otherwise.
@@ -115,6 +115,9 @@ func (a Account) server(instance uint16) lwm2m.Tree {
 	}
 	if binding == "" {
 		binding = "U"
+		if strings.Contains(a.URI, "+tcp:") {
+			binding = "T"
+		}
 	}
 	return lwm2m.Tree{
 		{Path: server.Child(serverShortID), Value: lwm2m.Integer(int64(a.Short))},

@@ -15,7 +15,7 @@ import (
 	"github.com/edgehold/edgehold/lwm2m/coap/dtls"
 )
 
-// Internet is the Network of UDP, and DTLS over it. Each server gets a socket of its own, so that whoever else sends to it is not heard.
+// Internet is the Network of UDP and TCP, plain and secured. Each server gets a socket of its own, so that whoever else sends to it is not heard.
 type Internet struct {
 	// Local is the address to send from, "host:port"; empty is a free port on all addresses.
 	Local   string
@@ -76,6 +76,10 @@ func (n *Internet) transport(ctx context.Context, a Account, t Target) (coap.Tra
 		return coap.ListenUDP(ctx, coap.UDPConfig{Addresses: n.addresses(), Buffer: socketBuffer})
 	case "coaps":
 		return n.dtls(a, t)
+	case "coap+tcp":
+		return coap.ListenTCP(ctx, n.tcp(nil))
+	case "coaps+tcp":
+		return n.tls(ctx, a, t)
 	default:
 		return nil, fmt.Errorf("this build does not speak %s", t.Scheme)
 	}
@@ -110,6 +114,25 @@ func (n *Internet) dtls(a Account, t Target) (coap.Transport, error) {
 		return nil, err
 	}
 	return transport, nil
+}
+
+// tcp bounds a connection: one, a message of at most a block and what goes with it.
+func (n *Internet) tcp(secured *tls.Config) coap.TCPConfig {
+	return coap.TCPConfig{TLS: secured, Connections: 1, MaxMessage: 4 << 10, Queue: 16}
+}
+
+// tls is for certificates only: Go's TLS has no pre-shared keys from outside.
+func (n *Internet) tls(ctx context.Context, a Account, t Target) (coap.Transport, error) {
+	if a.Mode != Certificate {
+		return nil, fmt.Errorf("security mode %d over TLS is not supported", a.Mode)
+	}
+	c, err := certificateOf(a, t)
+	if err != nil {
+		return nil, err
+	}
+	return coap.ListenTCP(ctx, n.tcp(&tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: c.Certificates, RootCAs: c.RootCAs, ServerName: c.ServerName,
+	}))
 }
 
 // credentialsOf makes those of DTLS from what the Security object holds.

@@ -170,11 +170,7 @@ func (c *Client) disconnect(s *server) {
 // register sends a Register (LwM2M Core 6.2.1), in a version that the server speaks.
 func (c *Client) register(ctx context.Context, s *server) error {
 	for {
-		m, err := c.registerRequest(s)
-		if err != nil {
-			return err
-		}
-		reply, err := c.ask(ctx, s.connection, m)
+		reply, err := c.ask(ctx, s.connection, c.registerRequest(s))
 		if err != nil {
 			return fmt.Errorf("register: %w", err)
 		}
@@ -190,16 +186,20 @@ func (c *Client) register(ctx context.Context, s *server) error {
 	}
 }
 
-func (c *Client) registerRequest(s *server) (*coap.Message, error) {
+// registerRequest makes a Register. It tells everything, and a new registration knows of no observations (LwM2M Core 6.4): what there was of
+// both is forgotten here and not when the answer is there, for a server may observe before its answer has been read.
+func (c *Client) registerRequest(s *server) *coap.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.observations = nil
+	s.take()
 	m := &coap.Message{Code: coap.POST, Payload: c.tree.registration().Append(nil)}
 	m.SetPath(s.connection.target.Prefix + "/rd")
 	m.SetUint(coap.ContentFormat, uint32(lwm2m.FormatLinks))
 	m.AddQuery("ep=" + c.config.Endpoint)
 	m.AddQuery("lwm2m=" + s.version.String())
 	c.addRegistration(s, m)
-	return m, nil
+	return m
 }
 
 // addRegistration adds lifetime and binding to a Register or an Update.
@@ -239,14 +239,12 @@ func (c *Client) lifetime(s *server) time.Duration {
 	return c.serverSeconds(s, serverLifetime, 24*time.Hour)
 }
 
-// registered: a new registration knows of no observations (LwM2M Core 6.4).
+// registered notes a new registration.
 func (c *Client) registered(s *server, location string) {
 	lifetime := c.lifetime(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.location, s.expires = location, time.Now().Add(lifetime)
-	s.observations = nil
-	s.take()
 	s.become(Registered)
 	c.log.Info("registered", "server", s.short, "location", location, "version", s.version.String())
 	c.poke()
