@@ -67,13 +67,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 	dial.Up = func(context.Context) { p.reached() }
 	conn, err := mqtt.Dial(ctx, dial)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("follow devices: %w", err)
+		return p.ended(ctx, err)
 	}
 	defer conn.Close()
-	return p.follow(ctx, conn)
+	return p.ended(ctx, p.follow(ctx, conn))
+}
+
+// ended is why Run ends; what fails because ctx has ended is no failure.
+func (p *Proxy) ended(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("follow devices: %w", err)
 }
 
 // follow is Run on a connection.
@@ -83,7 +88,7 @@ func (p *Proxy) follow(ctx context.Context, bus mqtt.Bus) error {
 	defer stop()
 	client, err := mqtt.NewClient(ctx, bus, mqtt.ClientConfig{CBOR: true, Timeout: p.config.Patience})
 	if err != nil {
-		return fmt.Errorf("follow devices: %w", err)
+		return err
 	}
 	defer client.Close()
 	p.connected(client)
@@ -92,7 +97,7 @@ func (p *Proxy) follow(ctx context.Context, bus mqtt.Bus) error {
 		Announced: func(a *mqtt.Announcement) { p.announced(ctx, a) }, Gone: p.gone, Gateway: p.gateway,
 	})
 	if err != nil {
-		return fmt.Errorf("follow devices: %w", err)
+		return err
 	}
 	defer cancel()
 	tick := time.NewTicker(p.config.Refresh)

@@ -143,6 +143,13 @@ func newScene(t testing.TB, config Config) *scene {
 	s.bus = b.Bus("gateway")
 	background(t, b.Run)
 	background(t, func(ctx context.Context) error { return mqtt.Serve(ctx, s.bus, s.village, mqtt.ServeConfig{}) })
+	present := make(chan bool, 8)
+	cancel, err := b.Bus("watch").Subscribe(t.Context(), "gateway/+", func(*mqtt.Message) { present <- true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-present
+	cancel()
 	config.Broker, config.Ring = "mqtt://"+b.Addresses()[0].String(), s.samples
 	if config.Refresh == 0 {
 		config.Refresh = 20 * time.Millisecond

@@ -3,7 +3,6 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +11,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // BrokerConfig sets up a Broker. Its zero value is a broker that only this process can reach.
@@ -141,20 +141,27 @@ func (b *Broker) crowded() bool { return b.server.Clients.Len() >= b.config.Limi
 func (b *Broker) Run(ctx context.Context) error {
 	// mochi's Serve would start a loop that copies all retained messages, and stops the world for statistics, every second.
 	b.server.Listeners.ServeAll(b.server.EstablishConnection)
-	defer b.conns.close()
+	defer b.close()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			if err := b.server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("close broker: %w", err)
-			}
 			return nil
 		case now := <-tick.C:
 			b.expire(now)
 		}
 	}
+}
+
+// close tells clients that it ends, and waits for the end of all connections. mochi's Close takes a lock twice, which never returns if a client comes or goes between.
+func (b *Broker) close() {
+	b.closeListeners()
+	for _, c := range b.server.Clients.GetAll() {
+		_ = b.server.DisconnectClient(c, packets.ErrServerShuttingDown)
+	}
+	b.conns.close()
+	b.server.Listeners.ClientsWg.Wait()
 }
 
 // expire ends the sessions of clients that are gone for too long, and drops what waits for them beyond its expiry.

@@ -79,7 +79,7 @@ func testBus(t *testing.T, open func(name string) Bus) {
 			t.Errorf("got %+v", m)
 		}
 		publish(t, a, Message{Topic: "kept/2", Payload: []byte("x"), Retain: true})
-		again := subscribe(t, b, "kept/#")
+		again := subscribe(t, open("c"), "kept/#")
 		if m := again.next(t); m.Topic != "kept/2" {
 			t.Errorf("got %+v", m)
 		}
