@@ -24,25 +24,26 @@ func (e *Endpoint) DoFrom(ctx context.Context, p Peer, request *Message, from in
 	if out.Token.IsZero() {
 		out.Token = e.NewToken()
 	}
-	response, err := e.transfer(ctx, p, &out, from)
-	if err == nil && response.Code == Unauthorized {
-		response, err = e.retryChallenged(ctx, p, &out, response, from)
-	}
+	response, err := e.showing(&out, func(m *Message) (*Message, error) { return e.transfer(ctx, p, m, from) })
 	if err != nil {
 		return nil, fmt.Errorf("%s %s of %s: %w", out.Code, out.Path(), p, err)
 	}
 	return response, nil
 }
 
-// retryChallenged shows a peer that asks for it that we are where we say, by sending its Echo back (RFC 9175 section 2.3).
-func (e *Endpoint) retryChallenged(ctx context.Context, p Peer, request, response *Message, from int64) (*Message, error) {
+// showing does a request, and once more if the peer wants to be shown that we are where we say (RFC 9175 section 2.3).
+func (e *Endpoint) showing(request *Message, do func(*Message) (*Message, error)) (*Message, error) {
+	response, err := do(request)
+	if err != nil || response.Code != Unauthorized {
+		return response, err
+	}
 	challenge, ok := response.Opaque(Echo)
 	if _, had := request.Opaque(Echo); !ok || had {
 		return response, nil
 	}
 	again := request.derive()
 	again.SetOpaque(Echo, challenge)
-	return e.transfer(ctx, p, again, from)
+	return do(again)
 }
 
 // Complete gets the rest of a notification that came with its first block only, and returns it whole; one that is whole

@@ -24,7 +24,7 @@ func (e *Endpoint) Part(ctx context.Context, p Peer, request *Message, offset in
 	out := request.derive()
 	out.Token = e.NewToken()
 	out.SetUint(Block2, asked.value())
-	response, err := e.exchange(ctx, p, out, true)
+	response, err := e.showing(out, func(m *Message) (*Message, error) { return e.exchange(ctx, p, m, true) })
 	if err != nil {
 		return fail(err)
 	}

@@ -155,3 +155,60 @@ func needIPv6(t *testing.T) {
 	}
 	_ = c.Close()
 }
+
+func TestUDPSendsFromTheAddressOfThePeer(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:0", ":0"} {
+		server := listen(t, UDPConfig{Addresses: []string{"127.0.0.1:0"}})
+		seen := make(chan netip.Addr, 1)
+		start(t, Config{Transports: []Transport{server}, Handler: HandlerFunc(func(_ context.Context, p Peer, _, response *Message) {
+			seen <- p.Remote.Addr()
+			response.Code = Changed
+		})})
+		u := listen(t, UDPConfig{Addresses: []string{address}})
+		e := start(t, Config{Transports: []Transport{u}})
+		p := dial(t, u, server.Addresses()[0].String())
+		for _, source := range []string{"127.1.2.3", "127.200.1.1"} {
+			p.Local = netip.AddrPortFrom(netip.MustParseAddr(source), u.Addresses()[0].Port())
+			if _, err := e.Do(t.Context(), p, request(POST, "/")); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-seen; got.String() != source {
+				t.Errorf("from %s: the server saw %s", source, got)
+			}
+		}
+	}
+}
+
+func TestUDPSocketsThatShareAPortAllServe(t *testing.T) {
+	server := listen(t, UDPConfig{Addresses: []string{"127.0.0.1:0", "127.0.0.2:0"}, Sockets: 3})
+	if n := len(server.Addresses()); n != 6 {
+		t.Fatalf("%d sockets", n)
+	}
+	start(t, Config{Transports: []Transport{server}, Handler: echo})
+	for _, address := range server.Addresses() {
+		for range 8 { // each from another port: the kernel chooses another socket
+			u := listen(t, UDPConfig{})
+			e := start(t, Config{Transports: []Transport{u}})
+			if _, err := e.Do(t.Context(), dial(t, u, address.String()), request(GET, "/x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestUDPPeersThatNoSocketReaches(t *testing.T) {
+	u := listen(t, UDPConfig{Addresses: []string{"127.0.0.1:0"}})
+	e := start(t, Config{Transports: []Transport{u}})
+	for _, p := range []Peer{
+		{Transport: "udp", Remote: netip.MustParseAddrPort("[::1]:5683")},
+		{Transport: "udp", Remote: netip.MustParseAddrPort("127.0.0.1:5683"), Local: netip.MustParseAddrPort("127.0.0.1:1")},
+		{Transport: "udp"},
+	} {
+		if _, err := e.Do(t.Context(), p, request(GET, "/")); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("%v: %v", p, err)
+		}
+	}
+	if _, err := e.Do(t.Context(), Peer{Transport: "other"}, request(GET, "/")); err == nil {
+		t.Error("a transport that is not there is used")
+	}
+}
