@@ -47,6 +47,12 @@ func (r *Request) format(t *target) (lwm2m.Format, bool) {
 	if r.singleOpaque() && t.refused&withOpaque == 0 {
 		return lwm2m.FormatOpaque, true // a package of a megabyte travels as it is
 	}
+	if r.Operation == OpCreate && len(r.Tree) == 0 {
+		// SenML has no record for an instance with nothing in it: what stands for one there is read by few.
+		if f, ok := choose(t.version, 0, t.refused, withTLV); ok {
+			return f, true
+		}
+	}
 	version := t.version
 	if r.Operation == OpReadComposite || r.Operation == OpObserveComposite || r.Operation == OpWriteComposite {
 		version = lwm2m.V1_1 // only formats of SenML, whatever the version

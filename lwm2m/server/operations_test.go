@@ -67,6 +67,7 @@ func TestOperations(t *testing.T) {
 				t.Errorf("created %s", a.Path)
 			}
 		}},
+		"create an empty instance of 1.1": {"1.1", Request{Operation: OpCreate, Path: at("/9/2")}, "POST /9 format=11542", tlv, "2.01", "", nil, "", nil},
 		"create with resources": {"1.1", Request{Operation: OpCreate, Path: at("/9"), Tree: tree("/9/7/14", lwm2m.String("me"))}, "POST /9 format=112", "", "2.01", "", []field{{optLocation, "9"}, {optLocation, "8"}}, "", func(t *testing.T, a Answer) {
 			if a.Path != at("/9/8") { // the device chooses
 				t.Errorf("created %s", a.Path)

@@ -1,0 +1,118 @@
+package leshan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed testdata/client
+var source embed.FS
+
+// Missing says that the client can't be had on this machine: no Java, no Maven, or nothing to download from.
+type Missing struct{ Why string }
+
+// Error says what is missing.
+func (m *Missing) Error() string { return "build Leshan's client: " + m.Why }
+
+// classpath builds the client if that was not done before, and returns where its classes are.
+func classpath() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", &Missing{"there is no cache folder: " + err.Error()}
+	}
+	sum, err := fingerprint()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(cache, "edgehold", "leshan", sum)
+	if path, ok := built(folder); ok {
+		return path, nil
+	}
+	if err := build(folder); err != nil {
+		return "", err
+	}
+	path, ok := built(folder)
+	if !ok {
+		return "", errors.New("build Leshan's client: Maven has left no classes")
+	}
+	return path, nil
+}
+
+func fingerprint() (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(source, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := source.ReadFile(name)
+		fmt.Fprintf(h, "%s %d\n%s", name, len(b), b)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil)[:8]), err
+}
+
+// built returns the class path of a folder where all of it is there.
+func built(folder string) (string, bool) {
+	libraries, err := os.ReadFile(filepath.Join(folder, "target", "classpath"))
+	if err != nil {
+		return "", false
+	}
+	path := filepath.Join(folder, "target", "classes") + string(os.PathListSeparator) + strings.TrimSpace(string(libraries))
+	for _, p := range filepath.SplitList(path) {
+		if _, err := os.Stat(p); err != nil {
+			return "", false
+		}
+	}
+	return path, true
+}
+
+// build has Maven do its work, elsewhere first, so that what is in the folder is whole.
+func build(folder string) error {
+	for _, program := range []string{"java", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return &Missing{err.Error()}
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(folder), "building")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	client, err := fs.Sub(source, "testdata/client")
+	if err == nil {
+		err = os.CopyFS(temp, client)
+	}
+	if err != nil {
+		return err
+	}
+	maven := exec.Command("mvn", "-B", "-q", "package", "dependency:build-classpath", "-Dmdep.outputFile=target/classpath")
+	maven.Dir = temp
+	if out, err := maven.CombinedOutput(); err != nil {
+		if bytes.Contains(out, []byte("Could not transfer")) || bytes.Contains(out, []byte("Could not resolve")) || bytes.Contains(out, []byte("could not be resolved")) {
+			return &Missing{"Maven can't download: " + firstLine(out)}
+		}
+		return fmt.Errorf("build Leshan's client: %w\n%s", err, out)
+	}
+	_ = os.RemoveAll(folder) // half of an older one
+	if err := os.Rename(temp, folder); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func firstLine(out []byte) string {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
+	return string(line)
+}
