@@ -34,8 +34,14 @@ func runDevice(ctx context.Context, args []string, out, errs io.Writer) error {
 		return explain("device.start", "start device "+c.Endpoint, err, "see the folder "+c.StateDir+", and `edgehold-device check` with the same flags")
 	}
 	fmt.Fprintf(out, "device %s: values for routes come in at %v\n", c.Endpoint, d.Addresses())
-	go staySmall(ctx)
+	settled := make(chan struct{})
+	go func() {
+		staySmall(ctx)
+		close(settled)
+	}()
 	err = d.Run(ctx)
+	cancel(nil)
+	<-settled
 	err = errors.Join(err, d.Close())
 	if reboot.Load() {
 		log.Info("a server has ordered a reboot")

@@ -12,7 +12,7 @@ const (
 	collectPercent = 20
 	memoryLimit    = 6 << 20 // of the Go runtime, a soft bound
 	settles        = 5 * time.Second
-	trimEvery      = 10 * time.Minute
+	trimEvery      = time.Minute
 )
 
 // beSmall has the runtime prefer processor time over memory.

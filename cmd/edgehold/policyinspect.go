@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,59 @@ type inspection struct {
 	Signatures string             `json:"signatures"`
 	Grants     []api.Grant        `json:"grants,omitempty"`
 	Refusal    string             `json:"refusal,omitempty"`
+	Workload   *ports             `json:"workload,omitempty"`
+}
+
+// ports is what a workload takes, gives and asks of its device.
+type ports struct {
+	Inputs     []string `json:"inputs,omitempty"`
+	Outputs    []string `json:"outputs,omitempty"`
+	Properties []string `json:"properties,omitempty"`
+	Knobs      []string `json:"knobs,omitempty"`
+	TickMS     uint32   `json:"tick_ms,omitempty"`
+}
+
+func portsOf(m *wasmabi.Manifest) *ports {
+	if m.Kind != wasmabi.KindWorkload {
+		return nil
+	}
+	w := &m.Workload
+	p := &ports{TickMS: w.TickMS}
+	for _, i := range w.Inputs {
+		p.Inputs = append(p.Inputs, strings.TrimSpace(i.Name+" "+i.Unit))
+	}
+	for _, o := range w.Outputs {
+		p.Outputs = append(p.Outputs, strings.TrimSpace(o.Name+" "+o.Unit))
+	}
+	for _, r := range w.Properties {
+		p.Properties = append(p.Properties, r.Path+because(r.Reason))
+	}
+	for _, k := range w.Knobs {
+		verb := "read "
+		if k.Write {
+			verb = "set "
+		}
+		p.Knobs = append(p.Knobs, verb+k.Name+because(k.Reason))
+	}
+	return p
+}
+
+func (p *ports) describe(d *cli.Details) {
+	for _, part := range []struct {
+		heading string
+		lines   []string
+	}{{"Inputs", p.Inputs}, {"Outputs", p.Outputs}, {"Reads of its device", p.Properties}, {"Knobs of its device", p.Knobs}} {
+		if len(part.lines) > 0 {
+			d.Heading(part.heading)
+		}
+		for _, line := range part.lines {
+			d.Line("%s", line)
+		}
+	}
+	if p.TickMS > 0 {
+		d.Heading("Runs")
+		d.Line("every %s, and when an input comes", time.Duration(p.TickMS)*time.Millisecond)
+	}
 }
 
 func (a *app) policyInspect() *cobra.Command {
@@ -83,7 +137,7 @@ func inspect(x artefact) (*inspection, error) {
 	m, manifestErr := wasmabi.ReadManifest(x.module)
 	if manifestErr == nil {
 		s := summarize(m)
-		i.ManifestSummary = &s
+		i.ManifestSummary, i.Workload = &s, portsOf(m)
 	} else if err != nil {
 		return nil, manifestErr
 	}
@@ -145,6 +199,9 @@ func (i *inspection) describe(d *cli.Details) {
 	if i.ManifestSummary != nil {
 		describeManifest(d, *i.ManifestSummary)
 		describeCapabilities(d, i.Capabilities)
+		if i.Workload != nil {
+			i.Workload.describe(d)
+		}
 	} else {
 		d.Text("It carries no manifest, so an agent does not know what to give it. Pack one into it with edgehold policy pack.")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/edgehold/edgehold/plugins/anatomy"
 	"github.com/edgehold/edgehold/plugins/rollout"
 	"github.com/edgehold/edgehold/plugins/sign"
+	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -42,6 +44,31 @@ func (a *app) trustAdd() *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "%s@%s is vouched for: %s, %s\n", t.Name, t.Version, t.Digest, api.FormatBytes(t.Length))
 		}
+		return nil
+	})
+}
+
+func (a *app) trustParcel() *cobra.Command {
+	c := &cobra.Command{
+		Use: "parcel POLICY@VERSION", Short: "Write what a device takes: a module behind its signed statement", Args: args(1, 1, "POLICY@VERSION"),
+		Long:    "It is what object 9's Package carries. `edgehold device push` makes it by itself; as a file it is for a CoAP server that devices pull from.",
+		Example: "  edgehold trust parcel temp-average@1.0.0 --output temp-average.parcel --folder trust",
+	}
+	output := c.Flags().String("output", "", "file to write; NAME-VERSION.parcel if left out")
+	return a.onFolder(c, func(r *sign.Repository, _ *cli.Printer, args []string) error {
+		wanted, err := editions(c, args)
+		if err != nil {
+			return err
+		}
+		raw, err := r.Parcel(wanted[0].Name, wanted[0].Version)
+		if err != nil {
+			return err
+		}
+		file := cmp.Or(*output, wanted[0].Name+"-"+wanted[0].Version+".parcel")
+		if err := store.ReplaceFile(file, raw, 0o644); err != nil {
+			return &sign.Error{Code: "parcel.write", What: "write " + file, Why: err.Error(), Hint: "name a file that can be written with --output", Err: err}
+		}
+		fmt.Fprintf(a.out, "%s: %s\n", file, api.FormatBytes(int64(len(raw))))
 		return nil
 	})
 }
