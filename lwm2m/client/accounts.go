@@ -80,14 +80,6 @@ func newAccounts(store Store) *accounts {
 
 func (a *accounts) tables() []*Table { return []*Table{a.security, a.servers, a.access} }
 
-// table is the one of an object id, nil if it is none of these.
-func (a *accounts) table(object uint16) *Table {
-	if int(object) < len(a.tables()) {
-		return a.tables()[object]
-	}
-	return nil
-}
-
 // keeper keeps all tables when one has changed. The changed one is locked by its own change, so its next content comes as an argument; the
 // engine's lock makes sure that no other one changes meanwhile.
 func (a *accounts) keeper(object uint16) func(lwm2m.Tree) error {

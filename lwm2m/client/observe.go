@@ -14,7 +14,6 @@ type observed struct {
 	observation
 	token    coap.Token
 	sequence uint32 // of the last notification, 24 bits (RFC 7641 section 3.4)
-	sending  bool
 }
 
 const sequenceMask = 1<<24 - 1

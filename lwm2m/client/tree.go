@@ -3,7 +3,6 @@ package client
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/edgehold/edgehold/lwm2m"
 )
@@ -16,9 +15,8 @@ const (
 	objectOSCORE   = 21
 )
 
-// tree is the device's objects under one lock: whoever calls an object holds it.
+// tree is the device's objects. Who uses it holds the engine's lock.
 type tree struct {
-	mu      sync.Mutex
 	objects []Object // by id
 }
 
