@@ -114,3 +114,10 @@ type socket struct {
 }
 
 func newRandom(seed uint64, shard int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(shard))) }
+
+// Renew has all devices that are registered update, spread evenly over a time from now.
+func (f *Fleet) Renew(over time.Duration) {
+	for _, s := range f.shards {
+		s.renew(over)
+	}
+}

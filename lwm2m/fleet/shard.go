@@ -402,3 +402,16 @@ func (s *shard) settle(i int, now int64) {
 	d.update = now + int64(float64(s.fleet.config.Update)*(0.75+s.random.Float64()/2))
 	s.planLife(i, now)
 }
+
+// renew brings the updates of all devices forward, spread over a time.
+func (s *shard) renew(over time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for i := range s.devices {
+		if d := &s.devices[i]; d.state == registered {
+			d.update = now + int64(over)*int64(i)/int64(len(s.devices))
+			s.plan(i, d.update)
+		}
+	}
+}

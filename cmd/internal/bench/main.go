@@ -52,11 +52,17 @@ var rows = []Row{
 	{"DTLS association asleep", "", AtMost(2, "KB"), dtlsMemory(true)},
 	{"DTLS association active", "", AtMost(40, "KB"), dtlsMemory(false)},
 	{"DTLS handshakes with pre-shared keys, both ends here", "", AtLeast(500, "/s"), dtlsHandshakes},
+	{"LwM2M device registered, one resource observed", "", AtMost(2.5, "KB"), ofStorm(func(s *storm) float64 { return s.bytes / 1024 }, "KB")},
+	{"durable registrations, storm of 100,000", "", AtLeast(5000, "/s"), ofStorm(func(s *storm) float64 { return s.rate }, "/s")},
+	{"registration p99, storm of 100,000", "", AtMost(500e6, "ns"), ofStorm(func(s *storm) float64 { return float64(s.p99) }, "ns")},
+	{"registration and first read, CPU", "", AtMost(60e3, "ns"), ofStorm(func(s *storm) float64 { return float64(s.cpu) }, "ns")},
+	{"killed gateway serves 100,000 again", "", AtMost(5e9, "ns"), ofStorm(func(s *storm) float64 { return float64(s.restart) }, "ns")},
 }
 
 func main() {
 	host.RunChild()
 	residentChild()
+	gatewayChild()
 	coapChild()
 	pattern := flag.String("run", "", "measure only rows whose name matches this regular expression")
 	strict := flag.Bool("strict", false, "exit with status 1 if a goal is missed")
