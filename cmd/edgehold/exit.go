@@ -56,5 +56,5 @@ func exitCode(ctx context.Context, err error) int {
 	case strings.HasPrefix(code, "client."):
 		return exitUnreachable
 	}
-	return exitFailed
+	return deviceExit(err)
 }

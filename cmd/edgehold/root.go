@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "read the flags", err.Error()) })
 	a.rootFlags(root)
-	root.AddCommand(a.policyCommand(), a.registryCommand(), a.trustCommand(), a.pluginCommand(), a.mechanismCommand(), a.decisionCommand(), a.metricCommand(), a.modeCommand(),
+	root.AddCommand(a.policyCommand(), a.registryCommand(), a.trustCommand(), a.pluginCommand(), a.mechanismCommand(), a.deviceCommand(), a.decisionCommand(), a.metricCommand(), a.modeCommand(),
 		a.doctorCommand(), a.auditCommand(), a.eventCommand(), a.tokenCommand(), a.versionCommand())
 	group(root)
 	root.InitDefaultCompletionCmd()

@@ -54,6 +54,9 @@ func TestScripts(t *testing.T) {
 			"advance": advance,
 			"measure": measure,
 			"reach":   reach,
+
+			"heat":     heat,
+			"distrust": distrust,
 		},
 	})
 }
@@ -89,6 +92,9 @@ func setup(env *testscript.Env) error {
 		}
 		os.RemoveAll(dir)
 	})
+	if err := addThings(env, dir); err != nil {
+		return err
+	}
 	env.Values[agentKey{}] = agent
 	env.Setenv("EDGEHOLD_SOCKET", socket)
 	env.Setenv("SERVER", server.Addrs()[1].String())
