@@ -21,7 +21,7 @@ type hook struct {
 func (h *hook) ID() string { return "edgehold" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed}, b) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed}, b) >= 0
 }
 
 // OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
@@ -98,7 +98,7 @@ func (h *hook) OnACLCheck(c *mochi.Client, topic string, write bool) bool {
 	return u.hears(topic, c.ID)
 }
 
-// OnPublish hands what clients publish to those who listen in this process.
+// OnPublish refuses what may not be said or kept.
 func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	if !c.Net.Inline {
 		if !h.repliesToItself(c, pk.Properties.ResponseTopic) || pk.FixedHeader.Retain && !h.retains(c) {
@@ -108,9 +108,12 @@ func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, er
 	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && h.broker.full(pk.TopicName) {
 		return pk, refused(&pk, packets.ErrQuotaExceeded)
 	}
-	h.broker.local.deliver(c, &pk)
 	return pk, nil
 }
+
+// OnPublished hands what was published to those who listen in this process. It is called when what is to be retained is: who begins to listen meanwhile
+// gets it once or twice, and never not at all.
+func (h *hook) OnPublished(c *mochi.Client, pk packets.Packet) { h.broker.local.deliver(c, &pk) }
 
 // refused has mochi acknowledge with the reason, where there is an acknowledgement, and drop the packet silently elsewhere: what it does not
 // drop silently it would go on with.
