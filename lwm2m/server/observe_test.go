@@ -127,6 +127,28 @@ func TestNotificationFromElsewhere(t *testing.T) {
 	})
 }
 
+// What a device says from a new address while that is being checked is not lost.
+func TestNotificationsDuringTheCheck(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		r.expect("registered dev", "introduced dev")
+		_, token := r.observing(d)
+		moved := r.device("10.0.0.2:1111")
+		moved.where = d.where
+		moved.update("")
+		moved.notify(token, 20, "81")
+		moved.notify(token, 21, "82")
+		r.expect("updated dev")
+		r.quiet()
+		moved.text(moved.asked("GET /3/0/16 accept=0"), "U")
+		r.expect("updated dev", "notified dev /3/0/9 = 81", "notified dev /3/0/9 = 82")
+		r.device("10.0.0.66:1111").notify(token, 23, "666") // never answers
+		r.quiet()
+		moved.notify(token, 22, "83")
+		r.expect("notified dev /3/0/9 = 83")
+	})
+}
+
 func TestObservationsEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		end    func(r *rig, d *script, id ObservationID, token string)

@@ -15,8 +15,11 @@ import (
 // candidate is an address being checked, one for each device at a time.
 type candidate struct {
 	peer  coap.Peer
-	moved func() // does what had to wait; called without locks held
+	moved func()   // makes the address the device's; called without locks held
+	then  []func() // what came from there meanwhile, done after that
 }
+
+const maxThen = 16 // of one address being checked
 
 type candidates struct {
 	mu  sync.Mutex
@@ -35,17 +38,39 @@ func (c *candidates) begin(endpoint string, n *candidate, most int) bool {
 	return true
 }
 
-func (c *candidates) end(endpoint string) {
+// join has then done after the device has moved, if that address of it is being checked.
+func (c *candidates) join(endpoint string, p coap.Peer, then func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n := c.all[endpoint]
+	if n == nil || whereIs(n.peer) != whereIs(p) || len(n.then) == maxThen {
+		return false
+	}
+	n.then = append(n.then, then)
+	return true
+}
+
+// end forgets a check and returns what waited for it.
+func (c *candidates) end(endpoint string) []func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.all[endpoint]
 	delete(c.all, endpoint)
+	return n.then
 }
 
 // verifyMove checks where a registered device claims to be now. Then is called after it has moved; nil is nothing. The device
 // is locked.
 func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 	id, root := d.id, d.links.root
-	s.verify(d.endpoint, root, &candidate{peer: p, moved: func() {
+	n := &candidate{peer: p}
+	if then != nil {
+		if s.candidates.join(d.endpoint, p, then) {
+			return
+		}
+		n.then = []func(){then}
+	}
+	n.moved = func() {
 		d.mu.Lock()
 		if d.gone || d.id != id {
 			d.mu.Unlock()
@@ -54,10 +79,8 @@ func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 		s.move(d, p)
 		s.saveRegistration(d)
 		s.heard(d, milliseconds(time.Now()), Event{Kind: Updated, Endpoint: d.endpoint}) // unlocks
-		if then != nil {
-			then()
-		}
-	}})
+	}
+	s.verify(d.endpoint, root, n)
 }
 
 // verifyRegistration checks where a device claims to be that registers again from elsewhere. Its answer is 2.01 all the same:
@@ -92,9 +115,16 @@ func (s *Server) verify(endpoint, root string, c *candidate, finally ...func()) 
 		return false
 	}
 	began := s.work.do(func(ctx context.Context) {
+		moved := false
 		defer func() {
-			s.candidates.end(endpoint)
+			then := s.candidates.end(endpoint)
 			for _, f := range finally {
+				f()
+			}
+			if !moved {
+				return
+			}
+			for _, f := range then {
 				f()
 			}
 		}()
@@ -108,6 +138,7 @@ func (s *Server) verify(endpoint, root string, c *candidate, finally ...func()) 
 			return
 		}
 		c.moved()
+		moved = true
 	})
 	if !began {
 		s.candidates.end(endpoint)
