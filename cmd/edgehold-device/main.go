@@ -27,6 +27,7 @@ type command struct {
 
 var commands = []command{
 	{"run", "be a device until it is stopped", runDevice},
+	{"fleet", "be thousands of simulated devices, for a gateway on this machine", runFleet},
 	{"check", "say what is wrong with a configuration, and run nothing", checkDevice},
 }
 

@@ -114,7 +114,7 @@ var imports = []rule{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
 	}},
 	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
-	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "plugins/parcel"}},
+	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/fleet", "plugins/parcel"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},
 }
