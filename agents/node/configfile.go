@@ -61,28 +61,8 @@ func (m *MetricNames) UnmarshalJSON(b []byte) error {
 // whole. An override is "key.below=value", as the --set flag and [EnvironOverrides] give it.
 func LoadConfig(path string, overrides []string) (Config, error) {
 	var c Config
-	tree := map[string]any{}
-	if path != "" {
-		raw, err := readBounded(path)
-		if err != nil {
-			return c, fmt.Errorf("read configuration: %w", err)
-		}
-		if err := yaml.UnmarshalStrict(raw, &tree); err != nil {
-			return c, fmt.Errorf("read configuration %s: %w", path, err)
-		}
-	}
-	renameFlatKeys(tree)
-	for _, o := range overrides {
-		if err := override(tree, o); err != nil {
-			return c, err
-		}
-	}
-	merged, err := yaml.Marshal(tree)
-	if err != nil {
-		return c, fmt.Errorf("merge configuration overrides: %w", err)
-	}
-	if err := yaml.UnmarshalStrict(merged, &c); err != nil {
-		return c, &ConfigError{Key: "configuration " + path, What: cleanYAML(err), Hint: "compare with `edgeholdd config example`"}
+	if err := ReadConfig(path, overrides, renameFlatKeys, &c); err != nil {
+		return c, err
 	}
 	c.resolve(filepath.Dir(path))
 	c.SetDefaults()
@@ -90,6 +70,38 @@ func LoadConfig(path string, overrides []string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// ReadConfig reads the file at path ("" for none), lays the overrides over it and decodes the whole into a configuration,
+// of an agent or of another role of the daemon; a key that into does not have is an error. Rename, if not nil, may change the
+// file's tree before.
+func ReadConfig(path string, overrides []string, rename func(map[string]any), into any) error {
+	tree := map[string]any{}
+	if path != "" {
+		raw, err := readBounded(path)
+		if err != nil {
+			return fmt.Errorf("read configuration: %w", err)
+		}
+		if err := yaml.UnmarshalStrict(raw, &tree); err != nil {
+			return fmt.Errorf("read configuration %s: %w", path, err)
+		}
+	}
+	if rename != nil {
+		rename(tree)
+	}
+	for _, o := range overrides {
+		if err := override(tree, o); err != nil {
+			return err
+		}
+	}
+	merged, err := yaml.Marshal(tree)
+	if err != nil {
+		return fmt.Errorf("merge configuration overrides: %w", err)
+	}
+	if err := yaml.UnmarshalStrict(merged, into); err != nil {
+		return &ConfigError{Key: "configuration " + path, What: cleanYAML(err), Hint: "compare with `edgeholdd config example`"}
+	}
+	return nil
 }
 
 // resolve makes the paths in a file relative to the folder that it lies in.

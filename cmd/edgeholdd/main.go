@@ -36,7 +36,7 @@ func command() *cobra.Command {
 		Long: "edgeholdd runs the agent of this node: it feeds policies with metrics, runs them in a sandbox and turns the\n" +
 			"knobs that they ask for. Speak to it with edgehold.",
 	}
-	root.AddCommand(runCommand(), checkCommand(), rehearseCommand(), configCommand(), recordedCommand())
+	root.AddCommand(runCommand(), checkCommand(), rehearseCommand(), gatewayCommand(), configCommand(), recordedCommand())
 	return root
 }
 

@@ -48,7 +48,7 @@ type credentialFile struct {
 
 type credentialTable struct {
 	keys    map[string]psk    // by identity
-	keyed   map[string]bool   // endpoints that have a key
+	keyed   map[string]string // identities by endpoint: the first of those that have a key
 	secured map[string]bool   // endpoints that have any credential
 	names   map[string]string // endpoints by the name in a certificate
 	noSec   []string
@@ -127,7 +127,7 @@ func parseCredentials(b []byte) (*credentialTable, error) {
 	if err := yaml.UnmarshalStrict(b, &f); err != nil {
 		return nil, err
 	}
-	t := &credentialTable{keys: map[string]psk{}, keyed: map[string]bool{}, secured: map[string]bool{}, names: map[string]string{}}
+	t := &credentialTable{keys: map[string]psk{}, keyed: map[string]string{}, secured: map[string]bool{}, names: map[string]string{}}
 	for i, d := range f.Devices {
 		if err := t.add(d.Endpoint, d.Certificate); err != nil {
 			return nil, fmt.Errorf("device %d: %w", i+1, err)
@@ -174,7 +174,10 @@ func (t *credentialTable) addKey(endpoint, identity, key string) error {
 	if other, taken := t.keys[identity]; taken {
 		return fmt.Errorf("identity %q is that of %q already", identity, other.endpoint)
 	}
-	t.keys[identity], t.keyed[endpoint] = psk{endpoint, string(decoded)}, true
+	t.keys[identity] = psk{endpoint, string(decoded)}
+	if _, more := t.keyed[endpoint]; !more {
+		t.keyed[endpoint] = identity
+	}
 	return nil
 }
 
@@ -194,6 +197,16 @@ func (c *Credentials) PSK(identity []byte) (key []byte, endpoint string, err err
 	return []byte(found.key), found.endpoint, nil
 }
 
+// Key returns the identity and the key that an endpoint is to use: the first in the file.
+func (c *Credentials) Key(endpoint string) (identity, key []byte, err error) {
+	t := c.table.Load()
+	name, ok := t.keyed[endpoint]
+	if !ok {
+		return nil, nil, fmt.Errorf("%q has no pre-shared key", endpoint)
+	}
+	return []byte(name), []byte(t.keys[name].key), nil
+}
+
 // Principal returns the endpoint that a verified certificate stands for: the one that the file has for the name in it, or
 // that name itself; it is [dtls.Config].Principal.
 func (c *Credentials) Principal(leaf *x509.Certificate) (string, error) {
@@ -205,7 +218,7 @@ func (c *Credentials) Principal(leaf *x509.Certificate) (string, error) {
 	if endpoint, ok := t.names[name]; ok {
 		return endpoint, nil
 	}
-	if t.keyed[name] {
+	if _, keyed := t.keyed[name]; keyed {
 		return "", fmt.Errorf("%q has a pre-shared key, and the file names no certificate for it", name)
 	}
 	return name, nil

@@ -58,6 +58,12 @@ func TestCredentials(t *testing.T) {
 	if _, _, err := c.PSK([]byte("sensor-2")); err == nil {
 		t.Error("an identity that is not in the file has a key")
 	}
+	if identity, key, err := c.Key("sensor-2"); err != nil || string(identity) != "two" || len(key) != 8 {
+		t.Errorf("%q, %x, %v", identity, key, err)
+	}
+	if _, _, err := c.Key("sensor-3"); err == nil {
+		t.Error("a certificate is a key")
+	}
 	for name, want := range map[string]string{"urn:dev:three": "sensor-3", "sensor-8": "sensor-8", "sensor-1": ""} {
 		got, err := c.Principal(&x509.Certificate{Subject: pkix.Name{CommonName: name}})
 		if got != want || (err != nil) != (want == "") {

@@ -113,8 +113,8 @@ var imports = []rule{
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
 	}},
-	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "mechanisms/cpufreq/trees", "plugins/registry", "wasmabi"}},
 	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/fleet", "plugins/parcel"}},
+	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},
 }
@@ -129,7 +129,7 @@ var testImports = []rule{
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}}, // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
-	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "plugins/store"}},
+	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
@@ -142,7 +142,7 @@ var testImports = []rule{
 	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
-	{"lwm2m/device", []string{"lwm2m/server", "plugins/pluginstest"}}, // the other end
+	{"lwm2m/device", []string{"lwm2m/server", "plugins/pluginstest"}},          // the other end
 	{"lwm2m/gateway", []string{"lwm2m/client", "lwm2m/device/...", "wasmabi"}}, // a real device
 	{"cmd/edgehold-device", []string{"lwm2m", "lwm2m/coap", "lwm2m/server", "plugins/pluginstest"}},
 	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/device/machine"
+	"github.com/edgehold/edgehold/sdf/mqtt"
+)
+
+func TestGatewayExampleIsACompleteConfiguration(t *testing.T) {
+	text, err := yaml.Marshal(exampleGateway())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys(reflect.TypeFor[gatewayConfig](), "") {
+		if strings.HasPrefix(key, "mqtt.broker.") || strings.HasPrefix(key, "mqtt.users") {
+			continue // instead of the embedded broker; a list
+		}
+		at := any(tree)
+		for step := range strings.SplitSeq(key, ".") {
+			below, _ := at.(map[string]any)
+			at = below[step]
+		}
+		if at == nil {
+			t.Errorf("the example lacks %s", key)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadGatewayConfig(file, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGatewayReadmeExplainsEveryKey(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| key of the gateway | default | what it is |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	got, want := keysInTable(table), keys(reflect.TypeFor[gatewayConfig](), "")
+	for _, key := range want {
+		if !slices.Contains(got, key) {
+			t.Errorf("README.md does not explain %s", key)
+		}
+	}
+	for _, key := range got {
+		if !slices.Contains(want, key) {
+			t.Errorf("README.md explains %s, which is no key", key)
+		}
+	}
+}
+
+// keysInTable are the words in backquotes of a table's first column.
+func keysInTable(table string) (all []string) {
+	for line := range strings.Lines(table) {
+		columns := strings.Split(line, "|")
+		if len(columns) < 2 {
+			continue
+		}
+		for i, word := range strings.Split(columns[1], "`") {
+			if i%2 == 1 {
+				all = append(all, word)
+			}
+		}
+	}
+	return all
+}
+
+func TestGatewayConfigurationIsChecked(t *testing.T) {
+	for name, row := range map[string]struct {
+		set []string
+		key string
+	}{
+		"no address":                              {[]string{"lwm2m.udp=[]", "lwm2m.dtls=none"}, "lwm2m"},
+		"no port":                                 {[]string{"lwm2m.udp=[localhost]"}, "lwm2m.udp"},
+		"an unknown key":                          {[]string{"lwm2m.port=5683"}, "configuration"},
+		"a certificate alone":                     {[]string{"lwm2m.certificate=/a"}, "lwm2m.certificate"},
+		"TLS without certificate":                 {[]string{"lwm2m.tls=[':5684']"}, "lwm2m.tls"},
+		"a pattern that is none":                  {[]string{"lwm2m.nosec=['[']"}, "lwm2m.nosec"},
+		"two brokers":                             {[]string{"mqtt.listen=['unix:///tmp/x']", "mqtt.broker.address=mqtt://x:1883"}, "mqtt.broker"},
+		"a network for everybody":                 {[]string{"mqtt.listen=['mqtt://:1883']"}, "mqtt.users"},
+		"mqtts without certificate":               {[]string{"mqtt.listen=['mqtts://:8883']", "mqtt.users=[{name: a}]"}, "mqtt.listen"},
+		"an address of no known form":             {[]string{"mqtt.listen=['http://x']"}, "mqtt.listen"},
+		"values of another kind":                  {[]string{"mqtt.values=numbers"}, "mqtt.values"},
+		"metrics for the network":                 {[]string{"metrics.listen=0.0.0.0:9465"}, "metrics.listen"},
+		"a bootstrap server that knows not where": {[]string{"bootstrap.dtls=':5784'"}, "bootstrap.server"},
+	} {
+		_, err := loadGatewayConfig("", row.set)
+		if err == nil || !strings.Contains(err.Error(), row.key+" ") {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(hints(err)) == 0 {
+			t.Errorf("%s: %v has no hint", name, err)
+		}
+	}
+}
+
+const patience = 20 * time.Second
+
+func freePort(t *testing.T, network string) string {
+	t.Helper()
+	if network == "tcp" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().String()
+}
+
+func startGateway(t *testing.T, config gatewayConfig) func() {
+	t.Helper()
+	config.setDefaults()
+	if err := config.validate(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- runGateway(ctx, config, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
+	stopped := false
+	stop := func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("the gateway: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// TestGatewayOverDTLS runs the whole: a device with a key, MQTT over the unix socket, metrics, and a restart after which the
+// device goes on within its security association.
+func TestGatewayOverDTLS(t *testing.T) {
+	dir := t.TempDir()
+	credentials := filepath.Join(dir, "credentials.yaml")
+	if err := os.WriteFile(credentials, []byte("devices: [{endpoint: sensor-1, psk: {key: 00112233445566778899aabbccddeeff}}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := gatewayConfig{
+		StateDirectory: filepath.Join(dir, "state"),
+		LwM2M:          gatewayLwM2M{UDP: []string{}, DTLS: freePort(t, "udp"), Credentials: credentials},
+		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
+		Metrics:        gatewayMonitoring{Listen: freePort(t, "tcp")},
+	}
+	stop := startGateway(t, config)
+	value := client.NewTable(client.Definition{ID: 3303, Multiple: true, Resources: []client.Resource{
+		{ID: 5700, Name: "Sensor Value", Kind: lwm2m.KindFloat, Operations: client.Readable, Mandatory: true},
+	}}, client.Rules{})
+	if err := value.Fill(lwm2m.Tree{{Path: lwm2m.PathOf(3303, 0)}, {Path: lwm2m.PathOf(3303, 0, 5700), Value: lwm2m.Float(20.5)}}); err != nil {
+		t.Fatal(err)
+	}
+	device, err := client.New(client.Config{
+		Endpoint: "sensor-1", Objects: []client.Object{machine.NewDevice(machine.DeviceConfig{}), value}, Stay: true,
+		Accounts: []client.Account{{URI: "coaps://" + config.LwM2M.DTLS, Short: 1, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", Lifetime: time.Hour}},
+		Network:  &client.Internet{Local: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- device.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+
+	first := readThrough(t, config.MQTT.Listen[0])
+	exposed := get(t, "http://"+config.Metrics.Listen+"/metrics")
+	for _, line := range []string{"edgehold_gateway_devices 1\n", "edgehold_gateway_announced_total ", "edgehold_gateway_dtls_handshakes_total 1\n"} {
+		if !strings.Contains(exposed, line) {
+			t.Errorf("the metrics lack %q", line)
+		}
+	}
+	stop()
+	startGateway(t, config)
+	second := readThrough(t, config.MQTT.Listen[0])
+	if first.Epoch != second.Epoch {
+		t.Error("the device has registered again after the restart")
+	}
+	if exposed := get(t, "http://"+config.Metrics.Listen+"/metrics"); !strings.Contains(exposed, "edgehold_gateway_dtls_handshakes_total 0\n") {
+		t.Error("the device has shaken hands again after the restart")
+	}
+}
+
+// readThrough waits for the device's announcement and reads its temperature.
+func readThrough(t *testing.T, address string) *mqtt.Announcement {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	connection, err := mqtt.Dial(ctx, mqtt.DialConfig{Address: address, Retry: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	c, err := mqtt.NewClient(ctx, connection, mqtt.ClientConfig{Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	announced := make(chan *mqtt.Announcement, 16)
+	stop, err := c.Watch(ctx, mqtt.Watcher{Announced: func(a *mqtt.Announcement) { announced <- a }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	select {
+	case a := <-announced:
+		topic := mqtt.Topic{Thing: a.Thing, Object: "Temperature", Label: mqtt.At(0), Affordance: mqtt.Property, Name: "Sensor_Value"}
+		r, err := c.Do(ctx, mqtt.Request{Topic: topic, Operation: mqtt.Get})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, _ := r.Objects.Property(topic); v != 20.5 {
+			t.Errorf("the temperature is %v", v)
+		}
+		return a
+	case <-ctx.Done():
+		t.Fatal("the device is not announced")
+		return nil
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(r.Body); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
