@@ -114,6 +114,9 @@ func (s *Server) look(d *device, at, now int64) {
 		asleep = true
 	}
 	overdue := d.queue.overdue(now)
+	for _, j := range overdue {
+		s.saveQueue(d, j)
+	}
 	s.schedule(d)
 	if asleep {
 		s.emit(Event{Kind: Asleep, Endpoint: d.endpoint})

@@ -51,48 +51,52 @@ func (a *application) apply(request *coap.Message) error {
 }
 
 func (a *application) set(name, value string) error {
-	what := "read the parameter " + quoted(name)
-	twice := func(has *bool) error {
-		if *has {
-			return malformed(what, name+" is given twice", "give each parameter once")
-		}
-		*has = true
-		return nil
-	}
 	switch name {
 	case "ep":
 		a.endpoint = value
-		return twice(&a.has.endpoint)
+		return once(name, &a.has.endpoint)
 	case "lwm2m":
 		v, err := lwm2m.ParseVersion(value)
 		if err != nil {
-			return malformed(what, "lwm2m is no version", "lwm2m=1.1")
+			return badParameter(name, "it is no version", "lwm2m=1.1")
 		}
 		a.version = v
-		return twice(&a.has.version)
+		return once(name, &a.has.version)
 	case "lt":
 		n, err := strconv.ParseUint(value, 10, 64)
 		if err != nil || n == 0 {
-			return malformed(what, "lt is no number of seconds above 0", "lt=86400")
+			return badParameter(name, "it is no number of seconds above 0", "lt=86400")
 		}
 		a.lifetime = uint32(min(n, math.MaxUint32))
-		return twice(&a.has.lifetime)
+		return once(name, &a.has.lifetime)
 	case "b":
 		if !validBinding(value) {
-			return malformed(what, "b is no binding mode", "b=U")
+			return badParameter(name, "it is no binding mode", "b=U")
 		}
 		a.binding = value
-		return twice(&a.has.binding)
+		return once(name, &a.has.binding)
 	case "Q":
 		a.queue = true
 	case "sms":
 		if len(value) > maxSMS || !printable(value) {
-			return malformed(what, "sms is no number", "sms=491701234567")
+			return badParameter(name, "it is no number", "sms=491701234567")
 		}
 		a.sms = value
-		return twice(&a.has.sms)
+		return once(name, &a.has.sms)
 	}
 	return nil
+}
+
+func once(name string, has *bool) error {
+	if *has {
+		return badParameter(name, "it is given twice", "give each parameter once")
+	}
+	*has = true
+	return nil
+}
+
+func badParameter(name, why, hint string) error {
+	return malformed("read the parameter "+name, name+": "+why, hint)
 }
 
 // validBinding takes the letters of Core 1.2 §6.2.1.2 in any order, each at most once, with the Q of 1.0.

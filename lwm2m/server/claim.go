@@ -38,8 +38,7 @@ func Bound(noSec ...string) func(Claim) error {
 
 // matches takes names as they are: what path.Match thinks of slashes means nothing here. No name has a NUL.
 func matches(pattern, name string) bool {
-	flat := strings.NewReplacer("/", "\x00")
-	ok, err := path.Match(flat.Replace(pattern), flat.Replace(name))
+	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
 	return ok && err == nil
 }
 

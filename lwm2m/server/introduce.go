@@ -13,16 +13,20 @@ import (
 func (s *Server) introduce(ctx context.Context, d *device) {
 	d.mu.Lock()
 	id, links := d.id, d.links
-	wanted, observations := slices.Clone(d.wanted), slices.Clone(d.observations)
+	wanted := slices.Clone(d.wanted)
+	var forgotten []*observation
+	for _, o := range d.observations {
+		if o.under != 0 && o.under != id { // 0: whoever begins it is at it
+			forgotten = append(forgotten, o)
+		}
+	}
 	d.mu.Unlock()
 	i := introduction{server: s, device: d, ctx: ctx}
 	for _, w := range wanted {
 		i.ask(&Request{Operation: OpWriteAttributes, Path: w.path, Attributes: w.attributes})
 	}
-	for _, o := range observations {
-		if o.under != 0 && o.under != id { // 0: whoever begins it is at it
-			i.observe(o)
-		}
+	for _, o := range forgotten {
+		i.observe(o)
 	}
 	for _, p := range s.config.FirstReads {
 		if links.has(p) {
@@ -30,6 +34,11 @@ func (s *Server) introduce(ctx context.Context, d *device) {
 		}
 	}
 	i.done(id)
+}
+
+// nothingFollows reports whether a device can do without being introduced. It is locked.
+func (s *Server) nothingFollows(d *device) bool {
+	return len(s.config.FirstReads) == 0 && len(d.wanted) == 0 && len(d.observations) == 0
 }
 
 // introduction is one that is going on. It stops when the device does not answer.

@@ -199,8 +199,12 @@ func (s *Server) move(d *device, p coap.Peer) {
 // heard notes that the device has spoken, tells subscribers what it was and what follows of it, and unlocks the device. An
 // event of no kind is not told.
 func (s *Server) heard(d *device, now int64, e Event) {
-	events := [2]Event{e}
+	events := [3]Event{e}
 	d.seen, d.failures = now, 0
+	if e.Kind == Registered && s.nothingFollows(d) {
+		d.flags &^= followUp
+		events[2] = Event{Kind: Introduced, Endpoint: d.endpoint}
+	}
 	if d.flags&lost != 0 {
 		d.flags &^= lost
 		events[1] = Event{Kind: Found, Endpoint: d.endpoint}
