@@ -135,7 +135,7 @@ func makeAdapter(ctx context.Context, path string, names []string, log *slog.Log
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", what, err), runtime.Close(ctx))
 	}
 	m := &adapter.Module{Host: granted(module, c.Offers, c.Root), Init: init, Grant: capability.Open(module.Manifest().Capabilities, capability.Config{
-		Offers: c.Offers, Root: c.Root, Store: adapter.NewStore(c.Store),
+		Offers: c.Offers, Root: c.Root, Store: adapter.NewStore(c.Store), CoAP: coapClient{},
 	})}
 	end := func() {
 		if err := errors.Join(m.Close(), runtime.Close(context.Background())); err != nil {

@@ -234,7 +234,7 @@ func (a *adapters) open(r *running) *adapter.Module {
 }
 
 func (a *adapters) capabilities(name string) capability.Config {
-	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name)), Limits: capability.Limits{Timeout: requestTimeout}}
+	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name)), CoAP: coapClient{}, Limits: capability.Limits{Timeout: requestTimeout}}
 }
 
 // requestTimeout is less than the supervisor's patience with a driver, so that an adapter hears of a device that does not

@@ -149,7 +149,7 @@ type Guests struct {
 
 // Capability is one thing that adapters may reach from this node.
 type Capability struct {
-	// Kind is http, file or kv; coap has no transport yet.
+	// Kind is http, file, kv or coap.
 	Kind string `json:"kind"`
 	// Hosts, with their ports, and Methods: of http and coap. "*.example.org:443" stands for any first label.
 	Hosts   []string `json:"hosts,omitempty"`

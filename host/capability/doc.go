@@ -1,6 +1,6 @@
 // Package capability is what an adapter can reach: handles for http, file, kv and coap, each no wider than its manifest asks
 // for and its node offers. It decides neither what an operator allows nor where a store is kept, it has no way to run a
-// program, and no transport for coap yet: manifests that ask for it are checked, and no node can offer it.
+// program, and speaks no CoAP: a node that offers it brings a client.
 //
 // The life of a grant:
 //

@@ -34,10 +34,7 @@ func (o Offer) Validate() error {
 	}
 	net := o.Kind == wasmabi.CapabilityHTTP || o.Kind == wasmabi.CapabilityCoAP
 	if !net && o.Kind != wasmabi.CapabilityFile && o.Kind != wasmabi.CapabilityKV {
-		add("kind", fmt.Sprintf("is %q", o.Kind), "choose http, file or kv")
-	}
-	if o.Kind == wasmabi.CapabilityCoAP {
-		add("kind", "is coap, for which this build has no transport", "remove it; adapters that ask for it are refused")
+		add("kind", fmt.Sprintf("is %q", o.Kind), "choose http, file, kv or coap")
 	}
 	for _, h := range o.Hosts {
 		what, hint := wasmabi.HostProblem(h)

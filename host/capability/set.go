@@ -47,6 +47,7 @@ type Config struct {
 	Offers   []Offer
 	Root     string // of the file system: "/" but for recorded trees
 	Store    Store  // needed for kv
+	CoAP     CoAP   // needed for coap
 	Limits   Limits
 	Resolver Resolver         // nil: the system's
 	Now      func() time.Time // nil: time.Now

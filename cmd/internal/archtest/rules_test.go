@@ -66,6 +66,7 @@ var imports = []rule{
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
+		"lwm2m/coap", // for adapters that ask devices
 	}},
 
 	// No driver knows another one, nor the guard any.

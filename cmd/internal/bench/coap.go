@@ -31,6 +31,7 @@ const (
 	coapDevices  = 8000 // each with an address of its own
 	coapAtATime  = 64
 	coapRounds   = 3
+	coapPatience = 40 * time.Second      // theirs sends again every four seconds what was lost on a busy machine
 	coapVariable = "EDGEHOLD_BENCH_COAP" // makes this program a CoAP server: its value says whose
 )
 
@@ -123,7 +124,7 @@ func registerDevice(address string, n int) error {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(coapPatience))
 	if _, err := conn.Write(registration(n)); err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func theirCoapServer() (string, error) {
 		return "", err
 	}
 	read := func(c mux.Conn) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), coapPatience)
 		defer cancel()
 		if _, err := c.Get(ctx, "/3/0/0"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
