@@ -150,7 +150,7 @@ func TestReadPublicModels(t *testing.T) {
 		"rfc9880/example-sdfthing-refrigerator-freezer.sdf.json": "#/sdfProproperty/temperature names nothing",
 		"playground/sdfobject-operational_state.sdf.json":        "the pattern looks around",
 		"exploratory/sdfthing-ipsoVacGauge.sdf.json":             "sdfObject/3300~10 names nothing",
-		"exploratory/sdfthing-outletstrip.sdf.json":              `"pg:/#/sdfObject/energy.consumption" is not #/...`,
+		"exploratory/sdfthing-outletstrip.sdf.json":              `"pg:/#/sdfObject/energy.consumption" is neither #/NAME`,
 		"exploratory/sdfthing-modbus-ehd-rtu.sdf.json":           "#/sdfExtensionSchema/DataSchema names nothing",
 		"exploratory/sdfthing-modbus-dcpowersupply.sdf.json":     "#/sdfExtensionSchema/DataSchema names nothing",
 	}

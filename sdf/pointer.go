@@ -94,7 +94,7 @@ func ParseReference(text string) (Reference, error) {
 	if prefix != "" {
 		var colon bool
 		if prefix, colon = strings.CutSuffix(prefix, ":"); !colon || prefix == "" || strings.ContainsAny(prefix, ":/") {
-			return Reference{}, fmt.Errorf("%q is not #/... and not prefix:#/...", shorten(text))
+			return Reference{}, fmt.Errorf("%q is neither #/NAME nor prefix:#/NAME", shorten(text))
 		}
 	}
 	if decoded, err := url.PathUnescape(fragment); err == nil {

@@ -168,30 +168,36 @@ func (r *delivery) steps(ctx context.Context, content []byte) error {
 		return err
 	}
 	r.progress.Step("send %s to %s", api.FormatBytes(int64(len(content))), r.model.device)
-	if err := r.post(ctx, mqtt.Property, softwarePackage, content); err != nil {
+	if err := r.post(ctx, "deliver", mqtt.Property, softwarePackage, content); err != nil {
 		return err
 	}
 	if err := r.await(ctx, "deliver", func(s softwareStatus) bool { return s.state == stateDelivered }); err != nil {
 		return err
 	}
 	r.progress.Step("install it")
-	if err := r.post(ctx, mqtt.Action, softwareInstall, nil); err != nil {
+	if err := r.post(ctx, "install", mqtt.Action, softwareInstall, nil); err != nil {
 		return err
 	}
 	if err := r.await(ctx, "install", func(s softwareStatus) bool { return s.state == stateInstalled }); err != nil {
 		return err
 	}
 	r.progress.Step("start it")
-	if err := r.post(ctx, mqtt.Action, softwareActivate, nil); err != nil {
+	if err := r.post(ctx, "activate", mqtt.Action, softwareActivate, nil); err != nil {
 		return err
 	}
 	return r.await(ctx, "activate", func(s softwareStatus) bool { return s.active })
 }
 
-func (r *delivery) post(ctx context.Context, kind mqtt.Affordance, number int, data any) error {
+// post does a step. A device that refuses it may say why in its state.
+func (r *delivery) post(ctx context.Context, step string, kind mqtt.Affordance, number int, data any) error {
 	at := r.at
 	at.Affordance, at.Name = kind, r.software.name(kind, number)
 	_, err := r.fleet.client.Do(ctx, mqtt.Request{Topic: at, Operation: mqtt.Post, Data: data})
+	if _, refused := errors.AsType[*mqtt.Error](err); refused {
+		if s, unread := r.status(ctx); unread == nil && s.result >= leastFailure {
+			return r.refused(step, s)
+		}
+	}
 	return err
 }
 
