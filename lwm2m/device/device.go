@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -43,6 +45,7 @@ type Device struct {
 	sensors  []*sensor.Object
 
 	sampling chan time.Duration // of one element: the interval, when it has changed
+	counted  chan struct{}      // of one element: workloads have come or gone, and instances of object 35002 with them
 }
 
 // New makes a device of what is configured and of what its state folder holds. It starts nothing.
@@ -50,7 +53,7 @@ func New(ctx context.Context, c Config) (*Device, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("make device %s: %w", c.Endpoint, err)
 	}
-	d := &Device{config: c, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), sampling: make(chan time.Duration, 1)}
+	d := &Device{config: c, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), sampling: make(chan time.Duration, 1), counted: make(chan struct{}, 1)}
 	for _, step := range []func(context.Context) error{d.makeHost, d.makeKnobs, d.makeSensors, d.makeNetwork, d.makeWorkloads, d.makeClient} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("make device %s: %w", c.Endpoint, err), d.Close())
@@ -133,6 +136,10 @@ func (d *Device) makeWorkloads(ctx context.Context) (err error) {
 		Changed: func(id uint16) {
 			d.packages.Changed(id)
 			d.monitor.Changed(id)
+			select {
+			case d.counted <- struct{}{}:
+			default:
+			}
 		},
 	})
 	d.router = route.New(route.Config{Inputs: d.runner, CoAP: poster, MQTT: publisher, Logger: d.log})
@@ -145,8 +152,14 @@ func (d *Device) makeWorkloads(ctx context.Context) (err error) {
 	return err
 }
 
-// Words of the Device Type (/3/0/17): what servers and gateways may take for granted.
-const deviceType = "edgehold-device wasm tinyml"
+// deviceType are the words of /3/0/17: what servers and gateways may take for granted.
+func (d *Device) deviceType() string {
+	words := "edgehold-device wasm tinyml os=" + runtime.GOOS + " arch=" + runtime.GOARCH
+	if d.config.Simulate {
+		words += " simulated-radio"
+	}
+	return words
+}
 
 func (d *Device) makeClient(context.Context) error {
 	folder := filepath.Join(d.config.StateDir, "client")
@@ -159,7 +172,7 @@ func (d *Device) makeClient(context.Context) error {
 		d.log.Error("routes are lost", "error", err)
 	}
 	d.machine = machine.NewDevice(machine.DeviceConfig{
-		Identity: machine.Identity{Manufacturer: "Edgehold", Model: "edgehold-device", Software: "0.1.0", Type: deviceType},
+		Identity: machine.Identity{Manufacturer: "Edgehold", Model: "edgehold-device", Software: "0.1.0", Type: d.deviceType()},
 		Root:     d.config.Root, Reboot: d.config.Reboot,
 	})
 	objects := []client.Object{d.machine, machine.NewConnectivity(d.config.Root, d.radio), machine.NewStatistics(traffic), d.packages, d.monitor,
@@ -204,7 +217,7 @@ func (d *Device) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var parts sync.WaitGroup
 	for name, part := range map[string]func(context.Context) error{
-		"network": d.network.Run, "routes": d.router.Run, "workloads": d.runner.Run, "packages": d.packages.Run, "sensors": d.sample,
+		"network": d.network.Run, "routes": d.router.Run, "workloads": d.runner.Run, "packages": d.packages.Run, "sensors": d.sample, "instances": d.tell,
 	} {
 		parts.Go(func() {
 			if err := part(ctx); ctx.Err() == nil {
@@ -224,6 +237,22 @@ func (d *Device) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// tell has the registration updated when workloads have come or gone. The runner's call can't do it: it may be within one of the client's.
+func (d *Device) tell(ctx context.Context) error {
+	var known []uint16
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.counted:
+		}
+		if now := d.runner.Running(nil); !slices.Equal(now, known) {
+			known = now
+			d.client.ObjectsChanged()
+		}
+	}
 }
 
 // sample looks at the sensors, as often as the knob says.

@@ -29,7 +29,6 @@ type field struct {
 	*server.Server
 	t       *testing.T
 	address string
-	events  *server.Subscription
 }
 
 func newField(t *testing.T) *field {
