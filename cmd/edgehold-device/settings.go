@@ -38,6 +38,9 @@ type settings struct {
 	Listen      string   `json:"listen"`
 	LogLevel    string   `json:"log_level"`
 
+	FirmwareCommand []string `json:"firmware_command"` // applies an image, whose file is its last argument
+	FirmwareVersion string   `json:"firmware_version"` // that runs
+
 	Offer      device.Offer                  `json:"offer"`
 	Parameters map[string]map[string]float64 `json:"parameters"`
 	Limits     limits                        `json:"limits"`
@@ -138,6 +141,7 @@ func (s *settings) device(log *slog.Logger) (device.Config, error) {
 		Endpoint: s.Endpoint, Accounts: []client.Account{account}, StateDir: s.StateDir, TrustKeys: keys,
 		Simulate: s.Simulate, Distance: s.Distance, SampleInterval: time.Duration(s.Sample), Root: os.DirFS("/"), Listen: s.Listen,
 		Offer: s.Offer, Parameters: s.Parameters, QueueMode: s.Queue, Stay: true, Logger: log,
+		FirmwareCommand: s.FirmwareCommand, FirmwareVersion: s.FirmwareVersion,
 		Limits: device.Limits{Memory: s.Limits.MemoryBytes, Fuel: s.Limits.Fuel, Deadline: time.Duration(s.Limits.Deadline), Package: s.Limits.PackageBytes},
 	}
 	problems = append(problems, c.Validate())

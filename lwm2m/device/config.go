@@ -32,6 +32,9 @@ type Config struct {
 	// Parameters are values of workloads' parameters, by the workload's name.
 	Parameters map[string]map[string]float64
 	Limits     Limits
+	// FirmwareCommand applies a firmware image, whose file is its last argument. Empty: there is no object 5.
+	FirmwareCommand []string
+	FirmwareVersion string // that runs
 
 	QueueMode bool
 	Stay      bool // do not de-register at the end: the device will be back

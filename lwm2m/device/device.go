@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/coap"
+	"github.com/edgehold/edgehold/lwm2m/device/firmware"
 	"github.com/edgehold/edgehold/lwm2m/device/knob"
 	"github.com/edgehold/edgehold/lwm2m/device/machine"
 	"github.com/edgehold/edgehold/lwm2m/device/route"
@@ -41,6 +42,7 @@ type Device struct {
 	network  *network
 	panel    *knob.Panel
 	machine  *machine.Device
+	firmware *firmware.Update // nil without a command that applies images
 	radio    machine.Radio
 	sensors  []*sensor.Object
 
@@ -180,6 +182,12 @@ func (d *Device) makeClient(context.Context) error {
 	for _, s := range d.sensors {
 		objects = append(objects, s)
 	}
+	if len(d.config.FirmwareCommand) > 0 {
+		if d.firmware, err = d.makeFirmware(store); err != nil {
+			return err
+		}
+		objects = append(objects, d.firmware)
+	}
 	net := d.config.Network
 	if net == nil {
 		net = &client.Internet{Traffic: traffic, Logger: d.log}
@@ -189,6 +197,15 @@ func (d *Device) makeClient(context.Context) error {
 		QueueMode: d.config.QueueMode, Stay: d.config.Stay,
 	})
 	return err
+}
+
+func (d *Device) makeFirmware(store client.Store) (*firmware.Update, error) {
+	folder := filepath.Join(d.config.StateDir, "firmware")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	hook := &firmware.Hook{Trust: parcel.Trust{Keys: d.config.TrustKeys, Device: d.config.Endpoint}, Command: d.config.FirmwareCommand, Version: d.config.FirmwareVersion}
+	return firmware.New(firmware.Config{Dir: folder, Store: store, Updater: hook, Fetcher: d.network, Logger: d.log})
 }
 
 // Property is what a workload may read: sensors, and the strength of the radio's signal.
@@ -216,9 +233,13 @@ func (d *Device) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var parts sync.WaitGroup
-	for name, part := range map[string]func(context.Context) error{
+	all := map[string]func(context.Context) error{
 		"network": d.network.Run, "routes": d.router.Run, "workloads": d.runner.Run, "packages": d.packages.Run, "sensors": d.sample, "instances": d.tell,
-	} {
+	}
+	if d.firmware != nil {
+		all["firmware"] = d.firmware.Run
+	}
+	for name, part := range all {
 		parts.Go(func() {
 			if err := part(ctx); ctx.Err() == nil {
 				cancel(fmt.Errorf("%s: %w", name, err))

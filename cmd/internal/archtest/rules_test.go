@@ -37,6 +37,7 @@ var imports = []rule{
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
 	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain"}},
 	{"plugins", []string{"wasmabi"}},
+	{"examples/08-tinyml-vibration/...", []string{"examples/08-tinyml-vibration/...", "sdk/go/workload"}},
 	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy", "sdk/go/workload"}},
 
 	// The host runs guests and knows nothing of what they decide.
@@ -133,7 +134,7 @@ var testImports = []rule{
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
-	{"examples", []string{"host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
+	{"examples", []string{"examples/08-tinyml-vibration/...", "host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest", "wasmabi"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
 	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
