@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -88,11 +87,7 @@ func obey(ctx context.Context, s *server.Server, disk *devicestore.Store, comman
 		if err != nil {
 			return err
 		}
-		var used syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-			return err
-		}
-		fmt.Println(rss, used.Utime.Nano()+used.Stime.Nano())
+		fmt.Println(rss, int64(cpuTime()))
 	case "flush":
 		if err := disk.Flush(); err != nil {
 			return err

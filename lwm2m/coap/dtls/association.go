@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"crypto/cipher"
+	"errors"
 	"math"
 	"net/netip"
 	"sync"
@@ -20,6 +21,7 @@ type association struct {
 	peerCID   []byte // what records to the peer carry
 	ownCID    bool   // the peer's records carry id
 	dialled   bool   // by us
+	expires   int64  // when the peer's certificate does, in seconds since 1970; 0: it has none
 
 	// Of table.mu.
 	addr         netip.AddrPort
@@ -86,6 +88,8 @@ func (a *association) seal(dst []byte, kind byte, payload []byte) (_ []byte, res
 	return dst, a.next+sendReserve/2 > a.sendLimit, nil
 }
 
+var errExpired = errors.New("the peer's certificate has expired")
+
 // opened is what an authenticated record says.
 type opened struct {
 	kind    byte
@@ -100,8 +104,11 @@ type opened struct {
 func (a *association) open(r record, now time.Time) (o opened, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if (r.kind == typeCID) != a.ownCID {
+	switch {
+	case (r.kind == typeCID) != a.ownCID:
 		return opened{}, errUnprotected
+	case a.expires > 0 && now.Unix() > a.expires:
+		return opened{}, errExpired
 	}
 	if !a.window.fresh(r.sequence) {
 		if r.kind != typeApplication && a.final != nil { // some repeat their Finished byte by byte

@@ -48,6 +48,9 @@ type Config struct {
 	// MaxHandshakes bounds the handshakes under way, 1,024 if 0, and MaxPerSource those of one network, 32 if 0: an IPv4 /24 or
 	// an IPv6 /56.
 	MaxHandshakes, MaxPerSource int
+	// HandshakeRate is how many handshakes may begin in a second, 1,000 if 0, before a peer has to prove first that it is where it
+	// says. In such a flood a peer's first handshake fails, and its second goes through.
+	HandshakeRate float64
 	// HandshakeTimeout ends a handshake that takes longer, 30 s if 0.
 	HandshakeTimeout time.Duration
 	// Retransmit is the first interval after which a flight is repeated; it doubles. 1 s if 0 (RFC 6347 section 4.2.4.1).
@@ -92,6 +95,9 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxHandshakes, 1024)
 	set(&c.MaxPerSource, 32)
 	set(&c.MTU, 1200)
+	if c.HandshakeRate <= 0 {
+		c.HandshakeRate = 1000
+	}
 	if c.Name == "" {
 		c.Name = "dtls"
 	}

@@ -202,6 +202,13 @@ func udpAddr(addr netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(addr
 
 // accept begins a handshake with who sent a ClientHello, if there is room.
 func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [randomSize]byte, hello []byte) bool {
+	if answer, ok := t.gate.admit(from, hello, t.config.now()); !ok {
+		t.counters.refused.Add(1)
+		if answer != nil {
+			t.write(answer, from)
+		}
+		return false
+	}
 	h := newHandshake(t, from, false)
 	h.random = random
 	conn, err := t.server(h)

@@ -247,3 +247,40 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 }
+
+// TestProofOfAddress: beyond the rate a peer's first handshake is refused at no cost, and its second goes through.
+func TestProofOfAddress(t *testing.T) {
+	server := start(t, Config{PSK: testPSK, HandshakeRate: 1e-9})
+	nat := startRelay(t, server.addr)
+	device := start(t, Config{Credentials: as("alice")})
+	for range 3 { // a flood proves nothing
+		nat.inject(hello(t, version10))
+	}
+	if _, err := device.Dial(context.Background(), nat.addr().String()); err == nil {
+		t.Error("the first handshake succeeded")
+	}
+	if stats := server.Stats(); stats.Handshaking != 0 || stats.Failed != 0 {
+		t.Errorf("stats %+v: state was kept for an unproven address", stats)
+	}
+	for i, answer := range nat.received() {
+		if hello := nat.sent()[0]; len(answer) > len(hello) {
+			t.Errorf("answer %d has %d bytes, and the ClientHello %d", i, len(answer), len(hello))
+		}
+	}
+	device.send(device.dial(nat.addr()), "second")
+	server.expect("second")
+	server.gate.mu.Lock()
+	defer server.gate.mu.Unlock()
+	if n := len(server.gate.proven); n != 0 {
+		t.Errorf("%d proofs are left, and each is good for one handshake", n)
+	}
+}
+
+func TestRevoke(t *testing.T) {
+	server, device, nat := talk(t, Config{})
+	gateway := device.dial(nat.addr())
+	if n := server.Revoke("ep-bob") + server.Revoke("ep-alice"); n != 1 {
+		t.Errorf("%d associations were revoked, want 1", n)
+	}
+	device.await("close_notify", func() bool { return len(device.lost) == 1 && device.lost[0] == gateway })
+}

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +172,28 @@ func TestCertificatesOfOthers(t *testing.T) {
 	}
 	if stats := server.Stats(); stats.Active != 0 {
 		t.Errorf("stats %+v, want no association", stats)
+	}
+}
+
+// TestExpiredCertificate: an association does not outlive the certificate that it stands on.
+func TestExpiredCertificate(t *testing.T) {
+	a := newAuthority(t, false)
+	var later atomic.Int64
+	server := start(t, Config{
+		Certificates: []tls.Certificate{a.server}, ClientCAs: a.pool,
+		now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
+	})
+	device := start(t, Config{Credentials: func(string) (Credentials, error) {
+		return Credentials{Certificates: []tls.Certificate{a.device}, RootCAs: a.pool, ServerName: "gateway.example"}, nil
+	}})
+	gateway := device.dial(server.addr)
+	device.send(gateway, "valid")
+	server.expect("valid")
+	later.Store(int64(2 * time.Hour))
+	device.send(gateway, "expired")
+	device.await("close_notify", func() bool { return len(device.lost) == 1 && device.lost[0] == gateway })
+	if got := server.messages(); len(got) != 1 {
+		t.Errorf("received %q, want nothing after the certificate's end", got)
 	}
 }
 

@@ -128,7 +128,7 @@ func (t *Transport) establish(h *handshake, conn conn) (*association, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.principal, err = t.principal(h, s); err != nil {
+	if a.principal, a.expires, err = t.principal(h, s); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
@@ -160,25 +160,25 @@ func export(conn conn) (*secrets, error) {
 	return &s, nil
 }
 
-// principal names the peer of a handshake.
-func (t *Transport) principal(h *handshake, s *secrets) (string, error) {
+// principal names the peer of a handshake, and says when its certificate expires, if it has one.
+func (t *Transport) principal(h *handshake, s *secrets) (name string, expires int64, err error) {
 	if len(s.PeerCertificates) > 0 {
 		leaf, err := x509.ParseCertificate(s.PeerCertificates[0])
 		if err != nil {
-			return "", fmt.Errorf("name the peer: %w", err)
+			return "", 0, fmt.Errorf("name the peer: %w", err)
 		}
 		name, err := t.config.Principal(leaf)
 		if err == nil && (name == "" || len(name) > maxPrincipal) {
 			err = fmt.Errorf("name the peer: its certificate's name has %d bytes", len(name))
 		}
-		return name, err
+		return name, leaf.NotAfter.Unix(), err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.principal == "" || !h.dialled && !bytes.Equal(h.identity, s.IdentityHint) {
-		return "", errors.New("name the peer: it has proven no identity")
+		return "", 0, errors.New("name the peer: it has proven no identity")
 	}
-	return h.principal, nil
+	return h.principal, 0, nil
 }
 
 // Dial implements [coap.Dialer] with [Config].Credentials. An association with the address that is there already, from an

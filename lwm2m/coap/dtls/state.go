@@ -78,6 +78,7 @@ func (a *association) append(dst []byte, addr netip.AddrPort, next, floor uint64
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.id))
 	dst = binary.BigEndian.AppendUint64(dst, next)
 	dst = binary.BigEndian.AppendUint64(dst, floor)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.expires))
 	for _, h := range []*half{&a.out, &a.in} {
 		dst = append(dst, h.key[:a.suite.keySize]...)
 		dst = append(dst, h.salt[:]...)
@@ -106,6 +107,7 @@ func parseState(b []byte) (*association, error) {
 	a.next = d.uint64()
 	a.window.floor = d.uint64()
 	a.window.next = a.window.floor
+	a.expires = int64(d.uint64())
 	a.sendLimit, a.holdFrom = a.next, a.window.floor // to be reserved again before use
 	for _, h := range []*half{&a.out, &a.in} {
 		copy(h.key[:suite.keySize], d.take(suite.keySize))

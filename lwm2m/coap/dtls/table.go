@@ -166,6 +166,16 @@ func (t *table) quiet(before time.Time) (list []*association) {
 	return list
 }
 
+// of returns the associations of a principal.
+func (t *table) of(principal string) (list []*association) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for a := t.byPrincipal[principal]; a != nil; a = a.sibling {
+		list = append(list, a)
+	}
+	return list
+}
+
 // all returns every association.
 func (t *table) all() []*association {
 	t.mu.Lock()

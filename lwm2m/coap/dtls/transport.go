@@ -21,6 +21,7 @@ type Transport struct {
 	config   Config
 	socket   Socket
 	table    *table
+	gate     *gate
 	entrance *entrance
 	saver    *saver // nil without States
 	sessions *sessions
@@ -63,7 +64,7 @@ func New(socket Socket, config Config) (*Transport, error) {
 		return nil, err
 	}
 	t := &Transport{config: config.withDefaults(), socket: socket, table: newTable(), sessions: newSessions(maxSessions)}
-	t.entrance = newEntrance(&t.config)
+	t.gate, t.entrance = newGate(t.config.HandshakeRate), newEntrance(&t.config)
 	if config.States == nil {
 		return t, nil
 	}
@@ -157,9 +158,12 @@ func (t *Transport) shut() {
 
 var errClosed = errors.New("the transport is closed")
 
+// maxDatagram is the longest that is read. Handshakes keep to an MTU, and records to maxMessage.
+const maxDatagram = 8192
+
 // read receives datagrams until the socket is closed.
 func (t *Transport) read() error {
-	buffer := make([]byte, 1<<16)
+	buffer := make([]byte, maxDatagram)
 	for failures := 0; ; {
 		n, from, err := t.socket.ReadFromUDPAddrPort(buffer)
 		switch {
@@ -214,6 +218,9 @@ func (t *Transport) record(a *association, r record, from netip.AddrPort, shakin
 	now := t.config.now()
 	o, err := a.open(r, now)
 	switch {
+	case errors.Is(err, errExpired):
+		t.end(a, true, err)
+		return
 	case errors.Is(err, errReplayed):
 		t.counters.replayed.Add(1)
 		return
@@ -320,6 +327,18 @@ func (t *Transport) write(datagram []byte, to netip.AddrPort) {
 		t.config.Logger.Debug("a DTLS datagram was not sent", "to", to, "error", err)
 	}
 }
+
+// Revoke ends all associations of a principal whose credential is not good any more, and returns how many there were. New
+// ones are [Config].PSK's and the authorities' to refuse.
+func (t *Transport) Revoke(principal string) int {
+	list := t.table.of(principal)
+	for _, a := range list {
+		t.end(a, true, errRevoked)
+	}
+	return len(list)
+}
+
+var errRevoked = errors.New("the peer's credential was revoked")
 
 // ClosePeer implements [coap.Closer]: it tells the peer, and forgets the association.
 func (t *Transport) ClosePeer(p coap.Peer) error {
