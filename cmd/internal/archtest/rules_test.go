@@ -127,6 +127,7 @@ var testImports = []rule{
 	{"agents/state", []string{"agents/state/crashtest"}},
 	{"agents/decision", []string{"agents/state/crashtest"}},
 	{"lwm2m/store", []string{"agents/state/crashtest"}},
+	{"lwm2m/server", []string{"agents/state/crashtest", "lwm2m/coap/dtls"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}}, // the shell that devices have
