@@ -108,6 +108,16 @@ func (s *Server) perform(ctx context.Context, d *device, r *Request) (Answer, er
 
 // ask sends a request, with a token if it is not zero.
 func (s *Server) ask(ctx context.Context, d *device, r *Request, token coap.Token) (Answer, error) {
+	d.mu.Lock()
+	old := d.version.Compare(lwm2m.V1_1) < 0
+	d.mu.Unlock()
+	if old && r.Operation == OpRead && r.Path.Depth() == 4 { // 1.0 has no path for an instance of a resource
+		answer, err := s.ask(ctx, d, &Request{Operation: OpRead, Path: r.Path.Parent()}, token)
+		if answer.Tree = answer.Tree.Below(r.Path); err == nil && len(answer.Tree) == 0 {
+			return Answer{}, refused(r.what(d.endpoint), &coap.Message{Code: coap.NotFound})
+		}
+		return answer, err
+	}
 	for {
 		d.mu.Lock()
 		t := d.target()

@@ -370,10 +370,10 @@ func peerAt(address string) coap.Peer {
 	return coap.Peer{Transport: "udp", Remote: netip.MustParseAddrPort(address)}
 }
 
-func fuzzMessages(query, document string) (request, response *coap.Message) {
-	request = &coap.Message{Code: coap.POST, Payload: []byte(document)}
+func fuzzMessage(query, document string) *coap.Message {
+	request := &coap.Message{Code: coap.POST, Payload: []byte(document)}
 	for q := range strings.SplitSeq(query, "&") {
 		request.AddQuery(q)
 	}
-	return request, new(coap.Message)
+	return request
 }

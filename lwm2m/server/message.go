@@ -44,7 +44,7 @@ func (r *Request) usable() formatSet {
 
 // format chooses the format of a request; ok is false when the device refuses all of them.
 func (r *Request) format(t *target) (lwm2m.Format, bool) {
-	if r.singleOpaque() && t.refused&withOpaque == 0 {
+	if r.singleOpaque(t) && t.refused&withOpaque == 0 {
 		return lwm2m.FormatOpaque, true // a package of a megabyte travels as it is
 	}
 	if r.Operation == OpCreate && len(r.Tree) == 0 {
@@ -60,8 +60,8 @@ func (r *Request) format(t *target) (lwm2m.Format, bool) {
 	return choose(version, t.links.formats, t.refused, r.usable())
 }
 
-func (r *Request) singleOpaque() bool {
-	return (r.Operation == OpReplace || r.Operation == OpWrite) && len(r.Tree) == 1 && r.Tree[0].Path == r.Path && r.Tree[0].Value.Kind() == lwm2m.KindOpaque
+func (r *Request) singleOpaque(t *target) bool {
+	return (r.Operation == OpReplace || r.Operation == OpWrite) && r.replacesOne(t) && r.Tree[0].Value.Kind() == lwm2m.KindOpaque
 }
 
 // message makes the CoAP request of an operation (Transport 1.2 §6.4, table 6.4.3-1).
@@ -83,10 +83,12 @@ func (r *Request) message(t *target, f lwm2m.Format) (*coap.Message, error) {
 		m.Code = coap.PUT
 		return m, r.body(m, f)
 	case OpWrite:
-		m.Code = coap.POST
-		if r.Path.Depth() > 2 && len(r.Tree) == 1 && r.Tree[0].Path == r.Path {
-			m.Code = coap.PUT // one value is replaced: there is nothing partial in it
+		if r.replacesOne(t) {
+			m.Code = coap.PUT
+			return m, r.body(m, f)
 		}
+		m.Code = coap.POST // an instance takes partial updates, and nothing below it in every version
+		m.SetPath(t.links.root + r.Path.Truncate(2).String())
 		return m, r.body(m, f)
 	case OpWriteAttributes:
 		m.Code = coap.PUT
@@ -115,10 +117,24 @@ func (r *Request) message(t *target, f lwm2m.Format) (*coap.Message, error) {
 	return m, nil
 }
 
+// replacesOne reports whether a partial update is of one value, in which nothing is partial. Instances of resources have no
+// path of their own in 1.0.
+func (r *Request) replacesOne(t *target) bool {
+	deepest := 4
+	if t.version.Compare(lwm2m.V1_1) < 0 {
+		deepest = 3
+	}
+	return r.Path.Depth() > 2 && r.Path.Depth() <= deepest && len(r.Tree) == 1 && r.Tree[0].Path == r.Path
+}
+
 // body puts the tree in.
 func (r *Request) body(m *coap.Message, f lwm2m.Format) (err error) {
 	base, tree := r.Path, r.Tree
 	switch r.Operation {
+	case OpWrite:
+		if m.Code == coap.POST {
+			base = r.Path.Truncate(2)
+		}
 	case OpCreate:
 		base = r.Path.Truncate(1)
 		if len(tree) == 0 && r.Path.Depth() == 2 {

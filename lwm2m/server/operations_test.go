@@ -53,15 +53,19 @@ func TestOperations(t *testing.T) {
 				t.Errorf("links %s", a.Links)
 			}
 		}},
-		"replace a resource":        {"1.1", Request{Operation: OpReplace, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=112", "", "2.04", "", nil, "", nil},
-		"write a resource of 1.0":   {"1.0", Request{Operation: OpWrite, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=11542", "\xc1\x0fx", "2.04", "", nil, "", nil},
-		"write some of an instance": {"1.1", Request{Operation: OpWrite, Path: at("/3/0"), Tree: tree("/3/0/14", lwm2m.String("+01"))}, "POST /3/0 format=112", "", "2.04", "", nil, "", nil},
-		"replace an instance":       {"1.1", Request{Operation: OpReplace, Path: at("/3/0"), Tree: tree("/3/0/14", lwm2m.String("+01"))}, "PUT /3/0 format=112", "", "2.04", "", nil, "", nil},
-		"write a resource instance": {"1.1", Request{Operation: OpWrite, Path: at("/19/0/0/0"), Tree: tree("/19/0/0/0", lwm2m.Opaque([]byte("list")))}, "PUT /19/0/0/0 format=42", "list", "2.04", "", nil, "", nil},
-		"write a package":           {"1.1", Request{Operation: OpReplace, Path: at("/9/0/2"), Tree: tree("/9/0/2", lwm2m.Opaque([]byte{0, 1}))}, "PUT /9/0/2 format=42", "\x00\x01", "2.04", "", nil, "", nil},
-		"write attributes":          {"1.1", Request{Operation: OpWriteAttributes, Path: at("/3/0/9"), Attributes: lwm2m.Attributes{Has: lwm2m.PMin | lwm2m.GT, PMin: 5, GT: 50.5, Unset: lwm2m.PMax}}, "PUT /3/0/9?pmin=5&pmax&gt=50.5", "", "2.04", "", nil, "", nil},
-		"execute":                   {"1.1", Request{Operation: OpExecute, Path: at("/3/0/4")}, "POST /3/0/4", "", "2.04", "", nil, "", nil},
-		"execute with arguments":    {"1.1", Request{Operation: OpExecute, Path: at("/9/0/6"), Arguments: "0='1'"}, "POST /9/0/6 format=0", "0='1'", "2.04", "", nil, "", nil},
+		"replace a resource":               {"1.1", Request{Operation: OpReplace, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=112", "", "2.04", "", nil, "", nil},
+		"write a resource of 1.0":          {"1.0", Request{Operation: OpWrite, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=11542", "\xc1\x0fx", "2.04", "", nil, "", nil},
+		"write some of an instance":        {"1.1", Request{Operation: OpWrite, Path: at("/3/0"), Tree: tree("/3/0/14", lwm2m.String("+01"))}, "POST /3/0 format=112", "", "2.04", "", nil, "", nil},
+		"replace an instance":              {"1.1", Request{Operation: OpReplace, Path: at("/3/0"), Tree: tree("/3/0/14", lwm2m.String("+01"))}, "PUT /3/0 format=112", "", "2.04", "", nil, "", nil},
+		"write a resource instance":        {"1.1", Request{Operation: OpWrite, Path: at("/19/0/0/0"), Tree: tree("/19/0/0/0", lwm2m.Opaque([]byte("list")))}, "PUT /19/0/0/0 format=42", "list", "2.04", "", nil, "", nil},
+		"write a resource instance of 1.0": {"1.0", Request{Operation: OpWrite, Path: at("/19/0/0/0"), Tree: tree("/19/0/0/0", lwm2m.Opaque([]byte("list")))}, "POST /19/0 format=11542", "\x86\x00\x44\x00list", "2.04", "", nil, "", nil},
+		"write several instances":          {"1.1", Request{Operation: OpWrite, Path: at("/19/0/0"), Tree: tree("/19/0/0/0", lwm2m.Opaque([]byte("x")), "/19/0/0/1", lwm2m.Opaque([]byte("y")))}, "POST /19/0 format=112", "", "2.04", "", nil, "", nil},
+		"replace several instances":        {"1.1", Request{Operation: OpReplace, Path: at("/19/0/0"), Tree: tree("/19/0/0/0", lwm2m.Opaque([]byte("x")), "/19/0/0/1", lwm2m.Opaque([]byte("y")))}, "PUT /19/0/0 format=112", "", "2.04", "", nil, "", nil},
+		"read a resource instance of 1.0":  {"1.0", Request{Operation: OpRead, Path: at("/19/0/0/1")}, "GET /19/0/0 accept=11542", "", "2.05", "\x86\x00\x41\x00x\x41\x01y", []field{uintField(optFormat, 11542)}, "/19/0/0/1 = 0x79", nil},
+		"write a package":                  {"1.1", Request{Operation: OpReplace, Path: at("/9/0/2"), Tree: tree("/9/0/2", lwm2m.Opaque([]byte{0, 1}))}, "PUT /9/0/2 format=42", "\x00\x01", "2.04", "", nil, "", nil},
+		"write attributes":                 {"1.1", Request{Operation: OpWriteAttributes, Path: at("/3/0/9"), Attributes: lwm2m.Attributes{Has: lwm2m.PMin | lwm2m.GT, PMin: 5, GT: 50.5, Unset: lwm2m.PMax}}, "PUT /3/0/9?pmin=5&pmax&gt=50.5", "", "2.04", "", nil, "", nil},
+		"execute":                          {"1.1", Request{Operation: OpExecute, Path: at("/3/0/4")}, "POST /3/0/4", "", "2.04", "", nil, "", nil},
+		"execute with arguments":           {"1.1", Request{Operation: OpExecute, Path: at("/9/0/6"), Arguments: "0='1'"}, "POST /9/0/6 format=0", "0='1'", "2.04", "", nil, "", nil},
 		"create an empty instance": {"1.0", Request{Operation: OpCreate, Path: at("/9/2")}, "POST /9 format=11542", tlv, "2.01", "", nil, "", func(t *testing.T, a Answer) {
 			if a.Path != at("/9/2") {
 				t.Errorf("created %s", a.Path)

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/rand"
 	"encoding/binary"
-	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/coap"
@@ -16,7 +15,7 @@ func (s *Server) onRegister(p coap.Peer, request, response *coap.Message) {
 		response.Code = coap.MethodNotAllowed
 		return
 	}
-	id, err := s.register(p, request, response)
+	id, err := s.register(p, request)
 	if err != nil {
 		refuse(response, err)
 		return
@@ -25,7 +24,7 @@ func (s *Server) onRegister(p coap.Peer, request, response *coap.Message) {
 	response.SetLocation("rd/" + registrationID(id))
 }
 
-func (s *Server) register(p coap.Peer, request, response *coap.Message) (id uint64, err error) {
+func (s *Server) register(p coap.Peer, request *coap.Message) (id uint64, err error) {
 	var a application
 	if err := a.apply(request); err != nil {
 		return 0, err
@@ -37,7 +36,7 @@ func (s *Server) register(p coap.Peer, request, response *coap.Message) (id uint
 	if err != nil {
 		return 0, err
 	}
-	if !s.admit(response) {
+	if !s.registrations.Allow() {
 		return 0, tooBusy(a.endpoint)
 	}
 	links, err := s.acquireLinks(document)
@@ -50,15 +49,6 @@ func (s *Server) register(p coap.Peer, request, response *coap.Message) (id uint
 		return 0, forbidden(a.endpoint, err)
 	}
 	return s.enter(&a, p, links)
-}
-
-// admit says whether one more registration is taken now; if not, the device is told when to come back, not all at once.
-func (s *Server) admit(response *coap.Message) bool {
-	if s.registrations.Allow() {
-		return true
-	}
-	response.SetUint(coap.MaxAge, 10+mathrand.Uint32N(50))
-	return false
 }
 
 func tooBusy(endpoint string) error {

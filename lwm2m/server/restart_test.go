@@ -300,8 +300,7 @@ func FuzzRegister(f *testing.F) {
 		w := newWire("udp")
 		s, err := New(Config{Transports: asTransports(w), Authorise: Bound("*")})
 		must(t, err)
-		request, response := fuzzMessages(query, document)
-		id, err := s.register(peerAt("10.0.0.1:5683"), request, response)
+		id, err := s.register(peerAt("10.0.0.1:5683"), fuzzMessage(query, document))
 		if (err == nil) != (s.Len() == 1) || (err == nil) != (id != 0) {
 			t.Errorf("%d devices, number %d, %v", s.Len(), id, err)
 		}

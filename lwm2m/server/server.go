@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 
@@ -169,6 +170,9 @@ func (s *Server) onRegistration(id string, p coap.Peer, request, response *coap.
 // refuse answers a request with an error's code, and its cause for who debugs the device.
 func refuse(response *coap.Message, err error) {
 	response.Code = CodeOf(err)
+	if response.Code == coap.ServiceUnavailable {
+		response.SetUint(coap.MaxAge, 10+rand.Uint32N(50)) // and not all at once again
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		response.Payload = append(response.Payload[:0], e.Why...)
 	}
