@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
@@ -84,7 +85,7 @@ func describeDevice(d *cli.Details, a *mqtt.Announcement, m *deviceModel) {
 		d.Field("Sleeps", "yes: it answers when it wakes")
 	}
 	if a.MemoryKiB.Total > 0 {
-		d.Fieldf("Memory", "%d KiB, %d KiB free", a.MemoryKiB.Total, a.MemoryKiB.Free)
+		d.Fieldf("Memory", "%s, %s free", api.FormatBytes(a.MemoryKiB.Total<<10), api.FormatBytes(a.MemoryKiB.Free<<10))
 	}
 	d.Field("Labels", pairs(a.Labels))
 	for i := range m.objects {

@@ -137,7 +137,7 @@ func isNamed(text, name string, number int) bool {
 	return strings.EqualFold(text, name) || number >= 0 && text == strconv.Itoa(number)
 }
 
-// find returns an affordance of the kinds that do, by name or number.
+// find returns an affordance of the kinds that do, by name or number; one that the model does not know by its number alone.
 func (o *deviceObject) find(device, name string, kinds ...mqtt.Affordance) (*affordance, error) {
 	var names []string
 	for i := range o.Affordances {
@@ -149,6 +149,9 @@ func (o *deviceObject) find(device, name string, kinds ...mqtt.Affordance) (*aff
 			return x, nil
 		}
 		names = append(names, x.Name)
+	}
+	if n, err := strconv.ParseUint(name, 10, 16); err == nil { // of the device's maker, perhaps: the device knows
+		return &affordance{Kind: kinds[0], Name: name, Number: int(n), Property: &sdf.Property{}, Common: &sdf.Common{}}, nil
 	}
 	return nil, failDevice(exitNotFound, fmt.Sprintf("find %s of %s", name, o.Name), "device.no-affordance",
 		fmt.Sprintf("%s has no %s of that name or number", o.Name, strings.ToLower(kinds[0].String()))+similar(name, names), fmt.Sprintf("run edgehold device describe %s %s", device, o.Name))
@@ -196,6 +199,9 @@ func (m *deviceModel) target(path string, kinds ...mqtt.Affordance) (*target, er
 		}
 	}
 	if len(parts) > 2 {
+		if len(kinds) == 0 {
+			return nil, badPath(path)
+		}
 		if t.affordance, err = object.find(m.device, parts[2], kinds...); err != nil {
 			return nil, err
 		}

@@ -143,21 +143,20 @@ type pushed struct {
 
 // freeLabel is the number asked for, or the first that nobody has.
 func freeLabel(taken []workload, asked int) (uint16, error) {
-	used := map[uint16]bool{}
-	for _, w := range taken {
-		used[w.Label] = true
+	instances := make([]mqtt.Instance, len(taken))
+	for i, w := range taken {
+		instances[i].Label = w.Label
+		if int(w.Label) == asked {
+			return 0, failDevice(exitFailed, fmt.Sprintf("use number %d", asked), "device.label-taken", "another workload has it", "leave --label out")
+		}
+	}
+	if asked >= 1<<16-1 {
+		return 0, failDevice(exitUsage, fmt.Sprintf("use number %d", asked), "cli.usage", "numbers end at 65534", "leave --label out")
 	}
 	if asked >= 0 {
-		if asked >= 1<<16-1 || used[uint16(asked)] {
-			return 0, failDevice(exitFailed, fmt.Sprintf("use number %d", asked), "device.label-taken", "another workload has it, or there is no such number", "leave --label out")
-		}
 		return uint16(asked), nil
 	}
-	for label := uint16(0); ; label++ {
-		if !used[label] {
-			return label, nil
-		}
-	}
+	return firstFree(instances), nil
 }
 
 // steps are D3.3's, section 6.3.2.

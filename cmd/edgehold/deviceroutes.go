@@ -124,7 +124,11 @@ func (o *deviceObject) name(kind mqtt.Affordance, number int) string {
 }
 
 func (f *fleet) addRoute(ctx context.Context, p *cli.Printer, m *deviceModel, o *deviceObject, origin, destination string) error {
-	label, err := f.create(ctx, mqtt.Topic{Thing: m.device, Object: o.Name}, map[string]any{
+	taken, err := f.instances(ctx, m, o)
+	if err != nil {
+		return err
+	}
+	label, err := f.create(ctx, mqtt.Topic{Thing: m.device, Object: o.Name, Label: mqtt.At(firstFree(taken))}, map[string]any{
 		o.name(mqtt.Property, routeOrigin): origin, o.name(mqtt.Property, routeDestination): destination,
 	})
 	if err != nil {
@@ -133,6 +137,18 @@ func (f *fleet) addRoute(ctx context.Context, p *cli.Printer, m *deviceModel, o 
 	n, _ := label.Number()
 	made := route{n, origin, destination}
 	return p.Object(made, strconv.Itoa(int(n)), func(d *cli.Details) { d.Text("route %d takes %s to %s", n, origin, destination) })
+}
+
+// firstFree is the lowest number that no instance has.
+func firstFree(taken []mqtt.Instance) (label uint16) {
+	used := map[uint16]bool{}
+	for _, in := range taken {
+		used[in.Label] = true
+	}
+	for used[label] {
+		label++
+	}
+	return label
 }
 
 func (f *fleet) removeRoute(ctx context.Context, p *cli.Printer, c *cobra.Command, m *deviceModel, o *deviceObject, text string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -41,11 +42,16 @@ type device struct {
 
 type thingsKey struct{}
 
-// startThings runs a broker with two devices, at a socket in dir for this machine's user and at a port for a user with a password. stop ends it.
-func startThings(dir string) (gateway *things, local, network string, stop func() error, err error) {
+// startThings runs a broker with two devices, at a socket in dir for this machine's user and at a port for a user with a password, over TLS if there is a
+// certificate. stop ends it.
+func startThings(dir string, certificates ...tls.Certificate) (gateway *things, local, network string, stop func() error, err error) {
 	local = "unix://" + filepath.Join(dir, "m")
+	scheme := "mqtt"
+	if len(certificates) > 0 {
+		scheme = "mqtts"
+	}
 	broker, err := mqtt.NewBroker(mqtt.BrokerConfig{
-		Listeners: []mqtt.Listener{{Address: local, User: "local"}, {Address: "mqtt://127.0.0.1:0"}},
+		Listeners: []mqtt.Listener{{Address: local, User: "local"}, {Address: scheme + "://127.0.0.1:0", TLS: &tls.Config{Certificates: certificates}}},
 		Access:    []mqtt.User{{Name: "local"}, {Name: "viewer", Password: mqtt.HashPassword("secret"), ReadOnly: true, Things: []string{"sensor-*"}}},
 	})
 	if err != nil {
@@ -67,12 +73,16 @@ func startThings(dir string) (gateway *things, local, network string, stop func(
 			return nil, "", "", nil, errors.Join(err, stop())
 		}
 	}
-	return gateway, local, "mqtt://" + broker.Addresses()[1].String(), stop, nil
+	return gateway, local, scheme + "://" + broker.Addresses()[1].String(), stop, nil
 }
 
 // addThings gives a script its devices.
 func addThings(env *testscript.Env, dir string) error {
-	gateway, local, network, stop, err := startThings(dir)
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(env.WorkDir, "ca.pem"), filepath.Join(env.WorkDir, "key.pem"))
+	if err != nil {
+		return err
+	}
+	gateway, local, network, stop, err := startThings(dir, certificate)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func Parcel(module []byte, trust map[string][]byte) ([]byte, error) {
 		}
 	}
 	if newest == nil {
-		return nil, &Error{Code: CodeNoMetadata, What: what, Why: "it comes without metadata that vouches for it", Hint: "name a bundle of a signed module, or give the trust folder with --folder"}
+		return nil, &Error{Code: CodeNoMetadata, What: what, Why: "it comes without metadata that vouches for it", Hint: "name a bundle of a signed module, or the folder that `edgehold trust` publishes, with --trust"}
 	}
 	for _, t := range newest.Signed.Targets {
 		if digestOf(t) == digest {
