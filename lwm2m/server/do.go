@@ -98,6 +98,8 @@ func (s *Server) perform(ctx context.Context, d *device, r *Request) (Answer, er
 		return s.cancel(ctx, d, r)
 	case OpReadComposite, OpWriteComposite:
 		return s.composite(ctx, d, r)
+	case OpCreate:
+		return s.create(ctx, d, r)
 	}
 	answer, err := s.ask(ctx, d, r, coap.Token{})
 	if err == nil && r.Operation == OpWriteAttributes {
@@ -124,7 +126,9 @@ func (s *Server) ask(ctx context.Context, d *device, r *Request, token coap.Toke
 		d.mu.Unlock()
 		f, ok := r.format(&t)
 		if !ok {
-			s.unrefuse(d)
+			if !r.unnumbered() {
+				s.unrefuse(d)
+			}
 			return Answer{}, noFormat(r.what(t.endpoint))
 		}
 		m, err := r.message(&t, f)
@@ -245,7 +249,7 @@ func created(t *target, r *Request, response *coap.Message) lwm2m.Path {
 	if p, ok := (lwm2m.Link{Target: response.Location()}).Path(t.links.root); ok && p.Depth() == 2 {
 		return p
 	}
-	if r.Path.Depth() == 1 && len(r.Tree) > 0 {
+	if r.Path.Depth() == 1 && len(r.Tree) > 0 && !r.unnumbered() {
 		return r.Tree[0].Path.Truncate(2)
 	}
 	return r.Path

@@ -47,10 +47,11 @@ func (r *Request) format(t *target) (lwm2m.Format, bool) {
 	if r.singleOpaque(t) && t.refused&withOpaque == 0 {
 		return lwm2m.FormatOpaque, true // a package of a megabyte travels as it is
 	}
-	if r.Operation == OpCreate && len(r.Tree) == 0 {
-		// SenML has no record for an instance with nothing in it: what stands for one there is read by few.
-		if f, ok := choose(t.version, 0, t.refused, withTLV); ok {
-			return f, true
+	if r.Operation == OpCreate && (len(r.Tree) == 0 || r.unnumbered()) {
+		// SenML has no record for an instance with nothing in it, and none for one without a number: what stands for them there is
+		// read by few.
+		if f, ok := choose(t.version, 0, t.refused, withTLV); ok || r.unnumbered() {
+			return f, ok
 		}
 	}
 	version := t.version
@@ -137,6 +138,9 @@ func (r *Request) body(m *coap.Message, f lwm2m.Format) (err error) {
 		}
 	case OpCreate:
 		base = r.Path.Truncate(1)
+		if r.unnumbered() {
+			base = tree[0].Path.Truncate(2) // the resources alone
+		}
 		if len(tree) == 0 && r.Path.Depth() == 2 {
 			tree = lwm2m.Tree{{Path: r.Path}} // an instance with nothing in it
 		}
@@ -146,6 +150,11 @@ func (r *Request) body(m *coap.Message, f lwm2m.Format) (err error) {
 	m.SetUint(coap.ContentFormat, uint32(f))
 	m.Payload, err = codec.Append(nil, f, base, tree)
 	return err
+}
+
+// unnumbered reports whether the device is to choose the number of the instance that it creates.
+func (r *Request) unnumbered() bool {
+	return r.Operation == OpCreate && len(r.Tree) > 0 && r.Tree[0].Path.Depth() > 1 && r.Tree[0].Path.Instance() == lwm2m.NoID
 }
 
 func (r *Request) paths(m *coap.Message, t *target, f lwm2m.Format) (err error) {

@@ -149,7 +149,7 @@ func (s *Server) addObservation(d *device, r *Request) (o *observation, added bo
 // establish has the device begin an observation, under its present registration.
 func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answer, error) {
 	d.mu.Lock()
-	under := d.id
+	under, sequence, received := d.id, o.sequence, o.received
 	d.mu.Unlock()
 	r := o.request()
 	if r.Operation == OpObserveComposite {
@@ -168,8 +168,8 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	o.under = under
-	if o.received == 0 { // no notification was faster
-		o.sequence, o.received = answer.sequence, milliseconds(time.Now())
+	if o.sequence == sequence && o.received == received { // no notification was faster
+		o.sequence, o.received = answer.sequence, milliseconds(time.Now()) // the device may count anew
 	}
 	s.saveObservations(d)
 	if d.id != under && !d.gone { // the device has registered anew meanwhile, and perhaps forgotten it

@@ -149,6 +149,24 @@ func TestNotificationsDuringTheCheck(t *testing.T) {
 	})
 }
 
+// A device that is asked again to observe may count its notifications from the beginning.
+func TestRenewedObservationCountsAnew(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		r.expect("registered dev", "introduced dev")
+		id, token := r.observing(d)
+		d.notify(token, 50, "81")
+		o := r.observe("dev", "/3/0/9")
+		asked := d.asked("GET /3/0/9 observe=0 accept=112")
+		d.text(asked, "82", uintField(optObserve, 0))
+		if got, err := o.wait(); err != nil || got.id != id || asked.token != token {
+			t.Errorf("renewed as %v, %v", got, err)
+		}
+		d.notify(token, 1, "83")
+		r.expect("notified dev /3/0/9 = 81", "notified dev /3/0/9 = 83")
+	})
+}
+
 func TestObservationsEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		end    func(r *rig, d *script, id ObservationID, token string)

@@ -45,7 +45,8 @@ func (s *Server) Execute(ctx context.Context, endpoint string, p lwm2m.Path, arg
 	return err
 }
 
-// Create makes an instance of an object and returns its path (Core 1.2 §6.3.6): /9/3, or /9 and the tree says which.
+// Create makes an instance of an object and returns its path (Core 1.2 §6.3.6): /9/3, or /9 and the tree says which; with instance
+// NoID there, or no tree, the device chooses.
 func (s *Server) Create(ctx context.Context, endpoint string, p lwm2m.Path, t lwm2m.Tree) (lwm2m.Path, error) {
 	a, err := s.Do(ctx, endpoint, Request{Operation: OpCreate, Path: p, Tree: t})
 	return a.Path, err

@@ -77,11 +77,17 @@ func TestOperations(t *testing.T) {
 				t.Errorf("created %s", a.Path)
 			}
 		}},
-		"delete":          {"1.1", Request{Operation: OpDelete, Path: at("/9/2")}, "DELETE /9/2", "", "2.02", "", nil, "", nil},
-		"read together":   {"1.1", Request{Operation: OpReadComposite, Paths: []lwm2m.Path{at("/3/0/0"), at("/3/0/9")}}, "FETCH / format=112 accept=112", "", "2.05", `[{"n":"/3/0/9","v":80}]`, []field{uintField(optFormat, 110)}, "/3/0/9 = 80", nil},
-		"write together":  {"1.2", Request{Operation: OpWriteComposite, Tree: tree("/1/0/1", lwm2m.Integer(60), "/3/0/14", lwm2m.String("+01"))}, "iPATCH / format=112", "", "2.04", "", nil, "", nil},
-		"observe":         {"1.1", Request{Operation: OpObserve, Path: at("/3/0/9")}, "GET /3/0/9 observe=0 accept=112", "", "2.05", "80", []field{uintField(optObserve, 1), uintField(optFormat, 0)}, "/3/0/9 = 80", nil},
-		"observe jointly": {"1.1", Request{Operation: OpObserveComposite, Paths: []lwm2m.Path{at("/3/0/9")}}, "FETCH / observe=0 format=112 accept=112", "", "2.05", `[{"n":"/3/0/9","v":80}]`, []field{uintField(optObserve, 1), uintField(optFormat, 110)}, "/3/0/9 = 80", nil},
+		"create without a number": {"1.2", Request{Operation: OpCreate, Path: at("/9"), Tree: lwm2m.Tree{{Path: lwm2m.PathOf(9, lwm2m.NoID, 14), Value: lwm2m.String("me")}}}, "POST /9 format=11542", "\xc2\x0eme", "2.01", "", []field{{optLocation, "9"}, {optLocation, "4"}}, "", func(t *testing.T, a Answer) {
+			if a.Path != at("/9/4") {
+				t.Errorf("created %s", a.Path)
+			}
+		}},
+		"create without anything": {"1.1", Request{Operation: OpCreate, Path: at("/9")}, "POST /9 format=11542", "", "2.01", "", []field{{optLocation, "9"}, {optLocation, "0"}}, "", nil},
+		"delete":                  {"1.1", Request{Operation: OpDelete, Path: at("/9/2")}, "DELETE /9/2", "", "2.02", "", nil, "", nil},
+		"read together":           {"1.1", Request{Operation: OpReadComposite, Paths: []lwm2m.Path{at("/3/0/0"), at("/3/0/9")}}, "FETCH / format=112 accept=112", "", "2.05", `[{"n":"/3/0/9","v":80}]`, []field{uintField(optFormat, 110)}, "/3/0/9 = 80", nil},
+		"write together":          {"1.2", Request{Operation: OpWriteComposite, Tree: tree("/1/0/1", lwm2m.Integer(60), "/3/0/14", lwm2m.String("+01"))}, "iPATCH / format=112", "", "2.04", "", nil, "", nil},
+		"observe":                 {"1.1", Request{Operation: OpObserve, Path: at("/3/0/9")}, "GET /3/0/9 observe=0 accept=112", "", "2.05", "80", []field{uintField(optObserve, 1), uintField(optFormat, 0)}, "/3/0/9 = 80", nil},
+		"observe jointly":         {"1.1", Request{Operation: OpObserveComposite, Paths: []lwm2m.Path{at("/3/0/9")}}, "FETCH / observe=0 format=112 accept=112", "", "2.05", `[{"n":"/3/0/9","v":80}]`, []field{uintField(optObserve, 1), uintField(optFormat, 110)}, "/3/0/9 = 80", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, func(r *rig) {
@@ -293,6 +299,28 @@ func TestDeviceWithoutComposite(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A device that reads no TLV is told a number that is free.
+func TestCreateWithoutANumber(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		create := begin(func() (lwm2m.Path, error) {
+			return r.server.Create(r.t.Context(), "dev", at("/9"), lwm2m.Tree{{Path: lwm2m.PathOf(9, lwm2m.NoID, 14), Value: lwm2m.String("me")}})
+		})
+		d.reply(d.asked("POST /9 format=11542"), "4.15", "")
+		d.reply(d.asked("GET /9 accept=40"), "2.05", "</9>,</9/0>,</9/1/14>,</9/3>", uintField(optFormat, 40))
+		asked := d.asked("POST /9 format=112")
+		got, err := codec.Decode(lwm2m.FormatSenMLCBOR, at("/9"), []byte(asked.payload), nil)
+		must(t, err)
+		if got.String() != `/9/2/14 = "me"` {
+			t.Errorf("created as %s", got)
+		}
+		d.reply(asked, "2.01", "")
+		if path, err := create.wait(); err != nil || path != at("/9/2") {
+			t.Errorf("created %s, %v", path, err)
+		}
+	})
 }
 
 func TestLargeBodies(t *testing.T) {

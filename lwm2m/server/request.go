@@ -49,7 +49,7 @@ type Request struct {
 	Operation   Operation
 	Path        lwm2m.Path
 	Paths       []lwm2m.Path // of OpReadComposite and OpObserveComposite
-	Tree        lwm2m.Tree   // of what is written or created, in order; paths are absolute
+	Tree        lwm2m.Tree   // of what is written or created, in order; paths are absolute; instance NoID lets the device choose
 	Arguments   string       // of OpExecute, as Core 1.2 §6.3.5 has them: 0='text',1
 	Attributes  lwm2m.Attributes
 	Observation ObservationID // of OpCancel
