@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 
@@ -82,12 +83,30 @@ func exchangeToken(id uint16) []byte { return []byte{byte(id >> 8), byte(id)} }
 
 // Content formats that a device speaks.
 const (
-	formatText       = 0
-	formatSenMLCBOR  = 112
-	noFormat         = math.MaxUint16
+	formatText      = 0
+	formatSenMLCBOR = 112
+	noFormat        = math.MaxUint16
+
+	devicePath       = "/3/0"
 	manufacturerPath = "/3/0/0"
+	typePath         = "/3/0/17"
+	thermometerPath  = "/3303/0"
 	sensorPath       = "/3303/0/5700"
+	unitPath         = "/3303/0/5701"
 )
+
+// below lists the resources of what can be read.
+func below(path string) []string {
+	switch path {
+	case devicePath:
+		return []string{manufacturerPath, typePath}
+	case thermometerPath:
+		return []string{sensorPath, unitPath}
+	case manufacturerPath, typePath, sensorPath, unitPath:
+		return []string{path}
+	}
+	return nil
+}
 
 // answer answers a request of the gateway's.
 func (d *device) answer(b []byte, request *packet, path string, accept, observe uint16) []byte {
@@ -95,13 +114,19 @@ func (d *device) answer(b []byte, request *packet, path string, accept, observe 
 	if request.kind == coap.NonConfirmable {
 		kind = coap.NonConfirmable
 	}
-	code := coap.Content
+	code, resources := coap.Content, below(path)
+	if accept == noFormat {
+		accept = formatSenMLCBOR
+		if len(resources) == 1 {
+			accept = formatText
+		}
+	}
 	switch {
 	case request.code != coap.GET:
 		code = coap.MethodNotAllowed
-	case path != manufacturerPath && path != sensorPath:
+	case len(resources) == 0:
 		code = coap.NotFound
-	case accept != noFormat && accept != formatText && accept != formatSenMLCBOR:
+	case accept != formatSenMLCBOR && (accept != formatText || len(resources) > 1):
 		code = coap.NotAcceptable
 	}
 	w := begin(b, kind, code, request.id, request.token)
@@ -111,32 +136,47 @@ func (d *device) answer(b []byte, request *packet, path string, accept, observe 
 	if observe == 0 {
 		w.number(coap.Observe, uint32(d.sequence))
 	}
-	if accept == noFormat {
-		accept = formatText
-	}
 	w.number(coap.ContentFormat, uint32(accept))
 	if accept == formatText {
-		w.payload(d.plain(path))
+		w.payload(d.plain(resources[0]))
 	} else {
-		w.b = d.appendSenML(append(w.b, 0xff), path)
+		w.b = d.appendSenML(append(w.b, 0xff), resources)
 	}
 	return w.b
 }
 
-func (d *device) plain(path string) string {
-	if path == manufacturerPath {
+func (d *device) plain(resource string) string {
+	switch resource {
+	case manufacturerPath:
 		return "Edgehold"
+	case typePath:
+		return "edgehold-device fleet simulated"
+	case unitPath:
+		return "Cel"
 	}
 	return d.text()
 }
 
-// appendSenML appends [{0: path, value}], RFC 8428 section 6.
-func (d *device) appendSenML(b []byte, path string) []byte {
-	b = append(b, 0x81, 0xa2, 0x00, 0x60+byte(len(path)))
-	b = append(b, path...)
-	if path == manufacturerPath {
-		return append(append(b, 0x03, 0x68), "Edgehold"...)
+// appendSenML appends a record {0: path, 2 or 3: value} for each resource, RFC 8428 section 6.
+func (d *device) appendSenML(b []byte, resources []string) []byte {
+	b = append(b, 0x80+byte(len(resources)))
+	for _, resource := range resources {
+		b = appendText(append(b, 0xa2, 0x00), resource)
+		if resource != sensorPath {
+			b = appendText(append(b, 0x03), d.plain(resource))
+			continue
+		}
+		b = binary.BigEndian.AppendUint32(append(b, 0x02, 0xfa), math.Float32bits(d.value))
 	}
-	bits := math.Float32bits(d.value)
-	return append(b, 0x02, 0xfa, byte(bits>>24), byte(bits>>16), byte(bits>>8), byte(bits))
+	return b
+}
+
+// appendText appends a CBOR text of less than 256 bytes.
+func appendText(b []byte, text string) []byte {
+	if len(text) < 24 {
+		b = append(b, 0x60+byte(len(text)))
+	} else {
+		b = append(b, 0x78, byte(len(text)))
+	}
+	return append(b, text...)
 }

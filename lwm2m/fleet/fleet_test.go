@@ -111,6 +111,7 @@ func TestFleet(t *testing.T) {
 	if n := g.Len(); n != devices {
 		t.Errorf("the gateway knows %d devices, want %d", n, devices)
 	}
+	read(t, g, f.Name(0))
 	observe(t, g, f, 40)
 	await(t, f, "notifications", func(s Stats) bool { return s.Notifications > 100 })
 	g.stop()
@@ -133,6 +134,26 @@ func TestFleet(t *testing.T) {
 	}
 	awaitEvent(t, notified, server.Notified)
 	t.Log(describe(&after))
+}
+
+// read reads an instance of a device that may sleep now.
+func read(t *testing.T, g *gateway, name string) {
+	t.Helper()
+	path, err := lwm2m.ParsePath(devicePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for range 20 { // a device that moves at the wrong moment is not reached
+		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		tree, err := g.Read(ctx, name, path)
+		cancel()
+		if err == nil && len(tree) == 2 && tree[1].Value.Text() == "edgehold-device fleet simulated" {
+			return
+		}
+		last = fmt.Errorf("%v, %w", tree, err)
+	}
+	t.Fatalf("read %v", last)
 }
 
 // observe observes the sensors of some devices that do not sleep.

@@ -15,8 +15,11 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
+	"github.com/edgehold/edgehold/lwm2m/fleet"
+	"github.com/edgehold/edgehold/lwm2m/gateway"
 	"github.com/edgehold/edgehold/lwm2m/server"
 	devicestore "github.com/edgehold/edgehold/lwm2m/store"
+	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
 // The LwM2M server that is measured runs in a process of its own, so that the devices' work is not counted as its own. It
@@ -93,12 +96,93 @@ func obey(ctx context.Context, s *server.Server, disk *devicestore.Store, comman
 			return err
 		}
 		fmt.Println(s.Len())
+	case "bus":
+		address, err := openBus(ctx, s)
+		if err != nil {
+			return err
+		}
+		fmt.Println(address)
+	case "read":
+		p99, err := readsP99(ctx, s)
+		if err != nil {
+			return err
+		}
+		fmt.Println(int64(p99))
 	case "observe":
 		fmt.Println(observeAll(ctx, s))
 	default:
 		return errors.New("no such command: " + command)
 	}
 	return nil
+}
+
+// openBus puts SDF over MQTT in front of a server, for as long as the process lives.
+func openBus(ctx context.Context, s *server.Server) (address string, err error) {
+	broker, err := mqtt.NewBroker(mqtt.BrokerConfig{Listeners: []mqtt.Listener{{Address: "mqtt://127.0.0.1:0"}}})
+	if err != nil {
+		return "", err
+	}
+	g, err := gateway.New(gateway.Config{Server: s, Bus: broker.Bus("gateway")})
+	if err != nil {
+		return "", err
+	}
+	for _, run := range []func(context.Context) error{broker.Run, g.Run} {
+		go func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				gatewayFailed(err)
+			}
+		}()
+	}
+	return "mqtt://" + broker.Addresses()[0].String(), nil
+}
+
+// readsP99 reads one resource of every device, a few at a time.
+func readsP99(ctx context.Context, s *server.Server) (time.Duration, error) {
+	path, err := lwm2m.ParsePath("/3303/0/5700")
+	if err != nil {
+		return 0, err
+	}
+	var names []string
+	for r := range s.Devices() {
+		names = append(names, r.Endpoint)
+	}
+	return roundTrips(names, func(name string) error {
+		_, err := s.Read(ctx, name, path)
+		return err
+	})
+}
+
+// roundTrips times a request to each of these devices, a few at a time, and returns the 99th percentile.
+func roundTrips(names []string, request func(name string) error) (time.Duration, error) {
+	const rounds, workers = 4, 4
+	turns := make(chan string, rounds*len(names))
+	for range rounds {
+		for _, name := range names {
+			turns <- name
+		}
+	}
+	close(turns)
+	var mu sync.Mutex
+	var times fleet.Histogram
+	var failed error
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for name := range turns {
+				begin := time.Now()
+				err := request(name)
+				mu.Lock()
+				times.Add(time.Since(begin))
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return times.Quantile(0.99), failed
 }
 
 // observeAll observes one resource of every device, and returns of how many.
