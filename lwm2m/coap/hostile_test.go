@@ -89,6 +89,31 @@ func TestOneSlowPeerDelaysNoOther(t *testing.T) {
 	})
 }
 
+// 2, again: with one idle worker, two messages at once get two workers.
+func TestAnIdleWorkerIsCountedOnOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, block := newWire(), make(chan struct{})
+		start(t, Config{Transports: []Transport{w}, Handler: HandlerFunc(func(_ context.Context, p Peer, _, response *Message) {
+			if p == device(1) {
+				<-block
+			}
+			response.Code = Changed
+		})})
+		<-w.serving
+		w.say(device(9), request(POST, "/rd"))
+		w.one(t) // whose worker is idle now
+		w.say(device(1), request(POST, "/rd"))
+		for n := range 5 {
+			w.say(device(2+n), request(POST, "/rd"))
+		}
+		if sent := w.take(); len(sent) != 5 {
+			t.Errorf("%d of 5 are answered beside one that blocks", len(sent))
+		}
+		close(block)
+		w.one(t)
+	})
+}
+
 // 3: TestNotificationsAreForWhoKnowsTheirToken.
 
 // 4: messages of sources that nothing goes on with leave nothing behind but entries of tables that do not grow.

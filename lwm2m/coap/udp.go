@@ -148,7 +148,7 @@ func (s *udpSocket) read(ctx context.Context, name string, receiver Receiver) er
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil:
-			if !s.drainErrors(name, receiver) && !isNetworkError(err) {
+			if !s.drainErrors(name, receiver) && !isNetworkError(err) && !isLoss(err) {
 				return fmt.Errorf("receive: %w", err)
 			}
 			continue

@@ -156,9 +156,10 @@ func isNetworkError(err error) bool {
 	return false
 }
 
-// isLoss says whether err means that there was no room for a datagram.
+// isLoss says whether err means that there was no room for a datagram, or no leave.
 func isLoss(err error) bool {
-	return errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPERM) // the last by a full or closed firewall
+	return errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) ||
+		errors.Is(err, unix.EPERM) // by a firewall that is closed, or full
 }
 
 func truncated(flags int) bool { return flags&unix.MSG_TRUNC != 0 }

@@ -112,16 +112,17 @@ func TestUDPSaysAtOnceWhoIsUnreachable(t *testing.T) {
 					needIPv6(t)
 				}
 				address := net.JoinHostPort(host, "0")
-				gone := listen(t, UDPConfig{Addresses: []string{address}})
-				port := gone.Addresses()[0].String()
-				if err := gone.Close(); err != nil {
-					t.Fatal(err)
-				}
+				gone := UDPConfig{Addresses: []string{address}}
 				if wide {
 					address = ":0"
 				}
 				u := listen(t, UDPConfig{Addresses: []string{address}})
 				e := start(t, Config{Transports: []Transport{u}})
+				closed := listen(t, gone) // after the other socket, which might get its port otherwise
+				port := closed.Addresses()[0].String()
+				if err := closed.Close(); err != nil {
+					t.Fatal(err)
+				}
 				began := time.Now()
 				_, err := e.Do(t.Context(), dial(t, u, port), request(GET, "/1"))
 				if !errors.Is(err, ErrUnreachable) || time.Since(began) > time.Second {

@@ -69,6 +69,7 @@ func (w *workers) admit(r readyPeer, enqueue bool) bool {
 	w.ready = append(w.ready, r)
 	switch {
 	case w.idle > 0:
+		w.idle-- // here, lest the next one counts on the same worker
 		w.work.Signal()
 	case w.running < w.limit:
 		w.running++
@@ -90,9 +91,8 @@ func (w *workers) loop() {
 				w.running--
 				return
 			}
-			w.idle++
+			w.idle++ // whoever wakes it counts it out again
 			w.work.Wait()
-			w.idle--
 		}
 		r := w.ready[w.head]
 		w.ready[w.head] = readyPeer{}
