@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/node/adapter"
+	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/mechanisms"
@@ -97,6 +98,9 @@ func (p *policies) mayTake(m *wasmabi.Manifest, what string) error {
 		if d.about.Name == name || slices.Contains(d.about.Aliases, name) {
 			return taken("this program's own")
 		}
+	}
+	if name == proxy.Mechanism {
+		return taken("this program's own")
 	}
 	if r := p.find(m.Name); r != nil && r.unit != nil && r.unit.driver.Describe().Name != name {
 		return &Error{Code: "adapter.mechanism-changed", What: what, Why: fmt.Sprintf("the version in charge makes mechanism %s, this one %s", r.unit.driver.Describe().Name, name),

@@ -36,6 +36,7 @@ type Config struct {
 	Guests           Guests           `json:"guests,omitzero"`
 	Trust            Trust            `json:"trust,omitzero"`
 	Registry         Registry         `json:"registry,omitzero"`
+	Devices          Devices          `json:"devices,omitzero"`
 	// Capabilities are what this node offers to adapters; nothing by default. An adapter gets what its manifest asks for, the
 	// operator allows and this list covers.
 	Capabilities []Capability `json:"capabilities,omitempty"`
@@ -212,6 +213,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
 	c.Trust.setDefaults(c.Name)
 	c.Registry.setDefaults()
+	c.Devices.setDefaults()
 }
 
 func setDefault[T comparable](v *T, fallback T) {
@@ -253,6 +255,7 @@ func (c *Config) Validate() error {
 	c.API.validate(&p)
 	c.Trust.validate(&p)
 	c.Registry.validate(&p)
+	c.Devices.validate(&p)
 	return p.err()
 }
 

@@ -122,6 +122,7 @@ func (c *Config) resolve(dir string) {
 	}
 	c.Trust.resolve(absolute)
 	c.Registry.resolve(absolute)
+	c.Devices.resolve(absolute)
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -239,6 +240,11 @@ func exampleConfig() Config {
 	c.Trust = Trust{Require: requireSigned, Root: "/etc/edgehold/pin.json", Clock: clockSystem, Unsigned: []string{"trial"},
 		Source: "/srv/edgehold/published", Follow: true, Node: c.Name, Interval: c.Trust.Interval}
 	c.Registry = Registry{Mirrors: []string{"node-2.example:5443"}, Stall: c.Registry.Stall, StoreBytes: c.Registry.StoreBytes}
+	c.Devices = Devices{
+		Broker: "unix:///run/edgehold/mqtt.sock", Endpoints: []string{"sensor-*"}, Choices: map[string][]string{"TX_PWR": {"LOW", "HIGH"}},
+		Properties: []DeviceProperty{{Object: "Connectivity_Monitoring", Property: "Radio_Signal_Strength", Metric: "device_radio_signal_strength_dbm", Unit: "dBm", Scale: 1}},
+		Interval:   c.Devices.Interval, Max: c.Devices.Max,
+	}
 	c.API.TLS = TLS{Certificate: "/etc/edgehold/tls.crt", Key: "/etc/edgehold/tls.key"}
 	return c
 }

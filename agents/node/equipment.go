@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq"
 	"github.com/edgehold/edgehold/mechanisms/guard"
@@ -56,6 +57,7 @@ func GuardMain(args []string) int {
 	for _, d := range drivers {
 		openers[d.about.Name] = d.open
 	}
+	openers[proxy.Mechanism] = guardDevices
 	return guard.Main(args, openers, findAdapters)
 }
 
@@ -75,7 +77,8 @@ func (n *Node) openMechanisms(ctx context.Context, publish func(api.Resource, st
 	if err != nil {
 		return err
 	}
-	n.closes(n.leaveGuard) // after the supervisor has closed, or the guard would revert what Close keeps
+	n.closes(n.leaveDevices) // after the supervisor has put back what is turned on them
+	n.closes(n.leaveGuard)   // after the supervisor has closed, or the guard would revert what Close keeps
 	n.closes(n.supervisor.Close)
 	n.Mechanisms = &knobs{supervisor: n.supervisor}
 	for _, d := range drivers {
@@ -110,6 +113,9 @@ func (n *Node) keepGuard(run context.Context) {
 	roots := map[string]string{}
 	for _, d := range n.supervisor.Describe() {
 		roots[d.Name] = n.config.MechanismPlugins.Root
+	}
+	if n.devices != nil {
+		roots[proxy.Mechanism] = n.folder(devicesFolder)
 	}
 	if len(roots) == 0 && len(n.config.Capabilities) == 0 {
 		return

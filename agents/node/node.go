@@ -15,6 +15,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/decision"
+	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms"
@@ -49,6 +50,8 @@ type Node struct {
 	guardPID   atomic.Int64 // 0: no guard has come to watch
 	settled    func()
 	endGuard   func() error
+	devices    *proxy.Proxy // nil: this agent stands for none
+	endDevices func()
 	closers    []func(context.Context) error // in the order of opening
 }
 
@@ -76,7 +79,7 @@ func Open(ctx context.Context, c Config, o Options) (_ *Node, err error) {
 		}
 	}()
 	for _, open := range []func(context.Context) error{
-		n.openState, func(ctx context.Context) error { return n.openMechanisms(ctx, publish) }, func(ctx context.Context) error { return n.openTelemetry(ctx, o.Version) }, n.openRuntime,
+		n.openState, func(ctx context.Context) error { return n.openMechanisms(ctx, publish) }, func(ctx context.Context) error { return n.openTelemetry(ctx, o.Version) }, n.openDevices, n.openRuntime,
 	} {
 		if err := open(ctx); err != nil {
 			return n, err
@@ -183,6 +186,7 @@ var rules = map[string]agents.Rule{"knob": agents.PerKnob, "mechanism": agents.P
 
 // Run runs the agent until ctx ends or a part of it fails. ready is called once the stored policies are bound.
 func (n *Node) Run(ctx context.Context, ready func()) error {
+	n.followDevices()
 	n.keepGuard(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	run := func(what string, f func(context.Context) error) {

@@ -65,7 +65,7 @@ var imports = []rule{
 	{"agents/proxy", []string{"mechanisms", "sdf/mqtt", "telemetry/ring"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/proxy", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
 		"lwm2m/coap", // for adapters that ask devices
 	}},
@@ -129,7 +129,7 @@ var testImports = []rule{
 	{"lwm2m/store", []string{"agents/state/crashtest"}},
 	{"lwm2m/server", []string{"agents/state/crashtest", "lwm2m/coap/dtls"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
-	{"agents/node", []string{"plugins", "plugins/pluginstest"}},
+	{"agents/node", []string{"lwm2m/device/knob", "plugins", "plugins/pluginstest", "sdf/mqtt"}}, // devices, and a gateway for them
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}}, // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
