@@ -194,15 +194,15 @@ func (s *shard) live(i int, now int64) {
 		return
 	}
 	c := &s.fleet.config
-	if s.random.Float64() < c.Rebind {
-		d.generation = (d.generation + 1) % generations
-		s.stats.Rebound++
-	}
 	if s.random.Float64() < c.Restart {
 		s.stats.Reset++
 		s.leave(i)
 		s.plan(i, now)
 		return
+	}
+	if s.random.Float64() < c.Rebind {
+		d.generation = (d.generation + 1) % generations
+		s.stats.Rebound++
 	}
 	s.exchange(i, updating, now)
 }
