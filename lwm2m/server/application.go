@@ -16,6 +16,7 @@ import (
 var (
 	errTooManyLinks = errors.New("too many links")
 	errBadRoot      = errors.New("the root of the tree is no path")
+	errManyLinks    = errors.New("the links of all devices together have reached their bound")
 )
 
 // application is what a device asks for when it registers or updates.
@@ -160,6 +161,8 @@ func (s *Server) acquireLinks(document []byte) (*linkSet, error) {
 	switch {
 	case errors.Is(err, errTooManyLinks):
 		return nil, tooManyLinks(fmt.Sprintf("there are more than %d", s.config.Limits.Links))
+	case errors.Is(err, errManyLinks):
+		return nil, &Error{Code: "lwm2m-server.full", CoAP: coap.ServiceUnavailable, What: "keep the links", Why: err.Error(), Hint: "remove devices, or raise the limit"}
 	case err != nil:
 		return nil, malformed("read the links", err.Error(), "send them in the CoRE Link Format, such as </1/0>,</3/0>")
 	}

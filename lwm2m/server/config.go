@@ -47,6 +47,7 @@ type Limits struct {
 	Devices       int     // 200,000
 	Links         int     // 1,024: of one registration
 	LinkBytes     int     // 32 KiB: of one registration
+	AllLinkBytes  int     // 128 MiB: of all registrations; devices that say the same share theirs
 	EndpointBytes int     // 128: of a name
 	Observations  int     // 64: of one device
 	Attributes    int     // 64: paths of one device with attributes that are wanted
@@ -74,6 +75,7 @@ func (l Limits) withDefaults() Limits {
 	l.Devices = cmp.Or(l.Devices, 200_000)
 	l.Links = cmp.Or(l.Links, 1024)
 	l.LinkBytes = cmp.Or(l.LinkBytes, 32<<10)
+	l.AllLinkBytes = cmp.Or(l.AllLinkBytes, 128<<20)
 	l.EndpointBytes = cmp.Or(l.EndpointBytes, 128)
 	l.Observations = cmp.Or(l.Observations, 64)
 	l.Attributes = cmp.Or(l.Attributes, 64)
@@ -100,7 +102,7 @@ func (c *Config) Validate() error {
 	}
 	l := c.Limits
 	for name, n := range map[string]float64{
-		"devices": float64(l.Devices), "links": float64(l.Links), "bytes of links": float64(l.LinkBytes), "bytes of an endpoint name": float64(l.EndpointBytes),
+		"devices": float64(l.Devices), "links": float64(l.Links), "bytes of links": float64(l.LinkBytes), "bytes of all links": float64(l.AllLinkBytes), "bytes of an endpoint name": float64(l.EndpointBytes),
 		"observations": float64(l.Observations), "attributes": float64(l.Attributes), "queue": float64(l.Queue), "bytes of a queue": float64(l.QueueBytes),
 		"lost": float64(l.Lost), "workers": float64(l.Workers), "follow-ups": l.FollowUps, "registrations": l.Registrations, "verifications": float64(l.Verifications),
 		"grace": float64(c.Times.Grace), "awake": float64(c.Times.Awake), "exchange": float64(c.Times.Exchange), "composite": float64(c.Times.Composite),

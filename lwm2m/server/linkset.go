@@ -98,8 +98,11 @@ func (ls *linkSet) has(p lwm2m.Path) bool {
 
 // linkSets keeps one linkSet for all devices that say the same.
 type linkSets struct {
-	mu   sync.Mutex
-	sets map[string]*linkSet // by document
+	most int // bytes of all of them
+
+	mu    sync.Mutex
+	sets  map[string]*linkSet // by document
+	bytes int
 }
 
 // acquire returns the set of a document; its user gives it back by release.
@@ -118,10 +121,14 @@ func (l *linkSets) acquire(document []byte, most int) (*linkSet, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if other := l.sets[set.document]; other != nil {
-		set = other
-	} else {
-		l.sets[set.document] = set
+		other.users++
+		return other, nil
 	}
+	if l.bytes+set.size() > l.most {
+		return nil, errManyLinks
+	}
+	l.sets[set.document] = set
+	l.bytes += set.size()
 	set.users++
 	return set, nil
 }
@@ -134,5 +141,11 @@ func (l *linkSets) release(set *linkSet) {
 	defer l.mu.Unlock()
 	if set.users--; set.users == 0 {
 		delete(l.sets, set.document)
+		l.bytes -= set.size()
 	}
+}
+
+// size is about what the set takes in memory.
+func (ls *linkSet) size() int {
+	return 200 + len(ls.document) + 10*len(ls.instances) + 4*len(ls.versions)
 }

@@ -88,6 +88,49 @@ func TestLinksAreBounded(t *testing.T) {
 	})
 }
 
+// What all devices tell together is bounded too, and what devices share counts once.
+func TestAllLinksAreBounded(t *testing.T) {
+	bubble(t, Config{Limits: Limits{AllLinkBytes: 10_000}}, func(r *rig) {
+		refused := 0
+		for n := range 40 {
+			d := r.device(fmt.Sprint("10.0.0.1:", 1000+n))
+			same := d.call(post, fmt.Sprintf("/rd?ep=same%d&lwm2m=1.1", n), strings.Repeat("</3/0>,", 50)+"</3/0>")
+			if same.answer() != "2.01" {
+				t.Errorf("device %d with shared links is answered %s", n, same.answer())
+			}
+			other := d.call(post, fmt.Sprintf("/rd?ep=other%d&lwm2m=1.1", n), fmt.Sprintf("</3/0>;x=%d", n)+strings.Repeat("y", 500))
+			if other.answer() == "5.03" && other.uint(optMaxAge) > 0 {
+				refused++
+			}
+		}
+		if refused < 20 {
+			t.Errorf("%d are refused", refused)
+		}
+		for n := range 40 {
+			_ = r.server.Remove(fmt.Sprintf("same%d", n))
+			_ = r.server.Remove(fmt.Sprintf("other%d", n))
+		}
+		if r.server.links.bytes != 0 {
+			t.Errorf("%d bytes are counted of nothing", r.server.links.bytes)
+		}
+	})
+}
+
+// A datagram that comes twice registers once, and is answered the same.
+func TestDuplicateRegistration(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		r.expect("registered dev", "introduced dev")
+		d.id-- // the same message again
+		first := d.where
+		d.registered("dev", "&lwm2m=1.1")
+		if d.where != first {
+			t.Error("registered twice")
+		}
+		r.quiet()
+	})
+}
+
 func TestWhatIsKnownOfADevice(t *testing.T) {
 	bubble(t, Config{}, func(r *rig) {
 		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&lt=120&b=U&Q&sms=4917")

@@ -48,7 +48,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, seed: maphash.MakeSeed(),
 		byEndpoint: newTable[string](), byID: newTable[uint64](), byPlace: newTable[uint64](), byToken: newTable[uint64](),
-		links:         linkSets{sets: make(map[string]*linkSet)},
+		links:         linkSets{most: c.Limits.AllLinkBytes, sets: make(map[string]*linkSet)},
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
 		candidates: candidates{all: make(map[string]*candidate)},
