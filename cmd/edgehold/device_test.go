@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/edgehold/edgehold/sdf"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
@@ -95,6 +96,78 @@ func TestDeviceCompletions(t *testing.T) {
 			}
 			if text := strings.Join(got, " "); !strings.HasPrefix(text, c.want) {
 				t.Errorf("%q, want %q\n%s", text, c.want, cmp.Diff(text, c.want))
+			}
+		})
+	}
+}
+
+// TestDeviceListWithoutGateway: devices stay announced while their gateway is gone, and a person is told.
+func TestDeviceListWithoutGateway(t *testing.T) {
+	dir, err := os.MkdirTemp("", "eh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	gateway, broker, _, stop, err := startThings(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	gone := &mqtt.Message{Topic: "gateway/far", Payload: []byte(`{"gateway":"far","online":false,"time":"2026-11-21T12:00:00Z"}`), ContentType: mqtt.TypeJSON, Retain: true}
+	if err := gateway.bus.Publish(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	var out, errOut strings.Builder
+	code := Main(t.Context(), []string{"device", "list", "-o", "name", "--broker", broker}, nil, &out, &errOut, func(string) string { return "" })
+	if code != exitOK || out.String() != "actuator-1\nsensor-1\n" || errOut.String() != "far is not connected since 2026-11-21T12:00:00.000Z: its devices can't be asked\n" {
+		t.Errorf("exit code %d\n%s%s", code, &out, &errOut)
+	}
+}
+
+func TestShowValue(t *testing.T) {
+	sparse := map[string]any{"10": int64(3), "2": "a"}
+	for want, value := range map[string]any{
+		"": nil, "21.3": float64(float32(21.3)), "0.1": 0.1, "true": true, "1, 2": []any{int64(1), int64(2)}, "2=a, 10=3": sparse, "9:1": map[string]any{"object": int64(9), "instance": int64(1)},
+		"0x00ff": []byte{0, 0xff}, "text": []byte("text"), `"a\nb"`: []byte("a\nb"), "0x" + strings.Repeat("00", 32) + "... (40 bytes)": make([]byte, 40),
+	} {
+		if got := showValue(nil, value); got != want {
+			t.Errorf("%v: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestReadValue(t *testing.T) {
+	file := t.TempDir() + "/value"
+	if err := os.WriteFile(file, []byte("7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	integer := &sdf.Data{Type: sdf.TypeInteger}
+	bytes := &sdf.Data{Type: sdf.TypeString, SDFType: sdf.ByteString}
+	for _, c := range []struct {
+		name, text string
+		of         *sdf.Data
+		want       any
+	}{
+		{"number", "12", integer, int64(12)},
+		{"file", "@" + file, integer, int64(7)},
+		{"file of bytes", "@" + file, bytes, []byte("7\n")},
+		{"text of bytes", "mlsysops knobs list", bytes, []byte("mlsysops knobs list")},
+		{"hexadecimal", "0x00fF", bytes, []byte{0, 0xff}},
+		{"items", "1,2", &sdf.Data{Type: sdf.TypeArray, Items: integer}, []any{int64(1), int64(2)}},
+		{"no items", "", &sdf.Data{Type: sdf.TypeArray, Items: integer}, []any{}},
+		{"items as JSON", "[1,2]", &sdf.Data{Type: sdf.TypeArray, Items: integer}, []any{int64(1), int64(2)}},
+		{"items by number", `{"3":"4"}`, &sdf.Data{Type: sdf.TypeArray, Items: integer}, map[string]any{"3": int64(4)}},
+		{"nobody knows", "x", nil, "x"},
+		{"odd digits", "0x0", bytes, nil},
+		{"no digits", "0xzz", bytes, nil},
+		{"no number", "x", integer, nil},
+		{"an item that is none", "1,x", &sdf.Data{Type: sdf.TypeArray, Items: integer}, nil},
+		{"no file", "@/nowhere", integer, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := readValue(c.of, c.text)
+			if diff := cmp.Diff(got, c.want); diff != "" && c.want != nil || (err != nil) != (c.want == nil) {
+				t.Errorf("%v, %v (-got +want)\n%s", got, err, diff)
 			}
 		})
 	}

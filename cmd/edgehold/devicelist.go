@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -69,27 +69,51 @@ func (d *devices) list() *cobra.Command {
 			})(c, args)
 		}
 		return d.asking(func(ctx context.Context, f *fleet, p *cli.Printer, _ []string) error {
-			items, err := f.announced(ctx, "")
+			w, err := f.announced(ctx, "")
 			if err != nil {
 				return err
 			}
+			for _, g := range w.gone() {
+				fmt.Fprintf(d.err, "%s is not connected since %s: its devices can't be asked\n", cli.Clean(g.Name), timestamp(g.Time))
+			}
+			items := w.sorted()
 			return cli.List(p, deviceTable, items, deviceList{items})
 		})(c, args)
 	}
 	return c
 }
 
-// crowd is what announcements came so far.
+// crowd is what announcements came so far, and which gateways are there.
 type crowd struct {
-	mu    sync.Mutex
-	known map[string]*mqtt.Announcement
-	last  time.Time
+	mu       sync.Mutex
+	known    map[string]*mqtt.Announcement
+	gateways map[string]mqtt.Presence
+	last     time.Time
 }
 
 func (w *crowd) add(a *mqtt.Announcement) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.known[a.Thing], w.last = a, time.Now()
+}
+
+func (w *crowd) gateway(p mqtt.Presence) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gateways[p.Name], w.last = p, time.Now()
+}
+
+// still reports whether nothing came for a while.
+func (w *crowd) still(quiet time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Since(w.last) >= quiet
+}
+
+func (w *crowd) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.known)
 }
 
 func (w *crowd) has(device string) bool {
@@ -109,11 +133,17 @@ func (w *crowd) sorted() []*mqtt.Announcement {
 	return all
 }
 
-// still reports whether nothing came for a while.
-func (w *crowd) still(quiet time.Duration) bool {
+// gone are the gateways that are not connected, in order.
+func (w *crowd) gone() (all []mqtt.Presence) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Since(w.last) >= quiet
+	for _, p := range w.gateways {
+		if !p.Online {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b mqtt.Presence) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // quiet is how long nothing may come until what the broker kept counts as told.
@@ -122,12 +152,12 @@ const quiet = 300 * time.Millisecond
 // fewDevices is how many announcements a broker hands over without waiting for an acknowledgement (its receive maximum is 128 and more).
 const fewDevices = 64
 
-// announced returns the devices that are announced now, or less of them as soon as the wanted one is there. A broker does not say when it has told all
-// that it kept. But what it sends us after that is ours to cause: the gateway's answer to a question about a thing that there is not. If nobody answers
-// that, as when this user may not ask, or if there is much on the way, all is told when nothing came for a while.
-func (f *fleet) announced(ctx context.Context, wanted string) ([]*mqtt.Announcement, error) {
-	w := &crowd{known: map[string]*mqtt.Announcement{}, last: time.Now()}
-	cancel, err := f.client.Watch(ctx, mqtt.Watcher{Announced: w.add})
+// announced returns what is announced now of one device, or of all. A broker does not say when it has told all that it kept. But what it sends us after that is
+// ours to cause: the gateway's answer to a question about a thing that there is not. If nobody answers that, as when this user may not ask, or if there is
+// much on the way, all is told when nothing came for a while.
+func (f *fleet) announced(ctx context.Context, device string) (*crowd, error) {
+	w := &crowd{known: map[string]*mqtt.Announcement{}, gateways: map[string]mqtt.Presence{}, last: time.Now()}
+	cancel, err := f.client.Watch(ctx, mqtt.Watcher{Thing: device, Announced: w.add, Gateway: w.gateway})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +172,7 @@ func (f *fleet) announced(ctx context.Context, wanted string) ([]*mqtt.Announcem
 	told := false
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !w.has(wanted) && !w.still(quiet) && !(told && len(w.sorted()) <= fewDevices) {
+	for !w.has(device) && !w.still(quiet) && !(told && w.count() <= fewDevices) {
 		select {
 		case r := <-answered:
 			told = r
@@ -151,31 +181,39 @@ func (f *fleet) announced(ctx context.Context, wanted string) ([]*mqtt.Announcem
 			return nil, context.Cause(ctx)
 		}
 	}
+	return w, nil
+}
+
+// devices returns the devices that are announced now.
+func (f *fleet) devices(ctx context.Context) ([]*mqtt.Announcement, error) {
+	w, err := f.announced(ctx, "")
+	if err != nil {
+		return nil, err
+	}
 	return w.sorted(), nil
 }
 
 // announcement returns that of one device.
 func (f *fleet) announcement(ctx context.Context, device string) (*mqtt.Announcement, error) {
-	all, err := f.announced(ctx, device)
+	w, err := f.announced(ctx, device)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(all))
-	for i, a := range all {
-		if a.Thing == device {
-			return a, nil
-		}
-		names[i] = a.Thing
+	if all := w.sorted(); len(all) > 0 {
+		return all[0], nil
 	}
-	return nil, failDevice(exitNotFound, "find device "+device, "device.unknown", "no device of that name is announced"+similar(cmp.Or(device, "?"), names),
-		"run edgehold device list")
+	names, err := namesOf(f.devices(ctx))(func(a *mqtt.Announcement) string { return a.Thing })
+	if err != nil {
+		return nil, err
+	}
+	return nil, failDevice(exitNotFound, "find device "+device, "device.unknown", "no device of that name is announced"+similar(device, names), "run edgehold device list")
 }
 
 // changes yields who is there, and then who comes and goes.
 func (f *fleet) changes(ctx context.Context) iter.Seq2[api.Change[*mqtt.Announcement], error] {
 	type change = api.Change[*mqtt.Announcement]
 	return func(yield func(change, error) bool) {
-		there, err := f.announced(ctx, "")
+		there, err := f.devices(ctx)
 		if err != nil {
 			yield(change{}, err)
 			return
@@ -232,7 +270,7 @@ func (d *devices) deviceNames(_ *cobra.Command, given []string, _ string) ([]str
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return d.offer(func(ctx context.Context, f *fleet) ([]string, error) {
-		return namesOf(f.announced(ctx, ""))(func(a *mqtt.Announcement) string { return a.Thing })
+		return namesOf(f.devices(ctx))(func(a *mqtt.Announcement) string { return a.Thing })
 	}), cobra.ShellCompDirectiveNoFileComp
 }
 

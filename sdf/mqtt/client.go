@@ -122,6 +122,7 @@ func (c *Client) forget(correlation string) {
 
 // Watcher is told who comes and goes. Functions that are nil are not called; none may block.
 type Watcher struct {
+	Thing     string // only this one; "": every one
 	Announced func(*Announcement)
 	Gone      func(*Farewell)
 	Gateway   func(Presence)
@@ -129,10 +130,14 @@ type Watcher struct {
 
 // Watch tells w of each thing that is announced, and of those that come and go, until cancel is called.
 func (c *Client) Watch(ctx context.Context, w Watcher) (cancel func(), err error) {
+	which := "+"
+	if w.Thing != "" {
+		which = Topic{Thing: w.Thing}.String()
+	}
 	return c.subscribe(ctx, map[string]func(*Message){
-		topicAnnounce + "/+":   w.announced,
-		topicUnregister + "/+": w.gone,
-		topicGateway + "/+":    w.gateway,
+		topicAnnounce + "/" + which:   w.announced,
+		topicUnregister + "/" + which: w.gone,
+		topicGateway + "/+":           w.gateway,
 	})
 }
 

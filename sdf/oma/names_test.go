@@ -98,7 +98,7 @@ func TestObjectsOfOneName(t *testing.T) {
 	if got := tr.Object(2, lwm2m.Version{}).Name; got != "Location_2" {
 		t.Errorf("an object that came later took the name: %q", got)
 	}
-	if tr.Object(6, lwm2m.V1_1) != tr.Object(6, lwm2m.V1_1) {
+	if once, again := tr.Object(6, lwm2m.V1_1), tr.Object(6, lwm2m.V1_1); once != again {
 		t.Error("an object is made twice")
 	}
 }
