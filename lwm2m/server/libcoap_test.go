@@ -39,6 +39,7 @@ func TestLibcoap(t *testing.T) {
 		more            []string
 	}{
 		"NoSec":   {"coap-client-notls", "coap", []string{"-l", "20%"}},
+		"TCP":     {"coap-client-notls", "coap+tcp", nil},
 		"OpenSSL": {"coap-client-openssl", "coaps", []string{"-u", "libcoap", "-k", string(key)}},
 		"GnuTLS":  {"coap-client-gnutls", "coaps", []string{"-u", "libcoap", "-k", string(key)}},
 	} {
@@ -56,20 +57,28 @@ func TestLibcoap(t *testing.T) {
 				return key, "libcoap", nil
 			}})
 			must(t, err)
-			s, err := New(Config{Transports: []coap.Transport{udp, secure}, Authorise: Bound("libcoap")})
+			tcp, err := coap.ListenTCP(t.Context(), coap.TCPConfig{Addresses: []string{"127.0.0.1:0"}})
+			must(t, err)
+			s, err := New(Config{Transports: []coap.Transport{udp, tcp, secure}, Authorise: Bound("libcoap")})
 			must(t, err)
 			ctx, stop := context.WithCancel(context.Background())
 			done := make(chan error, 1)
 			go func() { done <- s.Run(ctx) }()
 			t.Cleanup(func() { stop(); must(t, <-done) })
 			address := udp.Addresses()[0].String()
-			if tc.scheme == "coaps" {
+			switch tc.scheme {
+			case "coaps":
 				address = socket.LocalAddr().String()
+			case "coap+tcp":
+				address = tcp.Addresses()[0].String()
 			}
 			port := freePort(t)
 			call := func(method, target string, more ...string) {
 				t.Helper()
-				arguments := append([]string{"-m", method, "-B", "60", "-p", port}, tc.more...)
+				arguments := append([]string{"-m", method, "-B", "60"}, tc.more...)
+				if tc.scheme != "coap+tcp" {
+					arguments = append(arguments, "-p", port)
+				}
 				arguments = append(append(arguments, more...), tc.scheme+"://"+address+target)
 				out, err := exec.CommandContext(t.Context(), client, arguments...).CombinedOutput()
 				if err != nil || len(out) > 0 {
@@ -85,10 +94,12 @@ func TestLibcoap(t *testing.T) {
 			if known, _ = s.Device("libcoap"); known.Lifetime != 2*time.Minute {
 				t.Errorf("lifetime %v", known.Lifetime)
 			}
-			sub := s.Subscribe(16)
-			call("post", "/dp", "-t", "110", "-e", `[{"n":"/3/0/9","v":80}]`)
-			if e, err := sub.Next(t.Context()); err != nil || e.Kind != Sent || e.Tree.String() != "/3/0/9 = 80" {
-				t.Errorf("event %+v, %v", e, err)
+			if tc.scheme != "coap+tcp" { // where each call is a connection of its own, that says nothing of who it is
+				sub := s.Subscribe(16)
+				call("post", "/dp", "-t", "110", "-e", `[{"n":"/3/0/9","v":80}]`)
+				if e, err := sub.Next(t.Context()); err != nil || e.Kind != Sent || e.Tree.String() != "/3/0/9 = 80" {
+					t.Errorf("event %+v, %v", e, err)
+				}
 			}
 			call("delete", "/rd/"+known.ID)
 			if s.Len() != 0 {

@@ -106,10 +106,10 @@ func (s *Server) enter(a *application, p coap.Peer, links *linkSet) (id uint64, 
 // has proven to be it where before there was no proof.
 func mayReplace(old, p coap.Peer) bool { return old.Identity == p.Identity || old.Identity == "" }
 
-// mustVerify says whether p might be somebody who only claims to be at that address: without security, and elsewhere than
-// before.
+// mustVerify says whether p might be somebody who only claims to be at that address: without security or a connection, and
+// elsewhere than before.
 func (s *Server) mustVerify(old, p coap.Peer) bool {
-	return p.Identity == "" && whereIs(old) != whereIs(p)
+	return p.Identity == "" && whereIs(old) != whereIs(p) && !s.verified[p.Transport]
 }
 
 func takenBy(endpoint string) error {

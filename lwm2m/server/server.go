@@ -20,6 +20,7 @@ type Server struct {
 	config   Config
 	endpoint *coap.Endpoint
 	seed     maphash.Seed
+	verified map[string]bool // transports that know that a peer is where it says
 
 	// A device is in byEndpoint for as long as it is registered, and in the others with it.
 	byEndpoint *table[string]
@@ -46,7 +47,7 @@ func New(c Config) (*Server, error) {
 	}
 	c = c.withDefaults()
 	s := &Server{
-		config: c, seed: maphash.MakeSeed(),
+		config: c, seed: maphash.MakeSeed(), verified: make(map[string]bool),
 		byEndpoint: newTable[string](), byID: newTable[uint64](), byPlace: newTable[uint64](), byToken: newTable[uint64](),
 		links:         linkSets{most: c.Limits.AllLinkBytes, sets: make(map[string]*linkSet)},
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
@@ -54,6 +55,9 @@ func New(c Config) (*Server, error) {
 		candidates: candidates{all: make(map[string]*candidate)},
 	}
 	s.work.server = s
+	for _, t := range c.Transports {
+		s.verified[t.Name()] = t.Traits().Verified
+	}
 	cc := c.CoAP
 	cc.Transports, cc.Handler, cc.Notifications, cc.Logger = c.Transports, s, s.notification, c.Logger
 	endpoint, err := coap.New(cc)
