@@ -129,6 +129,11 @@ func (d *device) drop(p lwm2m.Path) {
 	d.tree = slices.DeleteFunc(d.tree, func(old lwm2m.Record) bool { return p.Contains(old.Path) })
 }
 
+func (d *device) text(p lwm2m.Path) string {
+	v, _ := d.tree.Value(p)
+	return v.Text()
+}
+
 // now are the registered objects with the instances that they have now.
 func (d *device) now() []oma.Registered {
 	all := slices.Clone(d.registered)
@@ -316,6 +321,9 @@ func (d *device) packageArrived(at lwm2m.Path, text string) {
 	d.put(lwm2m.Record{Path: at.Child(softwareName), Value: lwm2m.String(name)})
 	d.put(lwm2m.Record{Path: at.Child(softwareVersion), Value: lwm2m.String(version)})
 	d.status(at, stateDelivered, 3, false)
+	if name == "slow" {
+		d.status(at, 1, 1, false)
+	}
 }
 
 func (g *things) execute(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.Path) (*mqtt.Response, error) {
@@ -334,6 +342,10 @@ func (g *things) execute(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.P
 	state, _ := d.tree.Value(path.Child(softwareState))
 	usage := lwm2m.PathOf(objectMonitoring, path.Instance())
 	switch {
+	case action.ID == softwareInstall && d.text(path.Child(softwareName)) == "broken":
+		d.status(path, stateDelivered, 58, false)
+		d.put(lwm2m.Record{Path: path.Child(softwareReason), Value: lwm2m.String("it imports what nobody offers")})
+		return mqtt.Fail(mqtt.Conflict, mqtt.Error{Code: "device.conflict", Message: "execute " + r.Topic.String(), Why: "the device refuses"}), nil
 	case action.ID == softwareInstall && state.Integer() == stateDelivered:
 		d.status(path, stateInstalled, 2, false)
 	case action.ID == softwareActivate && state.Integer() == stateInstalled:

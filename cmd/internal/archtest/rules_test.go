@@ -183,6 +183,7 @@ var only = []struct {
 	{"github.com/hanwen/go-fuse", []string{"mechanisms/internal/fakesysfs"}},
 	{"github.com/pion", []string{"lwm2m/coap/dtls", "cmd/internal/bench"}},
 	{"github.com/plgd-dev/go-coap", []string{"lwm2m/coap", "cmd/internal/bench"}}, // the codec there, its server here
+	{"github.com/santhosh-tekuri/jsonschema", []string{"sdf"}},
 	{"github.com/mochi-mqtt/server", []string{"sdf/mqtt"}},
 	{"github.com/eclipse/paho.golang", []string{"lwm2m/device/route", "sdf/mqtt"}},
 	{"k8s.io", nil},
