@@ -167,7 +167,7 @@ func (t *credentialTable) addKey(endpoint, identity, key string) error {
 	decoded, err := decodeKey(key)
 	switch {
 	case err != nil:
-		return errors.New("its key is neither hexadecimal nor base64:...")
+		return errors.New("its key is neither in hexadecimal nor in base64 with that prefix")
 	case len(decoded) < minKey || len(decoded) > maxKey:
 		return fmt.Errorf("its key has %d bytes, not %d to %d", len(decoded), minKey, maxKey)
 	}
