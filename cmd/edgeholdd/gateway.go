@@ -147,9 +147,13 @@ func runGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (er
 		return errors.Join(err, parts.closeTransports())
 	}
 	defer bus.close()
+	left, err := parts.left()
+	if err != nil {
+		return errors.Join(err, parts.closeTransports())
+	}
 	g, err := gateway.New(gateway.Config{
 		Server: parts.server, Bus: bus.Bus, Models: parts.models, Facts: parts.store.Bucket(store.Settings), Strings: config.MQTT.Values == valuesStrings,
-		Embed: config.MQTT.EmbedModels, PackageKeys: parts.keys, Retained: bus.external, Logger: log.With("part", "gateway"),
+		Embed: config.MQTT.EmbedModels, PackageKeys: parts.keys, Left: left, Logger: log.With("part", "gateway"),
 		Serve: mqtt.ServeConfig{Name: config.Name, Authorise: bus.authorise, Logger: log.With("part", "mqtt")},
 	})
 	if err != nil {

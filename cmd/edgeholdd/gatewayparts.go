@@ -80,6 +80,17 @@ func openGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (p
 	return p, nil
 }
 
+// left are the devices that the process before this one announced.
+func (p *gatewayParts) left() (endpoints []string, err error) {
+	err = p.store.Each(store.Settings, func(key, _ []byte) error {
+		if endpoint, ok := gateway.Announced(key); ok {
+			endpoints = append(endpoints, endpoint)
+		}
+		return nil
+	})
+	return endpoints, err
+}
+
 // models are those of the program and those of the folder.
 func (c *gatewayConfig) models() (*model.Registry, error) {
 	r := model.Core()
@@ -312,7 +323,6 @@ func (p *gatewayParts) openBootstrap() error {
 type gatewayBus struct {
 	mqtt.Bus
 	broker    *mqtt.Broker
-	external  bool
 	authorise func(user string, r *mqtt.Request) error
 	up        atomic.Pointer[gateway.Gateway] // told when the connection is there again
 	close     func()
@@ -401,7 +411,7 @@ func (m *gatewayMQTT) tls() (*tls.Config, error) {
 
 func (p *gatewayParts) dialBroker(ctx context.Context) (*gatewayBus, error) {
 	m := p.config.MQTT.Broker
-	b := &gatewayBus{external: true, address: m.Address}
+	b := &gatewayBus{address: m.Address}
 	config := mqtt.DialConfig{
 		Address: m.Address, User: m.User, Gateway: p.config.Name,
 		Up: func(context.Context) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
@@ -97,21 +98,37 @@ type facts struct {
 	known map[string]fact
 }
 
-// factKey is where a device's facts stand among other settings.
-func factKey(endpoint string) []byte { return []byte("announcement/" + endpoint) }
+// factPrefix begins the keys of facts among other settings; the rest is the endpoint's name.
+const factPrefix = "announcement/"
 
+func factKey(endpoint string) []byte { return []byte(factPrefix + endpoint) }
+
+// Announced returns the device that a key of Config.Facts is about; ok is false for keys of others.
+func Announced(key []byte) (endpoint string, ok bool) {
+	rest, ok := bytes.CutPrefix(key, []byte(factPrefix))
+	return string(rest), ok && len(rest) > 0
+}
+
+// of returns what is known of a device.
 func (f *facts) of(endpoint string) fact {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known, ok := f.known[endpoint]; ok || f.kept == nil {
-		return known
-	}
-	var known fact
-	if b, found, err := f.kept.Get(factKey(endpoint)); err == nil && found {
-		_ = json.Unmarshal(b, &known) // what cannot be read is not known
-	}
-	f.set(endpoint, known)
+	known, _ := f.load(endpoint)
 	return known
+}
+
+// load looks a device up, on the disk if need be; found is false if it was never announced. The facts are locked.
+func (f *facts) load(endpoint string) (known fact, found bool) {
+	if known, found = f.known[endpoint]; found || f.kept == nil {
+		return known, found
+	}
+	b, found, err := f.kept.Get(factKey(endpoint))
+	if err != nil || !found {
+		return known, false
+	}
+	_ = json.Unmarshal(b, &known) // what cannot be read is not known
+	f.set(endpoint, known)
+	return known, true
 }
 
 func (f *facts) set(endpoint string, known fact) {
@@ -121,33 +138,50 @@ func (f *facts) set(endpoint string, known fact) {
 	f.known[endpoint] = known
 }
 
+// keep stores what is known of a device, and with it that it was announced. The facts are locked.
+func (f *facts) keep(endpoint string, known fact) error {
+	f.set(endpoint, known)
+	if f.kept == nil {
+		return nil
+	}
+	b, err := json.Marshal(known)
+	if err != nil {
+		return err
+	}
+	return f.kept.Put(factKey(endpoint), b)
+}
+
 // learn keeps what a device said after it registered.
 func (g *Gateway) learn(endpoint string, tree lwm2m.Tree) {
 	if len(tree) == 0 {
 		return
 	}
-	known := factOf(tree)
 	g.facts.mu.Lock()
-	g.facts.set(endpoint, known)
-	g.facts.mu.Unlock()
-	if g.facts.kept == nil {
-		return
+	defer g.facts.mu.Unlock()
+	g.complain(endpoint, g.facts.keep(endpoint, factOf(tree)))
+}
+
+// note keeps that a device was announced.
+func (g *Gateway) note(endpoint string) {
+	g.facts.mu.Lock()
+	defer g.facts.mu.Unlock()
+	if _, found := g.facts.load(endpoint); !found {
+		g.complain(endpoint, g.facts.keep(endpoint, fact{}))
 	}
-	b, err := json.Marshal(known)
-	if err == nil {
-		err = g.facts.kept.Put(factKey(endpoint), b)
-	}
+}
+
+func (g *Gateway) complain(endpoint string, err error) {
 	if err != nil {
-		g.log.Warn("what a device told of itself is not kept over a restart", "endpoint", endpoint, "error", err)
+		g.log.Warn("what is known of a device is not kept over a restart", "endpoint", endpoint, "error", err)
 	}
 }
 
 func (g *Gateway) forgetFacts(endpoint string) {
 	g.facts.mu.Lock()
+	defer g.facts.mu.Unlock()
 	delete(g.facts.known, endpoint)
-	g.facts.mu.Unlock()
 	if g.facts.kept != nil {
-		_ = g.facts.kept.Delete(factKey(endpoint)) // at worst it stays until the device is back
+		g.complain(endpoint, g.facts.kept.Delete(factKey(endpoint)))
 	}
 }
 

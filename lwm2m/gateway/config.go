@@ -18,8 +18,8 @@ type Config struct {
 	Server *server.Server  // whose Run is its owner's to run; FirstReads is what it should read first
 	Bus    mqtt.Bus        // alive for as long as the gateway runs
 	Models *model.Registry // the server's; nil: [model.Core]
-	// Facts keeps what announcements say beside the registration, over restarts. A [store.Bucket] is one. Nil: they are
-	// known again when a device registers again.
+	// Facts keeps who was announced and what announcements say beside the registration, over restarts. A [store.Bucket] is one.
+	// Nil: that is known again when a device registers again.
 	Facts Facts
 	// Strings has values go out as texts, as D3.3 shows them, instead of numbers and booleans.
 	Strings bool
@@ -27,11 +27,11 @@ type Config struct {
 	Embed bool
 	// PackageKeys, if there are any, are whose signature a device package needs to be written to /9/x/2.
 	PackageKeys []ed25519.PublicKey
-	// Retained has the gateway look, at the start, for announcements that an earlier one left at an external broker, and take
-	// back those of devices that are gone.
-	Retained bool
-	Serve    mqtt.ServeConfig // Observed is filled in
-	Logger   *slog.Logger     // nil logs nothing
+	// Left are the devices that an earlier process announced, as [Announced] finds them among the facts: the announcements of
+	// those that are gone are taken back. What others announced at the same broker is left alone.
+	Left   []string
+	Serve  mqtt.ServeConfig // Observed is filled in
+	Logger *slog.Logger     // nil logs nothing
 
 	Limits Limits
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"golang.org/x/sync/errgroup"
@@ -49,16 +48,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	events := g.server.Subscribe(g.config.Limits.Events)
 	defer events.Close()
 	serve := g.config.Serve
+	for _, endpoint := range g.config.Left {
+		g.presence.mark(endpoint, "expired") // if it is not there
+	}
 	for r := range g.server.Devices() {
 		g.presence.mark(r.Endpoint, "")
 		serve.Observed = append(serve.Observed, g.observed(r)...)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	if g.config.Retained {
-		if err := g.watchRetained(ctx, group); err != nil {
-			return err
-		}
-	}
 	group.Go(func() error { return g.follow(ctx, events) })
 	for range g.config.Limits.Announcers {
 		group.Go(func() error { g.announce(ctx); return nil })
@@ -114,24 +111,4 @@ func (g *Gateway) Reannounce() {
 	for r := range g.server.Devices() {
 		g.presence.mark(r.Endpoint, "")
 	}
-}
-
-// watchRetained hears what an earlier gateway left at the broker, and has it looked at.
-func (g *Gateway) watchRetained(ctx context.Context, group *errgroup.Group) error {
-	client, err := mqtt.NewClient(ctx, g.config.Bus, mqtt.ClientConfig{})
-	if err != nil {
-		return fmt.Errorf("look for announcements of an earlier gateway: %w", err)
-	}
-	stop, err := client.Watch(ctx, mqtt.Watcher{Announced: func(a *mqtt.Announcement) { g.presence.found(a.Thing) }})
-	if err != nil {
-		client.Close()
-		return fmt.Errorf("look for announcements of an earlier gateway: %w", err)
-	}
-	group.Go(func() error {
-		<-ctx.Done()
-		stop()
-		client.Close()
-		return nil
-	})
-	return nil
 }

@@ -64,17 +64,21 @@ type bench struct {
 	gateway *Gateway
 	server  *server.Server
 	parts   []*running
+	ends    []func() // of connections
 	store   *store.Store
 	adjust  func(*Config)
+	outside string // address of a broker elsewhere; empty: the one in broker
 	log     *slog.Logger
 }
 
 func newBench(t *testing.T, adjust func(*Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), address: "127.0.0.1:0", adjust: adjust, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	b := &bench{t: t, dir: t.TempDir(), address: "127.0.0.1:0", adjust: adjust, log: newBenchLog(t)}
 	b.start()
 	return b
 }
+
+func newBenchLog(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 
 // start brings up what a process of the gateway has; after stop it is the next process.
 func (b *bench) start() {
@@ -92,7 +96,13 @@ func (b *bench) start() {
 	b.must(err)
 	b.broker, err = mqtt.NewBroker(mqtt.BrokerConfig{Logger: b.log})
 	b.must(err)
-	config := Config{Server: b.server, Bus: b.broker.Bus("gateway"), Facts: s.Bucket(store.Settings), Logger: b.log}
+	config := Config{Server: b.server, Bus: b.bus("gateway"), Facts: s.Bucket(store.Settings), Logger: b.log}
+	b.must(s.Each(store.Settings, func(key, _ []byte) error {
+		if endpoint, ok := Announced(key); ok {
+			config.Left = append(config.Left, endpoint)
+		}
+		return nil
+	}))
 	if b.adjust != nil {
 		b.adjust(&config)
 	}
@@ -102,9 +112,20 @@ func (b *bench) start() {
 	b.run("broker", b.broker.Run)
 	b.run("gateway", b.gateway.Run)
 	b.run("server", b.server.Run)
-	b.client, err = mqtt.NewClient(b.t.Context(), b.broker.Bus("test"), mqtt.ClientConfig{Timeout: patience})
+	b.client, err = mqtt.NewClient(b.t.Context(), b.bus("test"), mqtt.ClientConfig{Timeout: patience})
 	b.must(err)
 	b.t.Cleanup(b.stop)
+}
+
+// bus connects a part of the process that has a name.
+func (b *bench) bus(name string) mqtt.Bus {
+	if b.outside == "" {
+		return b.broker.Bus(name)
+	}
+	c, err := mqtt.Dial(b.t.Context(), mqtt.DialConfig{Address: b.outside, Retry: true})
+	b.must(err)
+	b.ends = append(b.ends, c.Close)
+	return c
 }
 
 func (b *bench) must(err error) {
@@ -127,7 +148,10 @@ func (b *bench) stop() {
 	for i := len(b.parts) - 1; i >= 0; i-- {
 		b.parts[i].stop()
 	}
-	b.parts = nil
+	for _, end := range b.ends {
+		end()
+	}
+	b.parts, b.ends = nil, nil
 	b.must(b.store.Close())
 	b.store = nil
 }

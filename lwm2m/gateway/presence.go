@@ -20,7 +20,7 @@ type presence struct {
 	line      []string
 	why       map[string]string // of the devices in the line and being worked on: why one is gone, if it is
 	busy      map[string]bool   // being worked on; true: to be looked at again after that
-	announced map[string]uint64 // hash of the announcement; 0: left by an earlier gateway, or to be published again
+	announced map[string]uint64 // hash of the announcement; 0: to be published again
 	wake      chan struct{}
 }
 
@@ -51,16 +51,6 @@ func (p *presence) push(endpoint string) {
 	case p.wake <- struct{}{}:
 	default:
 	}
-}
-
-// found notes an announcement that the broker still has.
-func (p *presence) found(endpoint string) {
-	p.mu.Lock()
-	if _, known := p.announced[endpoint]; !known {
-		p.announced[endpoint] = 0
-	}
-	p.mu.Unlock()
-	p.mark(endpoint, "expired")
 }
 
 // forget has every announcement count as not published, and returns whose they are.
@@ -139,10 +129,11 @@ func (g *Gateway) announce(ctx context.Context) {
 			g.finish(ctx, endpoint, why, hash, false, err)
 			continue
 		}
-		if !known {
+		err := g.tellGone(ctx, endpoint, cmp.Or(why, "expired"))
+		if err == nil && !known {
 			g.forgetFacts(endpoint)
 		}
-		g.finish(ctx, endpoint, why, 0, true, g.tellGone(ctx, endpoint, cmp.Or(why, "expired")))
+		g.finish(ctx, endpoint, why, 0, true, err)
 	}
 }
 
@@ -169,6 +160,7 @@ func (g *Gateway) tellPresent(ctx context.Context, r server.Registration, before
 		return 0, err
 	}
 	g.stats.announced.Add(1)
+	g.note(r.Endpoint)
 	return hash, nil
 }
 
