@@ -16,22 +16,32 @@ import (
 	"strings"
 )
 
-//go:embed testdata/client
+//go:embed testdata/client testdata/server
 var source embed.FS
 
-// Missing says that the client can't be had on this machine: no Java, no Maven, or nothing to download from.
+// The programs that are built, folders of testdata.
+const (
+	clientProgram = "client"
+	serverProgram = "server"
+)
+
+// Missing says that a program can't be had on this machine: no Java, no Maven, or nothing to download from.
 type Missing struct{ Why string }
 
 // Error says what is missing.
-func (m *Missing) Error() string { return "build Leshan's client: " + m.Why }
+func (m *Missing) Error() string { return "build Leshan's programs: " + m.Why }
 
-// classpath builds the client if that was not done before, and returns where its classes are.
-func classpath() (string, error) {
+// classpath builds a program if that was not done before, and returns where its classes are.
+func classpath(program string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", &Missing{"there is no cache folder: " + err.Error()}
 	}
-	sum, err := fingerprint()
+	project, err := fs.Sub(source, "testdata/"+program)
+	if err != nil {
+		return "", err
+	}
+	sum, err := fingerprint(project)
 	if err != nil {
 		return "", err
 	}
@@ -39,23 +49,23 @@ func classpath() (string, error) {
 	if path, ok := built(folder); ok {
 		return path, nil
 	}
-	if err := build(folder); err != nil {
+	if err := build(project, folder); err != nil {
 		return "", err
 	}
 	path, ok := built(folder)
 	if !ok {
-		return "", errors.New("build Leshan's client: Maven has left no classes")
+		return "", fmt.Errorf("build Leshan's %s: Maven has left no classes", program)
 	}
 	return path, nil
 }
 
-func fingerprint() (string, error) {
+func fingerprint(project fs.FS) (string, error) {
 	h := sha256.New()
-	err := fs.WalkDir(source, ".", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(project, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		b, err := source.ReadFile(name)
+		b, err := fs.ReadFile(project, name)
 		fmt.Fprintf(h, "%s %d\n%s", name, len(b), b)
 		return err
 	})
@@ -78,7 +88,7 @@ func built(folder string) (string, bool) {
 }
 
 // build has Maven do its work, elsewhere first, so that what is in the folder is whole.
-func build(folder string) error {
+func build(project fs.FS, folder string) error {
 	for _, program := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return &Missing{err.Error()}
@@ -92,11 +102,7 @@ func build(folder string) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	client, err := fs.Sub(source, "testdata/client")
-	if err == nil {
-		err = os.CopyFS(temp, client)
-	}
-	if err != nil {
+	if err := os.CopyFS(temp, project); err != nil {
 		return err
 	}
 	maven := exec.Command("mvn", "-B", "-q", "package", "dependency:build-classpath", "-Dmdep.outputFile=target/classpath")
@@ -105,7 +111,7 @@ func build(folder string) error {
 		if bytes.Contains(out, []byte("Could not transfer")) || bytes.Contains(out, []byte("Could not resolve")) || bytes.Contains(out, []byte("could not be resolved")) {
 			return &Missing{"Maven can't download: " + firstLine(out)}
 		}
-		return fmt.Errorf("build Leshan's client: %w\n%s", err, out)
+		return fmt.Errorf("build Leshan's programs: %w\n%s", err, out)
 	}
 	_ = os.RemoveAll(folder) // half of an older one
 	if err := os.Rename(temp, folder); err != nil && !errors.Is(err, fs.ErrExist) {

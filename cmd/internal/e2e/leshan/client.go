@@ -26,8 +26,8 @@ type Config struct {
 	Key       []byte
 }
 
-// Client is a process.
-type Client struct {
+// Process is a client or a server that runs.
+type Process struct {
 	command *exec.Cmd
 	in      io.WriteCloser
 	errors  strings.Builder
@@ -36,8 +36,8 @@ type Client struct {
 }
 
 // Start starts a client, which registers by itself.
-func Start(c Config) (*Client, error) {
-	path, err := classpath()
+func Start(c Config) (*Process, error) {
+	path, err := classpath(clientProgram)
 	if err != nil {
 		return nil, err
 	}
@@ -45,28 +45,34 @@ func Start(c Config) (*Client, error) {
 	if c.Bootstrap {
 		role = "bootstrap"
 	}
-	arguments := []string{"-Xmx128m", "-cp", path, "Peer", c.Endpoint, c.URI, fmt.Sprint(int(c.Lifetime.Seconds())), c.Object9, role}
+	arguments := []string{c.Endpoint, c.URI, fmt.Sprint(int(c.Lifetime.Seconds())), c.Object9, role}
 	if c.Identity != "" {
 		arguments = append(arguments, c.Identity, hex.EncodeToString(c.Key))
 	}
-	client := &Client{command: exec.Command("java", arguments...), lines: make(chan string, 1024)}
-	client.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	client.command.Stderr = &client.errors
-	if client.in, err = client.command.StdinPipe(); err != nil {
+	return launch(path, "Peer", arguments)
+}
+
+// launch starts a class as a process that ends with this one.
+func launch(path, class string, arguments []string) (*Process, error) {
+	p := &Process{command: exec.Command("java", append([]string{"-Xmx128m", "-cp", path, class}, arguments...)...), lines: make(chan string, 1024)}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.command.Stderr = &p.errors
+	var err error
+	if p.in, err = p.command.StdinPipe(); err != nil {
 		return nil, err
 	}
-	out, err := client.command.StdoutPipe()
+	out, err := p.command.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := client.command.Start(); err != nil {
+	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
-	client.ended.Go(func() { client.read(out) })
-	return client, nil
+	p.ended.Go(func() { p.read(out) })
+	return p, nil
 }
 
-func (c *Client) read(out io.Reader) {
+func (c *Process) read(out io.Reader) {
 	defer close(c.lines)
 	for s := bufio.NewScanner(out); s.Scan(); {
 		select {
@@ -76,33 +82,33 @@ func (c *Client) read(out io.Reader) {
 	}
 }
 
-// Tell has the client do something: "update", "battery 70", "send SENML_CBOR", "stop".
-func (c *Client) Tell(line string) error {
+// Tell has it do something: "update", "battery 70", "send SENML_CBOR", "stop".
+func (c *Process) Tell(line string) error {
 	_, err := fmt.Fprintln(c.in, line)
 	return err
 }
 
-// Hear waits until the client says something that begins so, and returns that line.
-func (c *Client) Hear(ctx context.Context, prefix string) (string, error) {
+// Hear waits until it says something that begins so, and returns that line.
+func (c *Process) Hear(ctx context.Context, prefix string) (string, error) {
 	var heard []string
 	for {
 		select {
 		case line, ok := <-c.lines:
 			if !ok {
-				return "", fmt.Errorf("wait for %q of Leshan's client: it has ended after %q: %s", prefix, heard, c.errors.String())
+				return "", fmt.Errorf("wait for %q of Leshan's program: it has ended after %q: %s", prefix, heard, c.errors.String())
 			}
 			if strings.HasPrefix(line, prefix) {
 				return line, nil
 			}
 			heard = append(heard, line)
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for %q of Leshan's client: %w; it said %q", prefix, ctx.Err(), heard)
+			return "", fmt.Errorf("wait for %q of Leshan's program: %w; it said %q", prefix, ctx.Err(), heard)
 		}
 	}
 }
 
 // Close ends the process, whatever it does.
-func (c *Client) Close() {
+func (c *Process) Close() {
 	_ = c.command.Process.Kill()
 	c.ended.Wait()
 	_ = c.command.Wait()

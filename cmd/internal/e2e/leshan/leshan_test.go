@@ -124,7 +124,7 @@ func object9(t *testing.T) string {
 	return file
 }
 
-func hear(t *testing.T, c *Client, prefix string) string {
+func hear(t *testing.T, c *Process, prefix string) string {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
@@ -170,7 +170,7 @@ func TestLeshan(t *testing.T) {
 type session struct {
 	*testing.T
 	g        *gateway
-	client   *Client
+	client   *Process
 	endpoint string
 }
 

@@ -1,0 +1,26 @@
+package leshan
+
+import (
+	"encoding/hex"
+	"strconv"
+)
+
+// ServerConfig says what a server is.
+type ServerConfig struct {
+	Plain, Secure int    // ports on the loopback
+	Endpoint      string // of the device; the one that registers by PSK has "-psk" behind it
+	Identity      string
+	Key           []byte
+	Models        []string // files with definitions of objects beyond those of the core
+}
+
+// StartServer starts a server. It says "listening", and then what happens; it answers a line such as "read SENML_CBOR /3/0" with one that
+// begins with "answer 205".
+func StartServer(c ServerConfig) (*Process, error) {
+	path, err := classpath(serverProgram)
+	if err != nil {
+		return nil, err
+	}
+	arguments := []string{strconv.Itoa(c.Plain), strconv.Itoa(c.Secure), c.Endpoint, c.Identity, hex.EncodeToString(c.Key)}
+	return launch(path, "Host", append(arguments, c.Models...))
+}
