@@ -314,6 +314,31 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestVerifiedPeersNeedNotWaitForForgedBodies(t *testing.T) {
+	lockstep(t, Config{Handler: echo, Limits: Limits{AssemblyPeers: 10, PeerRate: -1, AddressRate: -1}}, func(t *testing.T, w *wire, e *Endpoint) {
+		begin := request(PUT, "/5").with(Block1, block{more: true, exponent: 6}.value())
+		begin.Payload = sample(1024)
+		var last sighted
+		for n := range 20 {
+			w.say(device(100+n), begin)
+			last = w.one(t)
+		}
+		if last.Code != ServiceUnavailable {
+			t.Errorf("there is room for all: %v", &last.Message)
+		}
+		done := ask(e, device(1), request(GET, "/"))
+		q := w.one(t)
+		w.say(device(1), q.answerTo())
+		<-done
+		if got := feed(t, w, device(1), request(PUT, "/5"), sample(3000), 6); got.Code != Content {
+			t.Errorf("got %v", &got.Message)
+		}
+		if n := len(e.bodies.index); n != 9 {
+			t.Errorf("%d bodies are left, not those of 9 others", n)
+		}
+	})
+}
+
 // sink takes a body and says what it has if it is asked to go on elsewhere.
 type sink struct {
 	HandlerFunc

@@ -46,6 +46,7 @@ type body struct {
 	data     []byte   // incoming
 	whole    *Message // outgoing
 	reserved int      // bytes
+	verified bool     // its peer is
 }
 
 func (b *bodies) init(l Limits) {
@@ -71,7 +72,7 @@ func (j *job) bodyKey(d direction) bodyKey {
 
 // add adds a block of a request to its body. The code is Content with the last block, which returns the body; Continue if
 // others must follow; and an error that the request is answered with otherwise.
-func (b *bodies) add(k bodyKey, part block, m *Message, now time.Duration) ([]byte, Code) {
+func (b *bodies) add(k bodyKey, part block, m *Message, verified bool, now time.Duration) ([]byte, Code) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire(now)
@@ -86,7 +87,7 @@ func (b *bodies) add(k bodyKey, part block, m *Message, now time.Duration) ([]by
 	}
 	if part.number == 0 {
 		b.drop(k)
-		if !b.admit(k, len(m.Payload), now, incoming) {
+		if !b.admit(&body{key: k, at: now, reserved: len(m.Payload), verified: verified}) {
 			return nil, ServiceUnavailable
 		}
 	}
@@ -129,22 +130,23 @@ func (b *bodies) grow(k bodyKey, part block, payload []byte, now time.Duration) 
 	return known.data, Content
 }
 
-// admit makes a new body of n bytes. An answer makes room by replacing older answers, a request's body finds room or not.
-func (b *bodies) admit(k bodyKey, n int, now time.Duration, d direction) bool {
-	full := func() bool { return b.bytes+n > b.room || len(b.index) >= b.most }
+// admit takes a new body. It makes room by dropping answers, which can be made again, and for a verified peer also what
+// unverified ones began; apart from that it finds room or not.
+func (b *bodies) admit(fresh *body) bool {
+	full := func() bool { return b.bytes+fresh.reserved > b.room || len(b.index) >= b.most }
 	for e := b.order.Front(); full() && e != nil; {
 		next := e.Next()
-		if old := e.Value.(*body); old.key.direction == outgoing {
+		if old := e.Value.(*body); old.key.direction == outgoing || fresh.verified && !old.verified {
 			b.drop(old.key)
 		}
 		e = next
 	}
-	if full() || d == incoming && b.held[k.key] >= bodiesOfPeer {
+	if full() || fresh.key.direction == incoming && b.held[fresh.key.key] >= bodiesOfPeer {
 		return false
 	}
-	b.index[k] = b.order.PushBack(&body{key: k, at: now, reserved: n})
-	b.held[k.key]++
-	b.bytes += n
+	b.index[fresh.key] = b.order.PushBack(fresh)
+	b.held[fresh.key.key]++
+	b.bytes += fresh.reserved
 	return true
 }
 
@@ -157,9 +159,7 @@ func (b *bodies) keep(k bodyKey, whole *Message, now time.Duration) {
 	if b.held[k.key] >= bodiesOfPeer && !b.dropOldest(k.key) {
 		return
 	}
-	if b.admit(k, len(whole.Payload), now, outgoing) {
-		b.index[k].Value.(*body).whole = whole
-	}
+	b.admit(&body{key: k, at: now, reserved: len(whole.Payload), whole: whole})
 }
 
 // dropOldest drops the answer to a peer that was asked for longest ago.

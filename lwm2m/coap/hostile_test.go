@@ -118,7 +118,7 @@ func TestAnIdleWorkerIsCountedOnOnce(t *testing.T) {
 
 // 4: messages of sources that nothing goes on with leave nothing behind but entries of tables that do not grow.
 func TestForgedSourcesCostNothing(t *testing.T) {
-	const sources = 200_000
+	const sources = 60_000
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		e := start(t, Config{Transports: []Transport{silent{w}}, Handler: echo, Limits: Limits{History: 1024, Peers: 1024, AddressRate: -1, PeerRate: -1}})

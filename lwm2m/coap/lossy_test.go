@@ -71,7 +71,7 @@ var patient = Reliability{AckTimeout: 700 * time.Millisecond, RandomFactor: 1.1,
 // TestTransfersSurviveABadNetwork sends bodies both ways over a network that loses a tenth, repeats a fifth and reorders: each
 // request is handled once, and whole.
 func TestTransfersSurviveABadNetwork(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := lossyNetwork(seed, 0.1)
 			handled := map[string]int{}

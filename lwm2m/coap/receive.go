@@ -61,8 +61,13 @@ func (r receiver) take(j *job) bool {
 	}
 }
 
-// reject resets a confirmable message that makes no sense (RFC 7252 section 4.2), and is silent on any other.
+// reject resets a confirmable message that makes no sense (RFC 7252 section 4.2), and is silent on any other datagram. A
+// connection that carries nonsense is ended: who waits for an answer there waits for ever (RFC 8323 section 5.6).
 func (r receiver) reject(j *job, err error) {
+	if closer, ok := r.link.transport.(Closer); ok && r.link.traits.Reliable && err != nil {
+		_ = closer.ClosePeer(j.peer)
+		return
+	}
 	if r.link.traits.Reliable || errors.Is(err, errVersion) || errors.Is(err, errTruncated) && len(j.data) < 4 {
 		return
 	}

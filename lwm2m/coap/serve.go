@@ -79,7 +79,7 @@ func (j *job) assembled(b block) bool {
 		return true
 	}
 	e := j.endpoint
-	body, code := e.bodies.add(j.bodyKey(incoming), b, &j.message, e.now())
+	body, code := e.bodies.add(j.bodyKey(incoming), b, &j.message, e.isVerified(&j.arrival), e.now())
 	if code == Content {
 		j.message.Payload = body
 		return true

@@ -114,6 +114,7 @@ func TestTCPEndsConnectionsThatMakeNoSense(t *testing.T) {
 		{"a message beyond the limit", append(settings[:2:2], 0xf0, 0x7f, 0xff, 0xff, 0xff, byte(GET))},
 		{"a message that never ends", append(settings[:2:2], 0xe0, 0x01)},
 		{"a token length that is reserved", append(settings[:2:2], 0x0f, byte(signalPing), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)},
+		{"a request that makes no sense", append(settings[:2:2], 0x10, byte(GET), 0xff)},
 		{"a release", append(settings[:2:2], 0x00, byte(signalRelease))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
