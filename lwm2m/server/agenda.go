@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// agenda says when which device has to be looked at. It is one heap with, as a rule, one entry for each device: an entry is
-// not moved when its device is due later, but put back when it comes up.
+// agenda says when which device has to be looked at. It is one heap with at most one entry for each device: an entry is not
+// moved when its device is due later, but put back when it comes up.
 type agenda struct {
 	mu      sync.Mutex
 	entries entries
@@ -20,30 +20,55 @@ type entry struct {
 	device *device
 }
 
+// entries is the heap. A device knows its slot, counted from 1; 0 is none.
 type entries []entry
 
 func (e entries) Len() int           { return len(e) }
 func (e entries) Less(i, j int) bool { return e[i].at < e[j].at }
-func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(entry)) }
+func (e entries) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].device.slot, e[j].device.slot = int32(i+1), int32(j+1)
+}
+
+func (e *entries) Push(x any) {
+	*e = append(*e, x.(entry))
+	(*e)[len(*e)-1].device.slot = int32(len(*e))
+}
+
 func (e *entries) Pop() any {
 	last := len(*e) - 1
 	x := (*e)[last]
+	x.device.slot = 0
 	(*e)[last] = entry{}
 	*e = (*e)[:last]
 	return x
 }
 
-func (a *agenda) add(at int64, d *device) {
+// set has the device looked at at a time.
+func (a *agenda) set(at int64, d *device) {
 	a.mu.Lock()
-	heap.Push(&a.entries, entry{at, d})
-	first := a.entries[0].at == at
+	if d.slot == 0 {
+		heap.Push(&a.entries, entry{at, d})
+	} else {
+		a.entries[d.slot-1].at = at
+		heap.Fix(&a.entries, int(d.slot-1))
+	}
+	first := a.entries[0].device == d
 	a.mu.Unlock()
 	if first {
 		select {
 		case a.sooner <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// remove forgets a device.
+func (a *agenda) remove(d *device) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d.slot != 0 {
+		heap.Remove(&a.entries, int(d.slot-1))
 	}
 }
 
@@ -92,14 +117,14 @@ func (s *Server) schedule(d *device) {
 	}
 	if d.due == 0 || at < d.due {
 		d.due = at
-		s.agenda.add(at, d)
+		s.agenda.set(at, d)
 	}
 }
 
 // look does what is due of a device.
 func (s *Server) look(d *device, at, now int64) {
 	d.mu.Lock()
-	if d.gone || d.due != at { // an older entry of a device that was put on the agenda again
+	if d.gone || d.due != at { // it was put on the agenda again meanwhile
 		d.mu.Unlock()
 		return
 	}

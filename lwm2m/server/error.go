@@ -92,7 +92,7 @@ func refused(what string, answer *coap.Message) error {
 
 // diagnosis is the text that an error may carry (RFC 7252 §5.5.2), bounded and harmless in a log.
 func diagnosis(m *coap.Message) string {
-	const most = 120
+	const most = 240
 	if format, ok := m.Uint(coap.ContentFormat); ok && format != 0 || len(m.Payload) == 0 {
 		return ""
 	}

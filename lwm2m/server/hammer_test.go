@@ -120,6 +120,9 @@ func TestHammer(t *testing.T) {
 	if s.Len() != 0 || s.byID.size() != 0 || s.byPlace.size() != 0 || s.byToken.size() != 0 || len(s.links.sets) != 0 || len(s.candidates.all) != 0 {
 		t.Errorf("left are %d devices, %d numbers, %d places, %d tokens, %d sets of links, %d candidates", s.Len(), s.byID.size(), s.byPlace.size(), s.byToken.size(), len(s.links.sets), len(s.candidates.all))
 	}
+	if n := len(s.agenda.entries); n != 0 {
+		t.Errorf("%d entries of the agenda are left", n)
+	}
 	for k := store.Registration; k < store.Settings; k++ {
 		if n := st.Len(k); n != 0 {
 			t.Errorf("%d records of kind %d are left", n, k)

@@ -29,10 +29,10 @@ func (s *Server) remove(k store.Kind, key string) {
 	}
 }
 
-// complain logs that something is in memory only.
+// complain logs that something is in memory only, not more often than an operator can bear.
 func (s *Server) complain(err error) {
 	if err != nil {
-		s.config.Logger.Error("the LwM2M server could not store what a restart needs", "error", err)
+		s.complaints.Do(func() { s.config.Logger.Error("the LwM2M server could not store what a restart needs", "error", err) })
 	}
 }
 

@@ -225,6 +225,7 @@ func (s *Server) end(d *device, why EventKind) {
 	for _, o := range d.observations {
 		s.byToken.remove(o.token, d)
 	}
+	s.agenda.remove(d)
 	s.links.release(d.links)
 	s.forget(d)
 	jobs := d.queue.takeAll()

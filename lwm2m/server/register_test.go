@@ -274,6 +274,21 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// A device that comes and goes leaves nothing behind, whatever lifetime it tells.
+func TestComingAndGoing(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683")
+		for n := range 50 {
+			d.registered("dev", "&lwm2m=1.1&lt=4294967295")
+			d.update("?lt=" + fmt.Sprint(4000000000-n))
+			d.call(del, d.where, "")
+		}
+		if n := len(r.server.agenda.entries); n != 0 {
+			t.Errorf("%d entries of the agenda are left", n)
+		}
+	})
+}
+
 func TestHerd(t *testing.T) {
 	bubble(t, Config{Limits: Limits{Registrations: 5, Devices: 12}}, func(r *rig) {
 		taken := 0

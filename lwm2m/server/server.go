@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -35,6 +36,7 @@ type Server struct {
 	followUps     *rate.Limiter
 	candidates    candidates
 	requests      requestIDs
+	complaints    rate.Sometimes
 
 	subscribers   sync.RWMutex
 	subscriptions []*Subscription // replaced, never changed
@@ -53,6 +55,7 @@ func New(c Config) (*Server, error) {
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
 		candidates: candidates{all: make(map[string]*candidate)},
+		complaints: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	s.work.server = s
 	for _, t := range c.Transports {
