@@ -9,7 +9,7 @@ export CGO_ENABLED ?= 0
 .PHONY: build demo test check unit lint bench fuzz race kernel packages toolchains registry clean
 
 build: ## the programs, into bin/
-	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd ./cmd/edgehold-plugin
+	$(GO) build -ldflags "-s -w" -o $(BIN)/ ./cmd/edgehold ./cmd/edgeholdd ./cmd/edgehold-plugin ./cmd/edgehold-device
 
 registry: ## an OCI registry to try things with, into bin/
 	cd tools/registry && $(GO) build -ldflags "-s -w" -o ../../$(BIN)/registry .

@@ -52,7 +52,7 @@ func (a *app) trustParcel() *cobra.Command {
 	c := &cobra.Command{
 		Use: "parcel POLICY@VERSION", Short: "Write what a device takes: a module behind its signed statement", Args: args(1, 1, "POLICY@VERSION"),
 		Long:    "It is what object 9's Package carries. `edgehold device push` makes it by itself; as a file it is for a CoAP server that devices pull from.",
-		Example: "  edgehold trust parcel temp-average@1.0.0 --output temp-average.parcel --folder trust",
+		Example: "  edgehold trust add load-follower.wasm --devices 'sensor-*' --folder trust\n  edgehold trust parcel load-follower@1.1.0 --output load-follower.parcel --folder trust",
 	}
 	output := c.Flags().String("output", "", "file to write; NAME-VERSION.parcel if left out")
 	return a.onFolder(c, func(r *sign.Repository, _ *cli.Printer, args []string) error {

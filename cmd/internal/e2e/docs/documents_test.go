@@ -61,6 +61,16 @@ var documents = map[string]document{
 	"examples/01-cpu-boost/README.md":   {inClone: true},
 	"examples/05-rest-device/README.md": {inClone: true},
 	"examples/06-leds/README.md":        {inClone: true},
+	"examples/07-temp-average/README.md": {inClone: true, shows: []shown{
+		{"edgehold policy inspect", `temp_avg Cel`},
+	}},
+	"examples/08-tinyml-vibration/README.md": {inClone: true, shows: []shown{
+		{"go run", `9[6-9]\.\d+ %`},
+	}},
+	"cmd/edgehold-device/README.md": {inClone: true, shows: []shown{
+		{"edgehold trust parcel", `temp-average\.parcel: 28`},
+		{"edgehold-device check", "would register with coap://127.0.0.1:5683 and take packages of 1 keys"},
+	}},
 	"cmd/edgeholdd/README.md": {
 		ownDaemon: true,
 		shows: []shown{
