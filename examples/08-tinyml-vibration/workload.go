@@ -1,4 +1,4 @@
-// Command vibration-watch is a workload with a neural network: it tells from a machine's vibration whether it is off, healthy, out of balance or has a worn
+// Command fan-state is a workload with a neural network: it tells from a machine's vibration whether it is off, healthy, out of balance or has a worn
 // bearing. Network and features compute in integers; weights.go in model is what train made.
 package main
 

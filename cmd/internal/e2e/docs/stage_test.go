@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 // repository is the root of the module.
@@ -116,6 +118,7 @@ func newStage(t *testing.T) *stage {
 		}
 	}
 	s.environ = append(s.environ, goEnvironment(t)...)
+	s.environ = append(s.environ, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder()) // it is in a cache below the home, which is another
 	s.environ = append(s.environ, s.mark, "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
 	t.Cleanup(s.clear)
 	return s
