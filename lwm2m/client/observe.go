@@ -28,13 +28,12 @@ func (c *Client) observe(s *server, m *coap.Message, paths []lwm2m.Path, values 
 	if err := c.suit(paths, own); err != nil {
 		return err
 	}
-	s.cancel(m.Token)
-	s.observations = slices.DeleteFunc(s.observations, func(o *observed) bool { return slices.Equal(o.paths, paths) })
+	sequence := s.supersede(m.Token, paths)
 	if len(s.observations) >= c.limits.Observations {
 		return nil // an answer without the option: the server reads, and observes nothing (RFC 7641 section 4.1)
 	}
 	format, _ := reply.Uint(coap.ContentFormat)
-	o := &observed{token: m.Token}
+	o := &observed{token: m.Token, sequence: sequence}
 	o.paths, o.composite, o.own, o.format = paths, m.Code == coap.FETCH, own, lwm2m.Format(format)
 	o.sampling = c.sampling(paths)
 	c.refresh(s, o)
@@ -43,6 +42,19 @@ func (c *Client) observe(s *server, m *coap.Message, paths []lwm2m.Path, values 
 	reply.SetUint(coap.Observe, o.sequence)
 	c.poke()
 	return nil
+}
+
+// supersede takes away the observations that a new one stands for, and returns where its sequence begins: behind theirs, for a server that
+// asks again by the same token drops what seems older than what it had.
+func (s *server) supersede(token coap.Token, paths []lwm2m.Path) (sequence uint32) {
+	s.observations = slices.DeleteFunc(s.observations, func(o *observed) bool {
+		old := o.token == token || slices.Equal(o.paths, paths)
+		if old {
+			sequence = (o.sequence + 1) & sequenceMask
+		}
+		return old
+	})
+	return sequence
 }
 
 // ownAttributes are those that an Observe carries (1.2).

@@ -205,18 +205,17 @@ func (c *Client) create(s *server, m *coap.Message, p lwm2m.Path) (*coap.Message
 	if c.tree.rights(s.short, p)&mayCreate == 0 {
 		return nil, fmt.Errorf("create in %s: %w", p, ErrUnauthorized)
 	}
-	values, err := c.decode(m, p)
+	base := p
+	if o := c.tree.object(p); o != nil && unnumbered(m) {
+		base = p.Child(c.tree.free(o))
+	}
+	values, err := c.decode(m, base)
 	if err != nil {
 		return nil, err
 	}
-	target, named := p, false
-	if len(values) > 0 && values[0].Path.Depth() > 1 {
-		target, named = values[0].Path.Truncate(2), true
-	}
-	for _, v := range values {
-		if named && !target.Contains(v.Path) {
-			return nil, fmt.Errorf("create two instances at once: %w", ErrBadRequest)
-		}
+	target, err := newInstance(p, values)
+	if err != nil {
+		return nil, err
 	}
 	made, err := c.tree.create(target, values)
 	if err != nil {
@@ -226,6 +225,27 @@ func (c *Client) create(s *server, m *coap.Message, p lwm2m.Path) (*coap.Message
 	reply := &coap.Message{Code: coap.Created}
 	reply.SetLocation(made.String())
 	return reply, nil
+}
+
+// unnumbered tells whether a Create leaves the number of the instance to the device: it has the instance's resources in TLV, and not the
+// instance (LwM2M Core 6.3.6). The first two bits of a TLV say what it is.
+func unnumbered(m *coap.Message) bool {
+	f, given := m.Uint(coap.ContentFormat)
+	const resources = 2
+	return (!given || lwm2m.Format(f).Canonical() == lwm2m.FormatTLV) && len(m.Payload) > 0 && m.Payload[0]>>6 >= resources
+}
+
+// newInstance is the instance that values are for; the path of the object if there are none.
+func newInstance(object lwm2m.Path, values lwm2m.Tree) (lwm2m.Path, error) {
+	target := object
+	for _, v := range values {
+		instance := v.Path.Truncate(2)
+		if target != object && target != instance {
+			return target, fmt.Errorf("create two instances at once: %w", ErrBadRequest)
+		}
+		target = instance
+	}
+	return target, nil
 }
 
 func (c *Client) remove(s *server, p lwm2m.Path) (*coap.Message, error) {
@@ -262,7 +282,7 @@ var codes = []struct {
 }
 
 // maxDiagnostic keeps an answer to an error from being much longer than the request.
-const maxDiagnostic = 96
+const maxDiagnostic = 128
 
 // refusal is the answer that carries an error. What went wrong inside is no business of a server's.
 func refusal(err error) *coap.Message {

@@ -3,6 +3,7 @@ package client
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -142,6 +143,42 @@ func TestCreatedInstanceIsTold(t *testing.T) {
 		}
 		if reply := d.network.ask(say(coap.DELETE, "/35001/3")); reply.Code != coap.Deleted {
 			t.Errorf("delete: %s", reply.Code)
+		}
+	})
+}
+
+func TestDeviceChoosesTheNumber(t *testing.T) {
+	resource := lwm2m.Tree{{Path: lwm2m.PathOf(35001, lwm2m.NoID, 27200), Value: lwm2m.String("a")}}
+	payload, err := codec.Append(nil, lwm2m.FormatTLV, lwm2m.PathOf(35001, lwm2m.NoID), resource)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		d := startDevice(t, nil)
+		synctest.Wait()
+		for i, want := range []string{"/35001/0", "/35001/1"} {
+			reply := d.network.ask(with(say(coap.POST, "/35001"), lwm2m.FormatTLV, string(payload)))
+			if reply.Code != coap.Created || reply.Location() != want {
+				t.Errorf("creation %d: %s %s %s, want %s", i, reply.Code, reply.Location(), reply.Payload, want)
+			}
+		}
+	})
+}
+
+func TestObservingAgainGoesOnCounting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := startDevice(t, nil)
+		synctest.Wait()
+		m := observing(say(coap.GET, "/3303/0/5700"))
+		d.network.ask(m)
+		for n := range 3 {
+			d.gauge.set(float64(n))
+			wait(time.Second)
+		}
+		before, _ := d.network.notes[2].Uint(coap.Observe)
+		after, _ := d.network.ask(m).Uint(coap.Observe)
+		if after != before+1 {
+			t.Errorf("observes again with sequence %d after %d", after, before)
 		}
 	})
 }

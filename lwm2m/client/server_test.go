@@ -288,6 +288,12 @@ func (p *pair) writes(ctx context.Context) {
 		p.t.Errorf("%d bytes of what was written in blocks came back in blocks", len(v.Text()))
 	}
 	p.must(p.server.WriteComposite(ctx, "dev", append(one("/3/0/15", lwm2m.String("Europe/Athens")), one("/35001/4/27201", lwm2m.String("x"))...)))
+	made, err = p.server.Create(ctx, "dev", path("/35001"), lwm2m.Tree{{Path: lwm2m.PathOf(35001, lwm2m.NoID, 27200), Value: lwm2m.String("x")}})
+	p.must(err)
+	if made != path("/35001/0") {
+		p.t.Errorf("the device chose %s", made)
+	}
+	p.await(server.Updated, nil)
 	p.must(p.server.Delete(ctx, "dev", path("/35001/4")))
 	p.await(server.Updated, nil)
 	p.must(p.client.SendPaths(ctx, path("/4/0/2")))
