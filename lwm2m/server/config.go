@@ -57,7 +57,10 @@ type Limits struct {
 	Workers       int     // 256: devices that follow-ups and queued requests are worked off for at a time
 	FollowUps     float64 // 2,000 a second: requests after registrations (observations, attributes, first reads)
 	Registrations float64 // 10,000 a second; what is beyond is told to come back later. Twice as many at once.
-	Verifications int     // 1,024: new addresses being checked at a time
+	// Challenge is how many registrations a second without security from unknown addresses are taken at their word; of what is
+	// beyond, a device has to repeat a challenge (RFC 9175 §2.4). 0: all are, as few devices know how to.
+	Challenge     float64
+	Verifications int // 1,024: new addresses being checked at a time
 }
 
 func (t Times) withDefaults() Times {
@@ -104,7 +107,7 @@ func (c *Config) Validate() error {
 	for name, n := range map[string]float64{
 		"devices": float64(l.Devices), "links": float64(l.Links), "bytes of links": float64(l.LinkBytes), "bytes of all links": float64(l.AllLinkBytes), "bytes of an endpoint name": float64(l.EndpointBytes),
 		"observations": float64(l.Observations), "attributes": float64(l.Attributes), "queue": float64(l.Queue), "bytes of a queue": float64(l.QueueBytes),
-		"lost": float64(l.Lost), "workers": float64(l.Workers), "follow-ups": l.FollowUps, "registrations": l.Registrations, "verifications": float64(l.Verifications),
+		"lost": float64(l.Lost), "workers": float64(l.Workers), "follow-ups": l.FollowUps, "registrations": l.Registrations, "challenge": l.Challenge, "verifications": float64(l.Verifications),
 		"grace": float64(c.Times.Grace), "awake": float64(c.Times.Awake), "exchange": float64(c.Times.Exchange), "composite": float64(c.Times.Composite),
 		"queue time": float64(c.Times.Queue), "longest lifetime": float64(c.Times.MaxLife),
 	} {

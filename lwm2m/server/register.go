@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/coap"
@@ -16,6 +17,11 @@ func (s *Server) onRegister(p coap.Peer, request, response *coap.Message) {
 		return
 	}
 	id, err := s.register(p, request)
+	if errors.Is(err, errChallenge) {
+		response.Code = coap.Unauthorized
+		response.SetOpaque(coap.Echo, s.echo.challenge(p, time.Now()))
+		return
+	}
 	if err != nil {
 		refuse(response, err)
 		return
@@ -35,6 +41,9 @@ func (s *Server) register(p coap.Peer, request *coap.Message) (id uint64, err er
 	document, err := s.linksOf(request)
 	if err != nil {
 		return 0, err
+	}
+	if s.unproven(p, request) {
+		return 0, errChallenge
 	}
 	if !s.registrations.Allow() {
 		return 0, tooBusy(a.endpoint)

@@ -274,6 +274,49 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+func TestChallenge(t *testing.T) {
+	bubble(t, Config{Limits: Limits{Challenge: 1}}, func(r *rig) {
+		register := func(d *script, endpoint string, options ...field) packet {
+			return d.call(post, "/rd?ep="+endpoint+"&lwm2m=1.1", "", options...)
+		}
+		for n := range 2 { // so many are taken at their word
+			if got := register(r.device(fmt.Sprint("10.0.0.1:", 1000+n)), fmt.Sprint("first", n)); got.answer() != "2.01" {
+				t.Errorf("device %d is answered %s", n, got.answer())
+			}
+		}
+		d := r.device("10.0.0.2:5683")
+		got := register(d, "dev")
+		if got.answer() != "4.01" || len(got.all(optEcho)) != 1 {
+			t.Fatalf("answered %s, %q", got.answer(), got.all(optEcho))
+		}
+		challenge := field{optEcho, got.all(optEcho)[0]}
+		if got := register(r.device("10.0.0.3:5683"), "dev", challenge); got.answer() != "4.01" {
+			t.Errorf("another's answer is answered %s", got.answer())
+		}
+		if got := register(d, "dev", field{optEcho, "\x00\x00\x00\x00forged!!"}); got.answer() != "4.01" {
+			t.Errorf("a forged answer is answered %s", got.answer())
+		}
+		if got := register(d, "dev", challenge); got.answer() != "2.01" {
+			t.Errorf("the answer is answered %s", got.answer())
+		}
+		if got := register(d, "dev"); got.answer() != "2.01" { // known by now
+			t.Errorf("again it is answered %s", got.answer())
+		}
+		if got := register(r.secured("safe", 1), "safe"); got.answer() != "2.01" {
+			t.Errorf("with security it is answered %s", got.answer())
+		}
+		late := r.device("10.0.0.4:5683")
+		challenge = field{optEcho, register(late, "late").all(optEcho)[0]}
+		time.Sleep(2 * time.Minute)
+		for n := range 2 {
+			register(r.device(fmt.Sprint("10.0.0.5:", 1000+n)), fmt.Sprint("more", n))
+		}
+		if got := register(late, "late", challenge); got.answer() != "4.01" {
+			t.Errorf("an old answer is answered %s", got.answer())
+		}
+	})
+}
+
 // A device that comes and goes leaves nothing behind, whatever lifetime it tells.
 func TestComingAndGoing(t *testing.T) {
 	bubble(t, Config{}, func(r *rig) {

@@ -33,7 +33,9 @@ type Server struct {
 	agenda        agenda
 	work          work
 	registrations *rate.Limiter
+	unchallenged  *rate.Limiter
 	followUps     *rate.Limiter
+	echo          echo
 	candidates    candidates
 	requests      requestIDs
 	complaints    rate.Sometimes
@@ -54,6 +56,7 @@ func New(c Config) (*Server, error) {
 		links:         linkSets{most: c.Limits.AllLinkBytes, sets: make(map[string]*linkSet)},
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
+		unchallenged: limiter(c.Limits.Challenge), echo: newEcho(),
 		candidates: candidates{all: make(map[string]*candidate)},
 		complaints: rate.Sometimes{Interval: 10 * time.Second},
 	}
