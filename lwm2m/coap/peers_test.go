@@ -86,6 +86,8 @@ func (r *resources) Serve(ctx context.Context, p Peer, request, response *Messag
 	case "/echo":
 		r.puts.Add(1)
 		response.Code, response.Payload = Content, request.Payload
+	case "/length":
+		response.Code, response.Payload = Content, []byte(strconv.Itoa(len(request.Payload)))
 	case "/slow":
 		time.Sleep(1500 * time.Millisecond) // it is a real peer's time
 		response.Code, response.Payload = Content, []byte("late")
@@ -148,7 +150,7 @@ func TestLibcoapsClient(t *testing.T) {
 			{"over TCP both ways", "echo", large, []string{"-r", "-m", "put", "-f", file}},
 			{"GET in the blocks of an unverified peer, a fifth lost", "middle", large[:160], []string{"-l", "20%"}},
 			{"challenged", "challenge", "shown", nil},
-			{"PUT, a fifth lost", "echo", large, []string{"-m", "put", "-b", "512", "-f", file, "-l", "20%"}},
+			{"PUT, a fifth lost", "length", strconv.Itoa(len(large)), []string{"-m", "put", "-b", "512", "-f", file, "-l", "20%"}},
 			{"separate answer, a fifth lost", "slow", "late", []string{"-l", "20%"}},
 			{"POST, a fifth lost", "echo", "hello", []string{"-m", "post", "-e", "hello", "-l", "20%"}},
 		} {
@@ -222,7 +224,8 @@ func TestLibcoapsServer(t *testing.T) {
 	}
 	put := request(PUT, "/made")
 	put.Payload = sample(5000)
-	if answer, err := e.Do(t.Context(), p, put); err != nil || answer.Code != Created {
+	// It does not know duplicates: where its answer was lost, the last block sent again changes what the first had created.
+	if answer, err := e.Do(t.Context(), p, put); err != nil || !answer.Code.IsSuccess() {
 		t.Fatalf("put: %v, error %v", answer, err)
 	}
 	if answer, err := e.Do(t.Context(), p, request(GET, "/made")); err != nil || !bytes.Equal(answer.Payload, put.Payload) {
