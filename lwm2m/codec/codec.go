@@ -102,6 +102,8 @@ func check(f lwm2m.Format, base lwm2m.Path, t lwm2m.Tree) error {
 			return cannotEncode(f, r.Path, "it does not lie below "+base.String())
 		case !r.Value.IsNone() && r.Path.Depth() < 3:
 			return cannotEncode(f, r.Path, "only resources and their instances have values")
+		case unnumbered(r.Path) && f.Canonical() != lwm2m.FormatTLV:
+			return cannotEncode(f, r.Path, "only TLV has instances whose number the device is to choose")
 		case r.Value.IsNone() && r.Path.Depth() == lwm2m.MaxDepth:
 			return cannotEncode(f, r.Path, "a resource instance has a value, or is not there")
 		case i > 0 && t[i-1].Path.Compare(r.Path) > 0:
@@ -109,4 +111,14 @@ func check(f lwm2m.Format, base lwm2m.Path, t lwm2m.Tree) error {
 		}
 	}
 	return nil
+}
+
+// unnumbered reports whether a path goes through the reserved identifier, which stands for a number that is not chosen yet.
+func unnumbered(p lwm2m.Path) bool {
+	for level := range p.Depth() {
+		if p.ID(level) == lwm2m.NoID {
+			return true
+		}
+	}
+	return false
 }

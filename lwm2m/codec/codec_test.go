@@ -289,6 +289,7 @@ func TestCannotEncode(t *testing.T) {
 		{"infinity in JSON", lwm2m.FormatSenMLJSON, "/3", lwm2m.Tree{{Path: at, Value: lwm2m.Float(math.Inf(1))}}},
 		{"an old time", lwm2m.FormatSenMLJSON, "/3", lwm2m.Tree{{Path: at, Value: lwm2m.Integer(1), Time: time.Unix(1000, 0)}}},
 		{"times in LwM2M CBOR", lwm2m.FormatCBORTree, "/3", lwm2m.Tree{{Path: at, Value: lwm2m.Integer(1), Time: now}}},
+		{"an instance without a number", lwm2m.FormatCBORTree, "/3", lwm2m.Tree{{Path: lwm2m.PathOf(3, lwm2m.NoID, 9), Value: lwm2m.Integer(1)}}},
 		{"objects in TLV", lwm2m.FormatTLV, "/", lwm2m.Tree{{Path: at, Value: lwm2m.Integer(1)}}},
 		{"the JSON of 1.0", lwm2m.FormatJSON, "/3", nil},
 	} {

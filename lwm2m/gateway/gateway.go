@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,9 +57,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 		serve.Observed = append(serve.Observed, g.observed(r)...)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	heard := make(chan struct{})
+	serve.Ready = sync.OnceFunc(func() { close(heard) })
 	group.Go(func() error { return g.follow(ctx, events) })
 	for range g.config.Limits.Announcers {
-		group.Go(func() error { g.announce(ctx); return nil })
+		group.Go(func() error {
+			select {
+			case <-heard: // nobody is to ask who is announced before requests are heard
+				g.announce(ctx)
+			case <-ctx.Done():
+			}
+			return nil
+		})
 	}
 	for _, line := range g.lines {
 		group.Go(func() error { g.publish(ctx, line); return nil })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/server"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
@@ -50,6 +51,9 @@ func TestDeploymentAsWritten(t *testing.T) {
 	}}}}
 	if diff := cmp.Diff(r.Objects, want); diff != "" {
 		t.Errorf("what is used (-got +want)\n%s", diff)
+	}
+	if r := b.ask(mqtt.Post, "sensor-7/LWM2M_Software_Management", nil); r.Code != mqtt.Created || r.Data != int64(1) {
+		t.Errorf("an instance whose number the device chooses: %v %v", r.Code, r.Data)
 	}
 	b.ask(mqtt.Delete, "sensor-7/LWM2M_Software_Management/0", nil)
 	if len(d.works.Running(nil)) != 0 {
@@ -207,6 +211,7 @@ func TestSendBecomesNotifications(t *testing.T) {
 	await(t, "the announcement", heard.come, func(*mqtt.Announcement) bool { return true })
 	values := b.listen("sensor-1/Temperature/0/Property/Sensor_Value")
 	b.ask(mqtt.Post, "sensor-1/LwM2M_Server/0/Property/Mute_Send", false)
+	d.awaitRegistered(t) // the device learns it later than whoever listens
 	b.must(d.client.Send(t.Context(), lwm2m.Tree{{Path: lwm2m.PathOf(sensorObject, 0, 5700), Value: lwm2m.Float(31.5), Time: time.Unix(1700000000, 0)}}))
 	await(t, "what was sent", values, func(v any) bool { return v == 31.5 })
 
@@ -247,6 +252,8 @@ func TestSleepingDevice(t *testing.T) {
 	if v := b.property("sensor-1/Temperature/0/Property/Sensor_Value"); v != 20.5 {
 		t.Errorf("the temperature is %v", v)
 	}
+	events := b.server.Subscribe(64)
+	defer events.Close()
 	d.running.stop() // it says nothing
 	address, err := mqtt.ParseTopic("sensor-1/Temperature/0")
 	b.must(err)
@@ -258,6 +265,23 @@ func TestSleepingDevice(t *testing.T) {
 		answers <- r
 		return err
 	})
+	asleep(t, events)
 	b.newDevice("sensor-1", queue)
 	await(t, "the answer of the device that woke", answers, func(r *mqtt.Response) bool { return r != nil && r.Code == mqtt.Content })
+}
+
+// asleep waits until the server has noticed that a device sleeps.
+func asleep(t *testing.T, events *server.Subscription) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		e, err := events.Next(ctx)
+		if err != nil {
+			t.Fatalf("the device does not fall asleep: %v", err)
+		}
+		if e.Kind == server.Asleep {
+			return
+		}
+	}
 }

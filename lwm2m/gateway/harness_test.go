@@ -338,3 +338,19 @@ func (b *bench) newDevice(name string, adjust ...func(*client.Config)) *device {
 
 // memory is what the device's machine says of its memory.
 var memory = fstest.MapFS{"proc/meminfo": {Data: []byte("MemTotal: 262144 kB\nMemFree: 1000 kB\nMemAvailable: 131072 kB\n")}}
+
+// awaitRegistered polls the device until it knows that it is registered.
+func (d *device) awaitRegistered(t *testing.T) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		if all := d.client.Standings(); len(all) == 1 && all[0].State == client.Registered {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Fatal("the device does not learn that it is registered")
+		}
+	}
+}

@@ -77,7 +77,13 @@ func TestBrokerOutside(t *testing.T) {
 	b.must(err)
 	defer b.client.Close()
 	heard = b.watch() // before the next gateway is there, whose farewells nobody keeps
+	here := make(chan mqtt.Presence, 8)
+	stop, err := b.client.Watch(t.Context(), mqtt.Watcher{Gateway: func(p mqtt.Presence) { here <- p }})
+	b.must(err)
+	defer stop()
+	await(t, "that the gateway is away", here, func(p mqtt.Presence) bool { return !p.Online })
 	b.start()
+	await(t, "that the gateway is back", here, func(p mqtt.Presence) bool { return p.Online })
 	await(t, "the farewell of a device that is gone", heard.gone, func(f *mqtt.Farewell) bool { return f.Thing == "sensor-2" })
 	kept := b.watch().come
 	second := await(t, "the announcement that stays", kept, func(a *mqtt.Announcement) bool { return a.Thing == "sensor-1" })

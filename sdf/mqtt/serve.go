@@ -20,6 +20,7 @@ type ServeConfig struct {
 	MaxWatchers  int                                 // clients that hold one observation; 64
 	Lease        time.Duration                       // how long an observation lasts that nobody renews; 1 h
 	Observed     []Topic                             // what is under observation at the start; it ends after Lease unless somebody asks for it again
+	Ready        func()                              // called when requests are heard; nil: nothing
 	Now          func() time.Time                    // time.Now
 	Logger       *slog.Logger                        // slog.DiscardHandler
 }
@@ -66,6 +67,9 @@ func Serve(ctx context.Context, bus Bus, things Things, config ServeConfig) erro
 			return fmt.Errorf("serve things over MQTT: %w", err)
 		}
 		defer cancel()
+	}
+	if config.Ready != nil {
+		config.Ready()
 	}
 	return s.run(ctx)
 }
