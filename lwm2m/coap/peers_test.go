@@ -207,7 +207,8 @@ func reach(t *testing.T, e *Endpoint, p Peer, path string) *Message {
 func TestLibcoapsServer(t *testing.T) {
 	path := program(t, "coap-server-notls", "")
 	port := freePort(t)
-	server := exec.Command(path, "-A", "127.0.0.1", "-p", strconv.Itoa(port), "-d", "5", "-l", "10%")
+	// It loses nothing, for it knows no duplicates: a last block sent again would be a body of its own to it.
+	server := exec.Command(path, "-A", "127.0.0.1", "-p", strconv.Itoa(port), "-d", "5")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -224,8 +225,7 @@ func TestLibcoapsServer(t *testing.T) {
 	}
 	put := request(PUT, "/made")
 	put.Payload = sample(5000)
-	// It does not know duplicates: where its answer was lost, the last block sent again changes what the first had created.
-	if answer, err := e.Do(t.Context(), p, put); err != nil || !answer.Code.IsSuccess() {
+	if answer, err := e.Do(t.Context(), p, put); err != nil || answer.Code != Created {
 		t.Fatalf("put: %v, error %v", answer, err)
 	}
 	if answer, err := e.Do(t.Context(), p, request(GET, "/made")); err != nil || !bytes.Equal(answer.Payload, put.Payload) {
