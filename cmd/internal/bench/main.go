@@ -56,6 +56,8 @@ var rows = []Row{
 	{"durable registrations, storm of 100,000", "", AtLeast(5000, "/s"), ofStorm(func(s *storm) float64 { return s.rate }, "/s")},
 	{"registration p99, storm of 100,000", "", AtMost(500e6, "ns"), ofStorm(func(s *storm) float64 { return float64(s.p99) }, "ns")},
 	{"registration and first read, CPU", "", AtMost(60e3, "ns"), ofStorm(func(s *storm) float64 { return float64(s.cpu) }, "ns")},
+	{"edgehold-device with a workload: resident", "", AtMost(8, "MB"), deviceMemory("VmRSS")},
+	{"edgehold-device with a workload: of its own", "", AtMost(8, "MB"), deviceMemory("RssAnon")},
 	{"MQTT request to a device and back, p99, 1,000 devices", "added to a CoAP read", AtMost(10e6, "ns"), addedByMQTT},
 	{"killed gateway serves 100,000 again", "", AtMost(5e9, "ns"), ofStorm(func(s *storm) float64 { return float64(s.restart) }, "ns")},
 }

@@ -22,13 +22,14 @@ const (
 	instanceAnswer  = 1
 
 	maxCommand = 256 // bytes
+	maxLabel   = 32  // bytes of Data Description and Data Format, as OMA has it
 )
 
 var definition = client.Definition{ID: objectID, Version: lwm2m.V1_0, Multiple: true, Resources: []client.Resource{
 	{ID: resData, Name: "Data", Kind: lwm2m.KindOpaque, Operations: client.ReadWrite, Multiple: true, Mandatory: true},
-	{ID: resTime, Name: "Data Creation Time", Kind: lwm2m.KindTime, Operations: client.Readable},
-	{ID: resDescription, Name: "Data Description", Kind: lwm2m.KindString, Operations: client.Readable},
-	{ID: resFormat, Name: "Data Format", Kind: lwm2m.KindString, Operations: client.Readable},
+	{ID: resTime, Name: "Data Creation Time", Kind: lwm2m.KindTime, Operations: client.ReadWrite},
+	{ID: resDescription, Name: "Data Description", Kind: lwm2m.KindString, Operations: client.ReadWrite},
+	{ID: resFormat, Name: "Data Format", Kind: lwm2m.KindString, Operations: client.ReadWrite},
 }}
 
 // Shell is object 19 with one instance: a command goes into the first element of its data, the answer comes out of the second.
@@ -39,11 +40,13 @@ type Shell struct {
 	command  string
 	answer   string
 	at       time.Time
+	label    string // Data Description
+	format   string // Data Format
 	announce func(lwm2m.Path)
 }
 
 // NewShell makes the object.
-func NewShell(p *Panel) *Shell { return &Shell{panel: p} }
+func NewShell(p *Panel) *Shell { return &Shell{panel: p, label: "mlsysops shell", format: "text/plain"} }
 
 // Definition describes the object.
 func (s *Shell) Definition() *client.Definition { return &definition }
@@ -65,9 +68,9 @@ func (s *Shell) Read(dst lwm2m.Tree, p lwm2m.Path) (lwm2m.Tree, error) {
 			dst = append(dst, lwm2m.Record{Path: p, Value: lwm2m.Time(s.at)})
 		}
 	case resDescription:
-		dst = append(dst, lwm2m.Record{Path: p, Value: lwm2m.String("mlsysops shell")})
+		dst = append(dst, lwm2m.Record{Path: p, Value: lwm2m.String(s.label)})
 	case resFormat:
-		dst = append(dst, lwm2m.Record{Path: p, Value: lwm2m.String("text/plain")})
+		dst = append(dst, lwm2m.Record{Path: p, Value: lwm2m.String(s.format)})
 	}
 	return dst, nil
 }
@@ -79,6 +82,9 @@ func (s *Shell) Write(_ lwm2m.Path, t lwm2m.Tree, _ client.WriteMode) error {
 		if r.Value.IsNone() {
 			continue
 		}
+		if s.describe(r.Path, r.Value) {
+			continue
+		}
 		if r.Path != command {
 			return fmt.Errorf("write %s: commands go to %s: %w", r.Path, command, client.ErrNotAllowed)
 		}
@@ -86,12 +92,29 @@ func (s *Shell) Write(_ lwm2m.Path, t lwm2m.Tree, _ client.WriteMode) error {
 			return fmt.Errorf("a command of %d bytes: %w", len(r.Value.Text()), client.ErrTooLarge)
 		}
 	}
-	v, ok := t.Value(command)
-	if !ok {
-		return client.ErrBadRequest
+	if v, ok := t.Value(command); ok {
+		s.run(v.Text())
 	}
-	s.run(v.Text())
 	return nil
+}
+
+// describe sets what servers may note about the data. It means nothing to the shell, and a restart forgets it.
+func (s *Shell) describe(p lwm2m.Path, v lwm2m.Value) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(v.Text()) > maxLabel || p.Depth() != 3:
+		return false
+	case p.Resource() == resTime:
+		s.at = v.Time()
+	case p.Resource() == resDescription:
+		s.label = v.Text()
+	case p.Resource() == resFormat:
+		s.format = v.Text()
+	default:
+		return false
+	}
+	return true
 }
 
 func (s *Shell) run(command string) {

@@ -62,14 +62,14 @@ func definition(id uint16) client.Definition {
 	}
 	value := number(resValue, "Sensor Value")
 	value.Mandatory = true
-	return client.Definition{ID: id, Version: lwm2m.V1_0, Multiple: true, Resources: []client.Resource{
+	return client.Definition{ID: id, Version: lwm2m.V1_1, Multiple: true, Resources: []client.Resource{
 		{ID: resTimestamp, Name: "Timestamp", Kind: lwm2m.KindTime, Operations: client.Readable},
 		number(resMinMeasured, "Min Measured Value"), number(resMaxMeasured, "Max Measured Value"),
 		number(resMinRange, "Min Range Value"), number(resMaxRange, "Max Range Value"),
 		{ID: resReset, Name: "Reset Min and Max Measured Values", Operations: client.Executable},
 		value,
 		{ID: resUnits, Name: "Sensor Units", Kind: lwm2m.KindString, Operations: client.Readable},
-		{ID: resApplication, Name: "Application Type", Kind: lwm2m.KindString, Operations: client.Readable},
+		{ID: resApplication, Name: "Application Type", Kind: lwm2m.KindString, Operations: client.ReadWrite},
 	}}
 }
 
@@ -181,6 +181,28 @@ func float(f float64) lwm2m.Value {
 		return lwm2m.Value{}
 	}
 	return lwm2m.Float(f)
+}
+
+// maxApplication bounds what a server calls a sensor, in bytes.
+const maxApplication = 64
+
+// Write changes Application Type until the next start: what a sensor is used for is its servers' to say.
+func (o *Object) Write(_ lwm2m.Path, t lwm2m.Tree, _ client.WriteMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range t {
+		if r.Value.IsNone() {
+			continue
+		}
+		switch {
+		case r.Path.Resource() != resApplication || int(r.Path.Instance()) >= len(o.sensors):
+			return client.ErrNotAllowed
+		case len(r.Value.Text()) > maxApplication:
+			return client.ErrTooLarge
+		}
+		o.sensors[r.Path.Instance()].Application = r.Value.Text()
+	}
+	return nil
 }
 
 // Execute forgets the extremes.

@@ -90,6 +90,13 @@ func TestObject(t *testing.T) {
 	if err := o.Execute(lwm2m.PathOf(Temperature, 0, resReset), ""); err != nil || read(resMaxMeasured) != "15" {
 		t.Errorf("after a reset: %v, %s", err, read(resMaxMeasured))
 	}
+	use := lwm2m.PathOf(Temperature, 0, resApplication)
+	if err := o.Write(use, lwm2m.Tree{{Path: use, Value: lwm2m.String("cellar")}}, client.Replace); err != nil || read(resApplication) != `"cellar"` {
+		t.Errorf("what it is used for: %v, %s", err, read(resApplication))
+	}
+	if err := o.Write(value, lwm2m.Tree{{Path: value, Value: lwm2m.Float(1)}}, client.Replace); !errors.Is(err, client.ErrNotAllowed) {
+		t.Errorf("writing a measurement: %v", err)
+	}
 	if v, ok := o.Property(value); !ok || v.Float() != 15 {
 		t.Errorf("property %v", v)
 	}
