@@ -31,6 +31,7 @@ type device struct {
 	refreshed    int64  // last registration or update
 	seen         int64  // last message
 	due          int64  // when the agenda looks at it next
+	messages     uint32 // how many it has sent
 	slot         int32  // its entry of the agenda; guarded by that, not by mu
 	observations []*observation
 	wanted       []wantedAttributes

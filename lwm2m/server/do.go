@@ -73,20 +73,19 @@ func (s *Server) await(ctx context.Context, d *device, r *Request) (Answer, erro
 	return result.answer, result.err
 }
 
-// fellAsleep reports whether an error means that a device in queue mode sleeps, though it was to be awake still, and notes that.
-// A request that waited for its turn behind the one that found this out has not been sent at all.
+// fellAsleep reports whether an error means that a device in queue mode sleeps, though it was to be awake still: then the request
+// can wait. One that waited for its turn behind the one that found this out has not been sent at all.
 func (s *Server) fellAsleep(d *device, err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.gone || d.flags&queueMode == 0 {
 		return false
 	}
-	unreached := errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrUnreachable)
-	if unreached && d.flags&awake != 0 {
-		d.flags &^= awake
-		s.emit(Event{Kind: Asleep, Endpoint: d.endpoint})
-	}
-	return unreached || d.asleep() && errors.Is(err, context.DeadlineExceeded)
+	return isUnreached(err) || d.asleep() && errors.Is(err, context.DeadlineExceeded)
+}
+
+func isUnreached(err error) bool {
+	return errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrUnreachable)
 }
 
 // perform asks the device, in one format after the other until it likes one.
@@ -152,8 +151,8 @@ func (s *Server) ask(ctx context.Context, d *device, r *Request, token coap.Toke
 // exchange sends one message and notes whether the device is there.
 func (s *Server) exchange(ctx context.Context, d *device, t *target, m *coap.Message) (*coap.Message, error) {
 	response, err := s.endpoint.Do(ctx, t.peer, m)
-	if errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrUnreachable) {
-		s.unanswered(d, t.peer)
+	if isUnreached(err) {
+		s.unanswered(d, t)
 	}
 	if err != nil {
 		return nil, err
@@ -167,11 +166,19 @@ func (s *Server) exchange(ctx context.Context, d *device, t *target, m *coap.Mes
 	return response, nil
 }
 
-// unanswered counts a request that a device let go by. One that is not in queue mode is lost after some.
-func (s *Server) unanswered(d *device, p coap.Peer) {
+// unanswered notes a request that a device let go by, unless it has spoken since: one in queue mode sleeps then, another is lost
+// after some.
+func (s *Server) unanswered(d *device, t *target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone || d.flags&queueMode != 0 || d.peer != p {
+	if d.gone || d.messages != t.messages {
+		return
+	}
+	if d.flags&queueMode != 0 {
+		if d.flags&awake != 0 {
+			d.flags &^= awake
+			s.emit(Event{Kind: Asleep, Endpoint: d.endpoint})
+		}
 		return
 	}
 	if d.failures < 255 {

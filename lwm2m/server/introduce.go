@@ -72,7 +72,6 @@ func (i *introduction) note(err error) {
 	switch CodeOf(err) {
 	case coap.GatewayTimeout, coap.BadGateway:
 		i.stopped = err
-		i.server.fellAsleep(i.device, err)
 	}
 }
 

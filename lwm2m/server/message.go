@@ -13,10 +13,11 @@ type target struct {
 	version  lwm2m.Version
 	links    *linkSet // good even when the device gets another
 	refused  formatSet
+	messages uint32
 }
 
 func (d *device) target() target {
-	return target{endpoint: d.endpoint, peer: d.peer, version: d.version, links: d.links, refused: d.refused}
+	return target{endpoint: d.endpoint, peer: d.peer, version: d.version, links: d.links, refused: d.refused, messages: d.messages}
 }
 
 // usable are the formats that can carry a request or its answer.

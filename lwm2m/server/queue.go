@@ -237,6 +237,9 @@ func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 			}
 			d.queue.jobs = append([]*job{j}, d.queue.jobs...)
 			s.schedule(d)
+			if !d.asleep() && ctx.Err() == nil { // it has spoken meanwhile
+				s.work.add(d)
+			}
 		}
 		d.mu.Unlock()
 		if back {

@@ -193,6 +193,22 @@ func TestFallsAsleepInBetween(t *testing.T) {
 	})
 }
 
+// A request that fails because the device has moved meanwhile goes to where it is now.
+func TestMovesDuringARequest(t *testing.T) {
+	bubble(t, Config{Authorise: Bound()}, func(r *rig) {
+		old := r.secured("dev", 1).registered("dev", "&lwm2m=1.1&Q&lt=864000")
+		r.expect("registered dev", "awake dev", "introduced dev")
+		old.vanish()
+		read := r.read(r.t.Context(), "dev", "/3/0/0")
+		time.Sleep(20 * time.Second)
+		now := r.secured("dev", 2).registered("dev", "&lwm2m=1.1&Q&lt=864000")
+		r.expect("registered dev", "introduced dev")
+		now.text(now.asked("GET /3/0/0 accept=112"), "x") // once the old address was given up
+		r.succeeds(read, `/3/0/0 = "x"`)
+		r.quiet() // it was awake all the time
+	})
+}
+
 func TestLostAndFound(t *testing.T) {
 	bubble(t, Config{}, func(r *rig) {
 		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")

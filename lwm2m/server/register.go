@@ -200,6 +200,7 @@ func (s *Server) move(d *device, p coap.Peer) {
 func (s *Server) heard(d *device, now int64, e Event) {
 	events := [3]Event{e}
 	d.seen, d.failures = now, 0
+	d.messages++
 	if e.Kind == Registered && s.nothingFollows(d) {
 		d.flags &^= followUp
 		events[2] = Event{Kind: Introduced, Endpoint: d.endpoint}
