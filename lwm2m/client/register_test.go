@@ -1,6 +1,9 @@
 package client
 
 import (
+	"context"
+	"runtime"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,13 +215,112 @@ func TestQueueMode(t *testing.T) {
 }
 
 func TestServersInOrder(t *testing.T) {
+	const first, second = "POST /rd?ep=dev&lwm2m=1.2&lt=600&b=U", "POST /rd?ep=dev&lwm2m=1.2&lt=700&b=U"
+	refuse := func(m *coap.Message) (*coap.Message, error) {
+		if lt, _ := m.Query("lt"); lt == "600" {
+			return &coap.Message{Code: coap.Forbidden}, nil
+		}
+		return nil, nil
+	}
+	tests := []struct {
+		name   string
+		set    map[string]lwm2m.Value
+		answer func(*coap.Message) (*coap.Message, error)
+		want   []string // within the first 3 seconds
+	}{
+		{"by priority", map[string]lwm2m.Value{"/1/0/13": lwm2m.Unsigned(9), "/1/1/13": lwm2m.Unsigned(1)}, nil, []string{second, first}},
+		{"one has a place, the other has not", map[string]lwm2m.Value{"/1/1/13": lwm2m.Unsigned(1), "/1/0/14": lwm2m.Unsigned(1)}, nil, []string{second, first}},
+		{"with a delay", map[string]lwm2m.Value{"/1/0/13": lwm2m.Unsigned(1), "/1/1/13": lwm2m.Unsigned(2), "/1/1/14": lwm2m.Unsigned(60)}, nil, []string{first}},
+		{"the first refuses", map[string]lwm2m.Value{"/1/0/13": lwm2m.Unsigned(1), "/1/1/13": lwm2m.Unsigned(2)}, refuse, []string{first, second}},
+		{
+			"the first refuses and blocks",
+			map[string]lwm2m.Value{"/1/0/13": lwm2m.Unsigned(1), "/1/1/13": lwm2m.Unsigned(2), "/1/0/15": lwm2m.Boolean(true)}, refuse, []string{first},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := &scripted{answer: tt.answer}
+				c, err := New(Config{Endpoint: "dev", Network: network, Accounts: []Account{
+					{URI: "coap://first", Short: 1, Mode: NoSec, Lifetime: 600 * time.Second},
+					{URI: "coap://second", Short: 2, Mode: NoSec, Lifetime: 700 * time.Second},
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for p, v := range tt.set {
+					if err := c.accounts.servers.Set(lwm2m.MustParsePath(p), v); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- c.Run(ctx) }()
+				wait(1900 * time.Millisecond)
+				if diff := cmp.Diff(network.take(), tt.want); diff != "" {
+					t.Errorf("got -, want +:\n%s", diff)
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedDeviceBootstrapsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := startDevice(t, func(c *Config) {
-			c.Accounts = append(c.Accounts, Account{URI: "coap://second", Short: 2, Mode: NoSec})
+			c.Accounts = append(c.Accounts, Account{URI: "coap://bootstrap", Bootstrap: true, Mode: NoSec})
+			c.Network.(*scripted).answer = func(m *coap.Message) (*coap.Message, error) {
+				if m.Path() == "/rd" {
+					return &coap.Message{Code: coap.Forbidden}, nil
+				}
+				return nil, nil
+			}
 		})
-		synctest.Wait()
-		if got := d.Standings(); len(got) != 2 || got[0].State != Registered || got[1].State != Registered {
-			t.Errorf("%v", got)
+		wait(time.Second)
+		if diff := cmp.Diff(d.network.take(), []string{register, "POST /bs?ep=dev&pct=112"}); diff != "" {
+			t.Errorf("got -, want +:\n%s", diff)
 		}
+	})
+}
+
+// TestEngineIsSmall bounds what a registered device with ten observations holds, without its transport.
+func TestEngineIsSmall(t *testing.T) {
+	const devices, most = 50, 32 << 10
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	synctest.Test(t, func(t *testing.T) {
+		before := heap()
+		var all []*device
+		for range devices {
+			d := startDevice(t, nil)
+			all = append(all, d)
+			synctest.Wait()
+			for i := range 10 {
+				m := observing(say(coap.GET, "/3303/0/5700"))
+				if i > 0 {
+					m = observing(accepting(with(say(coap.FETCH, "/"), lwm2m.FormatSenMLJSON, composite(t, "/3303/0/5700", "/1/0/"+strconv.Itoa(i))), lwm2m.FormatSenMLCBOR))
+				}
+				m.Token = coap.TokenOf([]byte{byte(i)})
+				d.network.ask(m)
+			}
+			if n := d.Standings()[0].Observations; n != 10 {
+				t.Fatalf("%d observations", n)
+			}
+		}
+		each := (heap() - before) / devices
+		t.Logf("%d bytes of heap each", each)
+		if each > most {
+			t.Errorf("%d bytes of heap each, want at most %d", each, most)
+		}
+		runtime.KeepAlive(all)
 	})
 }

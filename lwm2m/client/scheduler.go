@@ -216,7 +216,9 @@ func (c *Client) deliver(ctx context.Context, s *server, o *observed, m *coap.Me
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s.notifying = false
-		c.acknowledged(s, o, err, history, worth)
+		if c.acknowledged(s, o, err, history, worth); err != nil && s.connection == connection && !errors.Is(err, coap.ErrReset) && ctx.Err() == nil {
+			s.tell(eventLost) // one that is over already was given up for a reason
+		}
 		c.poke()
 	})
 }
@@ -233,7 +235,6 @@ func (c *Client) acknowledged(s *server, o *observed, err error, history lwm2m.T
 			o.pending = true
 			o.history, o.worth = append(history, o.history...), worth+o.worth
 		}
-		s.tell(eventLost)
 	}
 }
 

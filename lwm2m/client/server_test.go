@@ -3,9 +3,16 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	crand "crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"math/big"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -64,7 +71,7 @@ type site struct {
 }
 
 var sites = []site{
-	{"UDP", plainUDP}, {"DTLS with a key", securedUDP}, {"TCP", plainTCP},
+	{"UDP", plainUDP}, {"DTLS with a key", securedUDP}, {"DTLS with certificates", certifiedUDP}, {"TCP", plainTCP},
 	{"UDP with 20 % loss", func(t *testing.T) (coap.Transport, client.Account) {
 		transport, account := plainUDP(t)
 		return lossy{transport, 0.2}, account
@@ -106,6 +113,58 @@ func securedUDP(t *testing.T) (coap.Transport, client.Account) {
 		t.Fatal(err)
 	}
 	return d, client.Account{URI: "coaps://" + socket.LocalAddr().String(), Mode: client.PSK, Identity: "dev", Key: string(key)}
+}
+
+// certify makes a certificate for a name; its authority is itself if signer is nil.
+func certify(t *testing.T, name string, by *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: by == nil, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	issuer, issuerKey := template, any(key)
+	if by != nil {
+		issuer, issuerKey = by.Leaf, by.PrivateKey
+	}
+	der, err := x509.CreateCertificate(crand.Reader, template, issuer, key.Public(), issuerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+func certifiedUDP(t *testing.T) (coap.Transport, client.Account) {
+	t.Helper()
+	authority := certify(t, "authority", nil)
+	ours, devices := certify(t, "gateway.example", &authority), certify(t, "dev", &authority)
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Leaf)
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dtls.New(socket, dtls.Config{Certificates: []tls.Certificate{ours}, ClientCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(devices.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, client.Account{
+		URI: "coaps://" + socket.LocalAddr().String(), Mode: client.Certificate, Identity: string(devices.Certificate[0]), Key: string(key),
+		ServerKey: string(authority.Certificate[0]), SNI: "gateway.example", Usage: 2,
+	}
 }
 
 // pair is a server and a device that runs against it.
