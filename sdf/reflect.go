@@ -28,12 +28,6 @@ func (o *Object) Tree() map[string]any { return toTree(reflect.ValueOf(o).Elem()
 // Tree writes data qualities alone.
 func (q *Data) Tree() map[string]any { return toTree(reflect.ValueOf(q).Elem()) }
 
-// ParseObject reads one object's qualities.
-func ParseObject(tree map[string]any) (*Object, error) {
-	o := &Object{}
-	return o, fromTree(tree, reflect.ValueOf(o).Elem(), nil)
-}
-
 // field is one quality of a type.
 type field struct {
 	quality string
