@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,15 @@ type UDPConfig struct {
 	Sockets int
 	// Buffer (1 MiB) is how many bytes the kernel may hold for a socket in each direction; it may give less.
 	Buffer int
+	// MaxMessage (64 KiB) is the greatest datagram that is taken; each socket holds as much. 2 KiB takes blocks of 1,024 bytes.
+	MaxMessage int
 }
 
 // UDP is a Transport over plain datagrams. Its peers are addresses, which anybody can forge: none is verified. Answers
 // leave from the address that was spoken to.
 type UDP struct {
 	name    string
+	most    int // bytes of a datagram
 	sockets []*udpSocket
 }
 
@@ -38,7 +42,7 @@ type udpSocket struct {
 
 // ListenUDP opens the sockets. They receive when an endpoint serves the transport.
 func ListenUDP(ctx context.Context, config UDPConfig) (*UDP, error) {
-	u := &UDP{name: config.Name}
+	u := &UDP{name: config.Name, most: cmp.Or(config.MaxMessage, 64<<10)}
 	if u.name == "" {
 		u.name = "udp"
 	}
@@ -121,7 +125,7 @@ func (u *UDP) Dial(ctx context.Context, address string) (Peer, error) {
 func (u *UDP) Serve(ctx context.Context, receiver Receiver) error {
 	reading, failed := errgroup.WithContext(ctx)
 	for _, s := range u.sockets {
-		reading.Go(func() error { return s.read(ctx, u.name, receiver) })
+		reading.Go(func() error { return s.read(ctx, u.name, u.most, receiver) })
 	}
 	<-failed.Done()
 	_ = u.Close()
@@ -140,8 +144,8 @@ func (u *UDP) Close() error {
 }
 
 // read is a socket's reader.
-func (s *udpSocket) read(ctx context.Context, name string, receiver Receiver) error {
-	buffer, control := make([]byte, 1<<16), make([]byte, controlRoom)
+func (s *udpSocket) read(ctx context.Context, name string, most int, receiver Receiver) error {
+	buffer, control := make([]byte, most), make([]byte, controlRoom)
 	for ctx.Err() == nil {
 		n, c, flags, from, err := s.conn.ReadMsgUDPAddrPort(buffer, control)
 		switch {

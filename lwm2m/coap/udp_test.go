@@ -213,3 +213,22 @@ func TestUDPPeersThatNoSocketReaches(t *testing.T) {
 		t.Error("a transport that is not there is used")
 	}
 }
+
+func TestUDPDropsDatagramsThatAreTooLong(t *testing.T) {
+	server := listen(t, UDPConfig{Addresses: []string{"127.0.0.1:0"}, MaxMessage: 100})
+	e := start(t, Config{Transports: []Transport{server}, Handler: echo})
+	u := listen(t, UDPConfig{})
+	device := start(t, Config{Transports: []Transport{u}})
+	p := dial(t, u, server.Addresses()[0].String())
+	long := request(PUT, "/1")
+	long.Type, long.Payload = NonConfirmable, sample(200)
+	if err := device.Notify(t.Context(), p, long); err != nil { // sends it and waits for nothing
+		t.Fatal(err)
+	}
+	if _, err := device.Do(t.Context(), p, request(GET, "/1")); err != nil {
+		t.Error(err)
+	}
+	if s := e.Stats(); s.Received != 1 {
+		t.Errorf("%d messages were taken", s.Received)
+	}
+}

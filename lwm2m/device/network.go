@@ -36,7 +36,7 @@ func (d *Device) makeNetwork(ctx context.Context) (err error) {
 		address = ":0"
 	}
 	n := &network{publisher: &route.Publisher{ClientID: d.config.Endpoint}}
-	if n.udp, err = coap.ListenUDP(ctx, coap.UDPConfig{Addresses: []string{address}, Buffer: 32 << 10}); err != nil {
+	if n.udp, err = coap.ListenUDP(ctx, coap.UDPConfig{Addresses: []string{address}, Buffer: 32 << 10, MaxMessage: 2 << 10}); err != nil {
 		return err
 	}
 	d.network = n
