@@ -186,14 +186,14 @@ var routes = client.Definition{ID: 35001, Multiple: true, Resources: []client.Re
 
 var signer = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 
-func meet(t *testing.T, s site, change func(*client.Config)) *pair {
+func meet(t *testing.T, s site, times server.Times, change func(*client.Config)) *pair {
 	t.Helper()
 	transport, account := s.transport(t)
 	p := &pair{t: t, radio: &machine.SimulatedRadio{}, dir: t.TempDir()}
 	var err error
 	limits := coap.Limits{PeerRate: -1}
 	p.server, err = server.New(server.Config{
-		Transports: []coap.Transport{transport}, Authorise: server.Bound("*"), CoAP: coap.Config{Reliability: quick, Limits: limits},
+		Transports: []coap.Transport{transport}, Authorise: server.Bound("*"), CoAP: coap.Config{Reliability: quick, Limits: limits}, Times: times,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +291,8 @@ func TestWithServer(t *testing.T) {
 			if strings.Contains(s.name, "loss") && testing.Short() {
 				t.Skip("short: retransmissions take their time")
 			}
-			p := meet(t, s, nil)
+			t.Parallel() // most of it is waiting
+			p := meet(t, s, server.Times{}, nil)
 			p.await(server.Registered, nil)
 			p.reads(t.Context())
 			p.writes(t.Context())
@@ -420,6 +421,27 @@ func (p *pair) moves(ctx context.Context) {
 		p.t.Errorf("notified %s", e.Tree)
 	}
 	p.must(p.server.Write(ctx, "dev", path("/3/0/15"), one("/3/0/15", lwm2m.String("UTC"))))
+}
+
+// TestSleepingDevice lets a device in queue mode sleep, and what is asked of it meanwhile wait for it.
+func TestSleepingDevice(t *testing.T) {
+	const awake = 300 * time.Millisecond
+	p := meet(t, sites[0], server.Times{Awake: awake}, func(c *client.Config) {
+		c.QueueMode, c.Awake, c.Accounts[0].Lifetime = true, awake, 4*time.Second
+	})
+	p.await(server.Asleep, nil)
+	asked := time.Now()
+	got, err := p.server.Read(t.Context(), "dev", path("/3/0/0"))
+	p.must(err)
+	if waited := time.Since(asked); got.String() != `/3/0/0 = "Acme"` || waited < awake {
+		t.Errorf("%s after %v, by a device that was to be asleep", got, waited)
+	}
+	p.await(server.Asleep, nil)
+	id, _, err := p.server.Observe(t.Context(), "dev", path("/4/0/2"))
+	p.must(err)
+	p.await(server.Asleep, nil)
+	p.radio.SetTransmitPower(-7) // the device wakes for what it has to say
+	p.await(server.Notified, func(e server.Event) bool { return e.Observation == id && e.Tree.String() == "/4/0/2 = -47" })
 }
 
 func TestDeviceComesBackAfterItsPowerIsGone(t *testing.T) {
