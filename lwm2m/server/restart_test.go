@@ -204,6 +204,29 @@ func TestDurableQueue(t *testing.T) {
 	})
 }
 
+// What was to be done by a time that went by while the server was away is told as overdue, and not done.
+func TestOverdueAfterRestart(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		d := s.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&Q&lt=86400")
+		s.expect("registered dev", "awake dev", "introduced dev", "asleep dev")
+		id, err := s.server.Enqueue(s.t.Context(), "dev", Request{Operation: OpRead, Path: at("/3")}, Hold{Durable: true, For: time.Minute})
+		must(t, err)
+		s.close()
+		time.Sleep(time.Hour)
+		s.open(s.t)
+		d.wire = s.plain
+		d.back()
+		if e := s.expect("answered dev")[0]; e.Request != id || errorCode(e.Err) != "lwm2m-server.asleep" {
+			t.Errorf("event %+v", e)
+		}
+		d.update("")
+		d.silent()
+		if n := s.store.Len(store.Queued); n != 0 {
+			t.Errorf("%d requests are stored still", n)
+		}
+	})
+}
+
 func TestDurableQueueIsBounded(t *testing.T) {
 	onStage(t, Config{Limits: Limits{QueueBytes: 1000}}, func(s *stage) {
 		s.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&Q&lt=86400")

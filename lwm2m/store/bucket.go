@@ -1,7 +1,6 @@
 package store
 
-// Bucket is the part of a store that holds one kind of record, for who knows nothing of the others: the states of DTLS
-// associations, by the association's id.
+// Bucket is the part of a store that holds one kind of record, for who knows nothing of the others.
 type Bucket struct {
 	store *Store
 	kind  Kind
