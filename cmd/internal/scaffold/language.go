@@ -21,9 +21,12 @@ type form struct {
 const aboutGo = "`policy.go` decides, `policy.yaml` says what it sees and may touch, `policy_test.go` runs it without Wasm. The SDK is\n" +
 	"in `vendor/`, so nothing is downloaded. `go doc github.com/edgehold/edgehold/sdk/go/policy` explains the rest."
 
+const aboutWorkload = "`workload.go` computes, `policy.yaml` says what goes in and out and what it may read, `workload_test.go` runs it without Wasm. The SDK is\n" +
+	"in `vendor/`, so nothing is downloaded. `go doc github.com/edgehold/edgehold/sdk/go/workload` explains the rest."
+
 var forms = map[toolchain.Language]form{
-	toolchain.Go: {title: "Go", about: aboutGo, files: goFiles},
-	toolchain.TinyGo: {title: "Go, for TinyGo", field: string(toolchain.TinyGo), files: goFiles, about: aboutGo +
+	toolchain.Go: {title: "Go", about: aboutGo, files: policyFiles},
+	toolchain.TinyGo: {title: "Go, for TinyGo", field: string(toolchain.TinyGo), files: policyFiles, about: aboutGo +
 		"\nTinyGo has no `recover`, and much of the standard library makes a module large: `fmt` and `encoding/json` above all."},
 	toolchain.Rust: {title: "Rust", files: kitFiles("rust", "vendor/edgehold-policy"), about: "`src/lib.rs` decides, `policy.yaml` says what it sees and may touch, `tests/policy.rs` runs it without Wasm. The SDK is\n" +
 		"in `vendor/`, so nothing is downloaded. `cargo doc --open` explains the rest."},

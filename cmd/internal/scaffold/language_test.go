@@ -55,6 +55,31 @@ func TestProjectsOfAllLanguages(t *testing.T) {
 	}
 }
 
+// A workload's project passes its tests and builds, small enough for a device; other languages are refused.
+func TestWorkloadProject(t *testing.T) {
+	if err := New(filepath.Join(t.TempDir(), "mean"), "mean", Options{Workload: true, Language: toolchain.Rust}); err == nil {
+		t.Error("a workload in Rust is accepted, though there is no kit")
+	}
+	if testing.Short() {
+		t.Skip("compiles modules")
+	}
+	t.Setenv("GOPROXY", "off")
+	dir := filepath.Join(t.TempDir(), "mean")
+	if err := New(dir, "mean", Options{Workload: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Test(t.Context(), dir, TestOptions{}); err != nil {
+		pluginstest.Need(t, err)
+	}
+	built, err := Build(t.Context(), dir, "", BuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if built.Manifest.Kind != wasmabi.KindWorkload || built.Language != toolchain.TinyGo || built.Bytes > 64<<10 {
+		t.Errorf("got %+v", built)
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	for _, l := range toolchain.Languages {
 		t.Run(string(l), func(t *testing.T) {

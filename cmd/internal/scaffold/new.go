@@ -17,6 +17,7 @@ const GoVersion = "1.24"
 type Options struct {
 	Language toolchain.Language // Go when empty
 	Module   string             // path of the Go module; the policy's name when empty
+	Workload bool               // for a device, in place of a policy; in Go alone, for TinyGo if Language is empty
 }
 
 // New writes a policy's project into dir, which must be missing or empty. It builds and tests without a network, since the SDK

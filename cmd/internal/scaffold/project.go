@@ -23,6 +23,9 @@ var templates embed.FS
 
 // project returns the files of a new project by path.
 func project(name string, o Options) (map[string][]byte, error) {
+	if o.Workload {
+		return workloadProject(name, o)
+	}
 	f := forms[cmp.Or(o.Language, toolchain.Go)]
 	files, err := f.files(name, o)
 	if err != nil {
@@ -32,13 +35,33 @@ func project(name string, o Options) (map[string][]byte, error) {
 	return files, fillFolder(files, "template/common", map[string]string{"Name": name, "Language": f.title, "About": f.about, "Field": f.field})
 }
 
+// workloadProject returns the files of a workload's project.
+func workloadProject(name string, o Options) (map[string][]byte, error) {
+	l := cmp.Or(o.Language, toolchain.TinyGo)
+	if l != toolchain.Go && l != toolchain.TinyGo {
+		return nil, &Error{"write workload project " + name, "scaffold.language", "workloads have a kit for Go alone, and not for " + string(l),
+			"leave --lang out; wasmabi/README.md says what a guest without a kit has to do", nil}
+	}
+	files, err := goFiles("template/workload", name, o, map[string]string{"Name": name, "Language": forms[l].title, "Field": string(l), "About": aboutWorkload})
+	if err != nil {
+		return nil, err
+	}
+	files[".gitignore"] = []byte("*.wasm\n")
+	return files, nil
+}
+
+// policyFiles are those of a policy in Go.
+func policyFiles(name string, o Options) (map[string][]byte, error) {
+	return goFiles("template/go", name, o, map[string]string{"Name": name})
+}
+
 // goFiles are those of a project in Go. Its SDK is in the vendor folder.
-func goFiles(name string, o Options) (map[string][]byte, error) {
+func goFiles(folder, name string, o Options, data map[string]string) (map[string][]byte, error) {
 	files := map[string][]byte{
 		"go.mod":             []byte("module " + cmp.Or(o.Module, name) + "\n\ngo " + GoVersion + "\n\nrequire " + modulePath + " " + moduleVersion + "\n"),
 		"vendor/modules.txt": vendorList(),
 	}
-	if err := fillFolder(files, "template/go", map[string]string{"Name": name}); err != nil {
+	if err := fillFolder(files, folder, data); err != nil {
 		return nil, err
 	}
 	return files, edgehold.SDK(func(path string, content []byte) error {
