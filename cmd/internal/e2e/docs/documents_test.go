@@ -71,6 +71,16 @@ var documents = map[string]document{
 		{"edgehold trust parcel", `temp-average\.parcel: 28`},
 		{"edgehold-device check", "would register with coap://127.0.0.1:5683 and take packages of 1 keys"},
 	}},
+	"examples/09-radio-power/README.md": {
+		inClone: true, ownDaemon: true,
+		shows: []shown{
+			{"edgehold metric query", `device="sensor-1".* -57`},
+			{"edgehold policy upload", "radio-power 1.0.0 decides now"},
+			{"until edgehold device knobs sensor-1 get TX_PWR", "TX_PWR +MEDIUM"},
+			{"edgehold decision list", "a step down"},
+			{"until edgehold device knobs sensor-1 get TX_PWR", "TX_PWR +HIGH"},
+		},
+	},
 	"cmd/edgeholdd/README.md": {
 		ownDaemon: true,
 		shows: []shown{
@@ -162,7 +172,7 @@ edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@
 )
 
 // ports are those that documents name; a test has its own.
-var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000"}
+var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693"}
 
 // places are folders of a machine; a test has its own.
 var places = map[string]string{
