@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ func exampleGateway() gatewayConfig {
 	c := gatewayConfig{
 		LwM2M: gatewayLwM2M{
 			TCP: []string{":5683"}, TLS: []string{":5684"}, Certificate: "/etc/edgehold/gateway.crt", Key: "/etc/edgehold/gateway.key", ClientCA: "/etc/edgehold/devices.crt",
-			Credentials: "/etc/edgehold/credentials.yaml", NoSec: []string{"lab-*"}, Models: "/etc/edgehold/models", MaxDevices: 200_000,
+			Credentials: "/etc/edgehold/credentials.yaml", NoSec: []string{"lab-*"}, Models: "/etc/edgehold/models", MaxDevices: 200_000, Challenge: 500,
 		},
 		MQTT: gatewayMQTT{
 			Listen: []string{defaultMQTTSocket, "mqtts://:8883"}, Certificate: "/etc/edgehold/gateway.crt", Key: "/etc/edgehold/gateway.key", ClientCA: "/etc/edgehold/applications.crt",
@@ -137,6 +138,7 @@ const credentialsEvery = 2 * time.Second
 
 // runGateway opens everything, serves, and closes it in the opposite order. What the store has is durable before it returns.
 func runGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (err error) {
+	debug.SetGCPercent(collectAt) // most of the memory is what devices take for long
 	parts, err := openGateway(ctx, config, log)
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ type gatewayLwM2M struct {
 	NoSec       []string `json:"nosec,omitempty"`  // patterns of endpoint names
 	Models      string   `json:"models,omitempty"` // folder of further object definitions in OMA's XML
 	MaxDevices  int      `json:"max_devices,omitempty"`
+	Challenge   float64  `json:"challenge,omitempty"` // registrations a second from unknown addresses without security; 0 never asks
 }
 
 // gatewayMQTT says where applications are.
@@ -190,6 +191,7 @@ func (l *gatewayLwM2M) validate(p *gatewayProblems) {
 		"give all three, or none")
 	p.require(len(l.TLS) == 0 || l.Certificate != "", "lwm2m.tls", "needs a certificate", "give certificate, key and client_ca")
 	p.require(l.Sockets >= 1 && l.Sockets <= 64, "lwm2m.sockets", fmt.Sprintf("is %d", l.Sockets), "choose 1 to 64")
+	p.require(l.Challenge >= 0, "lwm2m.challenge", "is below zero", "leave it out, or give registrations a second")
 	p.require(l.MaxDevices >= 0, "lwm2m.max_devices", "is below zero", "leave it out, or give a number")
 	for _, pattern := range l.NoSec {
 		_, err := path.Match(pattern, "")

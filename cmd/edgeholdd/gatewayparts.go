@@ -69,7 +69,7 @@ func openGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (p
 	}
 	p.server, err = server.New(server.Config{
 		Transports: p.transports, Authorise: p.credentials.Authorise, Models: p.models, Store: p.store, FirstReads: gateway.FirstReads(),
-		Limits: server.Limits{Devices: config.LwM2M.MaxDevices}, Logger: log.With("part", "lwm2m"),
+		Limits: server.Limits{Devices: config.LwM2M.MaxDevices, Challenge: config.LwM2M.Challenge}, Logger: log.With("part", "lwm2m"),
 	})
 	if err == nil {
 		err = p.openBootstrap()
