@@ -184,6 +184,12 @@ func TestObservationEnds(t *testing.T) {
 			synctest.Wait()
 			d.network.notified()
 		}},
+		{"by what does not fit", func(d *device, _ coap.Token) {
+			d.network.noted = func(*coap.Message) error { return fmt.Errorf("notify: %w", coap.ErrTooLarge) }
+			d.gauge.set(1)
+			synctest.Wait()
+			d.network.notified()
+		}},
 		{"by a reset of one that is not confirmable", func(d *device, token coap.Token) { d.network.handler.(refuser).Refused(token) }},
 		{"by a GET", func(d *device, _ coap.Token) {
 			m := say(coap.GET, "/3303/0/5700")

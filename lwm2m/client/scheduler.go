@@ -202,7 +202,7 @@ func (o *observed) confirmable() bool {
 func (c *Client) deliver(ctx context.Context, s *server, o *observed, m *coap.Message, values lwm2m.Tree) {
 	connection, now := s.connection, time.Now()
 	if m.Type != coap.Confirmable {
-		if connection.Notify(ctx, m) != nil {
+		if lost(connection.Notify(ctx, m)) {
 			s.tell(eventLost)
 		}
 		o.delivered(now, values)
@@ -216,25 +216,29 @@ func (c *Client) deliver(ctx context.Context, s *server, o *observed, m *coap.Me
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s.notifying = false
-		if c.acknowledged(s, o, err, history, worth); err != nil && s.connection == connection && !errors.Is(err, coap.ErrReset) && ctx.Err() == nil {
-			s.tell(eventLost) // one that is over already was given up for a reason
+		c.acknowledged(s, o, err, history, worth)
+		if lost(err) && s.connection == connection && ctx.Err() == nil {
+			s.tell(eventLost) // a connection that is over already was given up for a reason
 		}
 		c.poke()
 	})
 }
 
-// acknowledged notes what became of a confirmable notification. What did not arrive is due again when the server is back.
+// lost tells whether an error means that the server is not there, or not where it was.
+func lost(err error) bool {
+	return errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrUnreachable) || errors.Is(err, coap.ErrClosed)
+}
+
+// acknowledged notes what became of a confirmable notification. What did not arrive is due again when the server is back; what cannot be sent
+// at all ends the observation, for it would fail again at once.
 func (c *Client) acknowledged(s *server, o *observed, err error, history lwm2m.Tree, worth int) {
 	switch {
-	case err == nil:
-	case errors.Is(err, coap.ErrReset):
+	case err == nil, errors.Is(err, context.Canceled):
+	case !lost(err):
 		s.cancel(o.token)
-	case errors.Is(err, context.Canceled):
-	default:
-		if c.serverFlag(s, serverStoring, true) {
-			o.pending = true
-			o.history, o.worth = append(history, o.history...), worth+o.worth
-		}
+	case c.serverFlag(s, serverStoring, true):
+		o.pending = true
+		o.history, o.worth = append(history, o.history...), worth+o.worth
 	}
 }
 

@@ -297,6 +297,7 @@ func TestWithServer(t *testing.T) {
 			p.reads(t.Context())
 			p.writes(t.Context())
 			p.observes(t.Context())
+			p.observesMuch(t.Context())
 			p.updatesFirmware(t.Context())
 			p.moves(t.Context())
 			p.stop()
@@ -380,6 +381,23 @@ func (p *pair) observes(ctx context.Context) {
 	if n := p.client.Standings()[0].Observations; n != 0 {
 		p.t.Errorf("%d observations after the end", n)
 	}
+}
+
+// observesMuch observes what does not fit a message.
+func (p *pair) observesMuch(ctx context.Context) {
+	p.t.Helper()
+	_, err := p.server.Create(ctx, "dev", path("/35001"), one("/35001/7/27200", lwm2m.String("short")))
+	p.must(err)
+	id, _, err := p.server.Observe(ctx, "dev", path("/35001/7"))
+	p.must(err)
+	long := lwm2m.String(strings.Repeat("longer ", 1000))
+	p.must(p.server.Write(ctx, "dev", path("/35001/7/27200"), one("/35001/7/27200", long)))
+	p.await(server.Notified, func(e server.Event) bool {
+		v, _ := e.Tree.Value(path("/35001/7/27200"))
+		return e.Observation == id && v == long
+	})
+	p.must(p.server.Cancel(ctx, "dev", id))
+	p.must(p.server.Delete(ctx, "dev", path("/35001/7")))
 }
 
 func (p *pair) updatesFirmware(ctx context.Context) {
