@@ -182,8 +182,8 @@ func (u *account) publishes(topic string) bool {
 	return u.all() || u.Gateway
 }
 
-// hears says whether client id of u may be given what was published to topic.
-func (u *account) hears(topic, id string) bool {
+// hears says whether client id of u may be given what was published to topic. another says whether a name is another client's.
+func (u *account) hears(topic, id string, another func(name, id string) bool) bool {
 	if u.Gateway {
 		return true
 	}
@@ -192,7 +192,7 @@ func (u *account) hears(topic, id string) bool {
 	switch {
 	case first == topicReply:
 		name, err := segment(second, false)
-		return err == nil && name == id
+		return err == nil && (name == id || u.all() && !another(name, id))
 	case first == topicGateway:
 		return true
 	case reserved[first] && !deeper:

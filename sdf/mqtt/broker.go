@@ -68,6 +68,7 @@ type Broker struct {
 	open   []net.Listener
 	conns  conns
 	local  local
+	warned rarely
 
 	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -91,17 +92,22 @@ func (h *hook) OnACLCheck(c *mochi.Client, topic string, write bool) bool {
 	case u == nil:
 		return false
 	case write:
-		return u.publishes(topic)
+		if u.publishes(topic) {
+			return true
+		}
+		h.broker.warn(c, &packets.Packet{TopicName: topic})
+		return false
 	case strings.ContainsAny(topic, "+#"):
 		return !strings.HasPrefix(topic, "$")
 	}
-	return u.hears(topic, c.ID)
+	return u.hears(topic, c.ID, h.broker.another)
 }
 
 // OnPublish refuses what may not be said or kept.
 func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	if !c.Net.Inline {
-		if !h.repliesToItself(c, pk.Properties.ResponseTopic) || pk.FixedHeader.Retain && !h.retains(c) {
+		if h.broker.repliesElsewhere(pk.Properties.ResponseTopic, c.ID) || pk.FixedHeader.Retain && !h.retains(c) {
+			h.broker.warn(c, &pk)
 			return pk, refused(&pk, packets.ErrNotAuthorized)
 		}
 	}
@@ -140,15 +146,37 @@ func (h *hook) retains(c *mochi.Client) bool {
 	return u != nil && (u.Gateway || h.broker.access.none())
 }
 
-// repliesToItself: nobody has answers sent to where another client listens for its own.
-func (h *hook) repliesToItself(c *mochi.Client, topic string) bool {
+// repliesElsewhere says whether topic is where a client other than id listens for its answers: nobody has any sent there.
+func (b *Broker) repliesElsewhere(topic, id string) bool {
 	rest, ok := strings.CutPrefix(topic, topicReply+"/")
 	if !ok {
-		return true
+		return false
 	}
 	own, _, _ := strings.Cut(rest, "/")
 	name, err := segment(own, false)
-	return err == nil && name == c.ID
+	return err != nil || b.another(name, id)
+}
+
+// another says whether name is a client's, and not id.
+func (b *Broker) another(name, id string) bool {
+	_, there := b.server.Clients.Get(name)
+	return there && name != id
+}
+
+// warn says, from time to time, what a client published that went nowhere. Of quality of service 1 the client is told, too.
+func (b *Broker) warn(c *mochi.Client, pk *packets.Packet) {
+	if b.warned.now(time.Now()) {
+		b.config.Logger.Warn("a client may not publish this", "client", c.ID, "user", string(c.Properties.Username), "topic", pk.TopicName,
+			"response_topic", pk.Properties.ResponseTopic, "retain", pk.FixedHeader.Retain)
+	}
+}
+
+// rarely lets something be said once a minute.
+type rarely struct{ last atomic.Int64 }
+
+func (r *rarely) now(t time.Time) bool {
+	last := r.last.Load()
+	return t.Unix()-last >= 60 && r.last.CompareAndSwap(last, t.Unix())
 }
 
 // OnSubscribe drops filters beyond what one client may have, and takes retained messages upon itself.

@@ -18,7 +18,7 @@ func TestMosquittoClients(t *testing.T) {
 	at := []string{"-h", host, "-p", port, "-V", "5"}
 
 	t.Run("request and response", func(t *testing.T) {
-		for _, reply := range []string{"reply/rr/1", "my/answers"} {
+		for _, reply := range []string{"reply/rr/1", "reply/me", "my/answers"} {
 			got := output(t, rr, append(at, "-i", "rr", "-t", "sensor-1/Device/0/Property/Battery", "-e", reply, "-m", `{"operation":"GET"}`, "-W", "5")...)
 			want := `{"response_code":205,"sdfObject":{"Device":[{"label":0,"sdfProperty":{"Battery":"Battery"}}]}}`
 			if strings.TrimSpace(got) != want {

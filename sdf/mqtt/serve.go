@@ -82,6 +82,7 @@ type server struct {
 	queues  queues
 	watched watched
 
+	warned   rarely
 	refusals chan refusal // to be answered from a goroutine that may wait for the bus
 }
 
@@ -146,7 +147,7 @@ func (s *server) receive(m *Message) {
 	k.Request = Request{Topic: t, CBOR: m.ContentType == TypeCBOR, User: m.User}
 	if m.ResponseTopic != "" {
 		if err := s.checkReply(m.ResponseTopic); err != nil {
-			s.config.Logger.Warn("request without a place for its answer is dropped", "topic", m.Topic, "error", err)
+			s.warn("request without a place for its answer is dropped", "topic", m.Topic, "error", err)
 			return
 		}
 		k.reply = m.ResponseTopic
@@ -156,6 +157,13 @@ func (s *server) receive(m *Message) {
 		return
 	}
 	s.admit(k)
+}
+
+// warn says from time to time what strangers do wrong.
+func (s *server) warn(what string, args ...any) {
+	if s.warned.now(s.config.Now()) {
+		s.config.Logger.Warn(what, args...)
+	}
 }
 
 // client tells askers apart: by the client if the broker tells it, else by where they want their answers.
