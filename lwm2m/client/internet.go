@@ -30,6 +30,9 @@ type Internet struct {
 // socketBuffer is little: one server talks to the device, one block at a time.
 const socketBuffer = 32 << 10
 
+// datagram is the longest that is taken: a block of 1,024 bytes with its options.
+const datagram = 2 << 10
+
 // limits are those of a device instead of a gateway's: RATIONALE.md counts the memory.
 func (n *Internet) limits() coap.Limits {
 	body := n.MaxBody
