@@ -32,7 +32,7 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	if m.Kind != wasmabi.KindPolicy || m.Layer != wasmabi.LayerNode || m.Scope != wasmabi.ScopeNode {
 		return &Error{
 			Code: "policy.not-for-this-agent", What: what, Why: fmt.Sprintf("it is a %s for the %s layer, %s scope", m.Kind, m.Layer, m.Scope),
-			Hint: "this agent runs policies and adapters of layer node and scope node",
+			Hint: "this agent runs policies and adapters of layer node and scope node; a workload is for a device: `edgehold device push`",
 		}
 	}
 	if err := p.isNew(ctx, next, what, o.Rollout != nil && o.Rollout.Force); err != nil {
