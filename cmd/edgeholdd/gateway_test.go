@@ -216,6 +216,76 @@ func TestGatewayOverDTLS(t *testing.T) {
 	}
 }
 
+// TestGatewayBootstraps has a device that knows only the bootstrap server come to the gateway, and lose its place when its key
+// is taken out of the file.
+func TestGatewayBootstraps(t *testing.T) {
+	dir := t.TempDir()
+	credentials := filepath.Join(dir, "credentials.yaml")
+	if err := os.WriteFile(credentials, []byte("devices: [{endpoint: sensor-1, psk: {key: 00112233445566778899aabbccddeeff}}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freePort(t, "udp")
+	config := gatewayConfig{
+		StateDirectory: filepath.Join(dir, "state"),
+		LwM2M:          gatewayLwM2M{UDP: []string{}, DTLS: address, Credentials: credentials},
+		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
+		Bootstrap:      gatewayBootstrap{DTLS: freePort(t, "udp"), Server: "coaps://" + address},
+	}
+	startGateway(t, config)
+	value := client.NewTable(client.Definition{ID: 3303, Multiple: true, Resources: []client.Resource{
+		{ID: 5700, Name: "Sensor Value", Kind: lwm2m.KindFloat, Operations: client.Readable, Mandatory: true},
+	}}, client.Rules{})
+	if err := value.Fill(lwm2m.Tree{{Path: lwm2m.PathOf(3303, 0)}, {Path: lwm2m.PathOf(3303, 0, 5700), Value: lwm2m.Float(20.5)}}); err != nil {
+		t.Fatal(err)
+	}
+	device, err := client.New(client.Config{
+		Endpoint: "sensor-1", Objects: []client.Object{machine.NewDevice(machine.DeviceConfig{}), struct{ client.Object }{value}}, Stay: true, // bootstrap deletes what can be
+		Accounts: []client.Account{{URI: "coaps://" + config.Bootstrap.DTLS, Bootstrap: true, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"}},
+		Network:  &client.Internet{Local: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- device.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	readThrough(t, config.MQTT.Listen[0])
+
+	gone := farewells(t, config.MQTT.Listen[0])
+	if err := os.WriteFile(credentials, []byte("devices: []"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case f := <-gone:
+		if f.Thing != "sensor-1" || f.Reason != "removed" {
+			t.Errorf("%+v", f)
+		}
+	case <-time.After(patience):
+		t.Error("a device whose key is gone is still there")
+	}
+}
+
+// farewells hears who goes.
+func farewells(t *testing.T, address string) <-chan *mqtt.Farewell {
+	t.Helper()
+	connection, err := mqtt.Dial(t.Context(), mqtt.DialConfig{Address: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(connection.Close)
+	c, err := mqtt.NewClient(t.Context(), connection, mqtt.ClientConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	gone := make(chan *mqtt.Farewell, 16)
+	if _, err := c.Watch(t.Context(), mqtt.Watcher{Gone: func(f *mqtt.Farewell) { gone <- f }}); err != nil {
+		t.Fatal(err)
+	}
+	return gone
+}
+
 // readThrough waits for the device's announcement and reads its temperature.
 func readThrough(t *testing.T, address string) *mqtt.Announcement {
 	t.Helper()
