@@ -76,7 +76,7 @@ func (n *Internet) Connect(ctx context.Context, a Account, t Target, h coap.Hand
 func (n *Internet) transport(ctx context.Context, a Account, t Target) (coap.Transport, error) {
 	switch t.Scheme {
 	case "coap":
-		return coap.ListenUDP(ctx, coap.UDPConfig{Addresses: n.addresses(), Buffer: socketBuffer, MaxMessage: 2 << 10})
+		return coap.ListenUDP(ctx, coap.UDPConfig{Addresses: n.addresses(), Buffer: socketBuffer, MaxMessage: datagram})
 	case "coaps":
 		return n.dtls(a, t)
 	case "coap+tcp":

@@ -441,6 +441,46 @@ func (p *pair) moves(ctx context.Context) {
 	p.must(p.server.Write(ctx, "dev", path("/3/0/15"), one("/3/0/15", lwm2m.String("UTC"))))
 }
 
+// TestMoveInTheMiddleOfATransfer gives the device another address while an image comes in: the transfer ends or goes on, nothing is half
+// installed, and the next attempt takes it all.
+func TestMoveInTheMiddleOfATransfer(t *testing.T) {
+	p := meet(t, sites[0], server.Times{}, nil)
+	p.await(server.Registered, nil)
+	body := bytes.Repeat([]byte{0xf1}, 200_000)
+	seal, err := parcel.Seal(parcel.Statement{
+		Name: "board", Version: "2", Kind: firmware.Kind, Digest: sha256.Sum256(body), Length: uint64(len(body)), Counter: 1, Devices: "*",
+	}, signer)
+	p.must(err)
+	image, err := parcel.Pack(seal, body)
+	p.must(err)
+	push := func() error { return p.server.Replace(t.Context(), "dev", path("/5/0/0"), one("/5/0/0", lwm2m.Opaque(image))) }
+	pushed := make(chan error, 1)
+	go func() { pushed <- push() }()
+	for {
+		got, err := p.server.Read(t.Context(), "dev", path("/5/0/3"))
+		p.must(err)
+		if got.String() == "/5/0/3 = 1" {
+			break
+		}
+	}
+	p.client.AddressChanged()
+	first := <-pushed
+	p.await(server.Updated, nil)
+	state, err := p.server.Read(t.Context(), "dev", path("/5/0/3"))
+	p.must(err)
+	if want := map[bool]string{true: "/5/0/3 = 2", false: "/5/0/3 = 1"}[first == nil]; state.String() != want {
+		t.Errorf("after a transfer that ended with %v: %s, want %s", first, state, want)
+	}
+	if first != nil {
+		p.must(push())
+	}
+	got, err := p.server.Read(t.Context(), "dev", path("/5/0/3"))
+	p.must(err)
+	if got.String() != "/5/0/3 = 2" {
+		t.Errorf("in the end %s", got)
+	}
+}
+
 // TestSleepingDevice lets a device in queue mode sleep, and what is asked of it meanwhile wait for it.
 func TestSleepingDevice(t *testing.T) {
 	const awake = 300 * time.Millisecond
