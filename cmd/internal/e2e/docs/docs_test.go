@@ -2,6 +2,7 @@ package docs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
 func TestMain(m *testing.M) {
@@ -77,6 +80,7 @@ func shellBlocks(text string) []block {
 }
 
 func (d document) run(t *testing.T, name string, all []block) {
+	d.demand(t)
 	s := newStage(t)
 	if !d.ownDaemon {
 		s.daemon()
@@ -103,6 +107,23 @@ func (d document) run(t *testing.T, name string, all []block) {
 		t.Fatal(err)
 	}
 	d.check(t, name, result)
+}
+
+// demand skips where a program is missing that the document says one has to have.
+func (d document) demand(t *testing.T) {
+	t.Helper()
+	for _, program := range d.needs {
+		_, err := exec.LookPath(program)
+		if program == "tinygo" {
+			_, err = toolchain.FindTinyGo()
+		}
+		switch {
+		case err != nil && os.Getenv("EDGEHOLD_SKIP_NOTHING") != "":
+			t.Fatal(err)
+		case err != nil:
+			t.Skipf("%v: make packages toolchains installs it", err)
+		}
+	}
 }
 
 // endless recognises commands that go on until they are interrupted.

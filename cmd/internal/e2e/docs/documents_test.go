@@ -11,6 +11,7 @@ type document struct {
 	inClone    bool               // the reader stands in a clone of the repository, else in an empty folder
 	ownDaemon  bool               // it starts daemons itself; otherwise one runs, and EDGEHOLD_SOCKET leads to it
 	toTheEnd   bool               // what is watched ends by itself
+	needs      []string           // programs that the document says one has to have
 	before     string             // what the reader has done before the first line
 	beforeEach func(block) string // what the reader has done before each block; may be nil
 	shows      []shown
@@ -57,7 +58,7 @@ var documents = map[string]document{
 		},
 	},
 	"lwm2m/README.md": {
-		inClone: true, ownDaemon: true, toTheEnd: true,
+		inClone: true, ownDaemon: true, toTheEnd: true, needs: []string{"tinygo", "mosquitto", "mosquitto_rr"},
 		shows: []shown{
 			{"edgehold device read sensor-1 Temperature ", `Sensor_Value +[0-9.]+ +Cel`},
 			{"edgehold device observe", "(?s)Sensor_Value.*Sensor_Value"},
@@ -188,7 +189,9 @@ edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@
 )
 
 // ports are those that documents name; a test has its own.
-var ports = []string{"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693"}
+var ports = []string{
+	"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693", "127.0.0.1:25684", "127.0.0.1:25685", "127.0.0.1:25686", "127.0.0.1:25883",
+}
 
 // places are folders of a machine; a test has its own.
 var places = map[string]string{

@@ -119,7 +119,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.environ = append(s.environ, goEnvironment(t)...)
 	s.environ = append(s.environ, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder()) // it is in a cache below the home, which is another
-	s.environ = append(s.environ, s.mark, "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
+	s.environ = append(s.environ, s.mark, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder(), "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
 	t.Cleanup(s.clear)
 	return s
 }
