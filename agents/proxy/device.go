@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -30,15 +31,18 @@ type device struct {
 func newDevice(p *Proxy, endpoint string) *device {
 	closed := make(chan struct{})
 	close(closed)
-	return &device{proxy: p, endpoint: endpoint, done: closed, end: func() {}}
+	return &device{proxy: p, endpoint: endpoint, done: closed, end: func() {}, heard: p.config.Now()}
 }
 
 // follows says whether a is the life that is followed already.
 func (d *device) follows(a *mqtt.Announcement) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.about != nil && d.about.Epoch == a.Epoch && len(d.about.Objects) == len(a.Objects)
+	return d.about != nil && d.about.Epoch == a.Epoch && d.about.Sleeps == a.Sleeps && slices.EqualFunc(d.about.Objects, a.Objects, sameOffer)
 }
+
+// sameOffer says whether there is nothing more to observe: an instance that has come, such as that of a new workload, is.
+func sameOffer(a, b mqtt.Offer) bool { return a.Name == b.Name && slices.Equal(a.Labels, b.Labels) }
 
 // begin notes a new life, and ends the one before; before is closed when that has ended.
 func (d *device) begin(a *mqtt.Announcement, end context.CancelFunc) (before <-chan struct{}, done chan struct{}) {
@@ -54,13 +58,21 @@ func (d *device) leave(why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.end()
-	d.about, d.away = nil, why
+	d.about, d.away, d.heard = nil, why, d.proxy.config.Now()
 }
 
 func (d *device) present() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.about != nil
+}
+
+// goneSince says since when the device is gone, if its place may be given to another.
+func (d *device) goneSince() (since time.Time, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	free := len(d.knobs) == 0 || d.proxy.config.Now().Sub(d.heard) > forgetAfter
+	return d.heard, d.about == nil && free
 }
 
 func (d *device) silent() bool {
@@ -222,8 +234,13 @@ func (d *device) told(t target, o mqtt.Objects, at time.Time) {
 	d.proxy.append(t.property.Metric, f*scale, at, d.endpoint, t.instance)
 }
 
-// number is a value as a metric: gateways that follow D3.3 to the letter send all of them as text.
+// number is a value as a metric: gateways that follow D3.3 to the letter send all of them as text. What is no finite number is none: policies compare.
 func number(v any) (float64, bool) {
+	f, ok := float(v)
+	return f, ok && finite(f)
+}
+
+func float(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int64:
 		return float64(v), true

@@ -158,10 +158,13 @@ func (d *device) forget(name string) { d.set(name, "") }
 // position is a value as the device writes it.
 func (k knob) position(s string) (mechanisms.Value, error) {
 	if k.Kind != mechanisms.KindNumber {
+		if !printable(s) {
+			return mechanisms.Value{}, fmt.Errorf("knob %s is at %q, which is no word", k.Name, s)
+		}
 		return mechanisms.Choice(s), nil
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
+	if err != nil || !finite(f) {
 		return mechanisms.Value{}, fmt.Errorf("knob %s is at %q, which is no number", k.Name, s)
 	}
 	return mechanisms.Number(f), nil

@@ -134,14 +134,14 @@ func (p *Proxy) reached() {
 
 // announced starts to follow a device, or does so anew if it began anew. It is called by the goroutine that reads, and does not block.
 func (p *Proxy) announced(ctx context.Context, a *mqtt.Announcement) {
-	if !p.config.follows(a.Thing) || strings.ContainsAny(a.Thing, `*?[\ `) {
-		return // such a name could not be told from a pattern of knobs
+	if !p.config.follows(a.Thing) || strings.ContainsAny(a.Thing, `*?[\ `) || !printable(a.Thing) {
+		return // such a name could not be told from a pattern of knobs, or not be shown
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d := p.devices[a.Thing]
 	switch {
-	case d == nil && len(p.devices) >= p.config.Devices:
+	case d == nil && len(p.devices) >= p.config.Devices && !p.makeRoom():
 		if p.refused++; p.refused == 1 {
 			p.config.Logger.Warn("more devices are announced than are followed", "followed", len(p.devices))
 		}
@@ -159,6 +159,25 @@ func (p *Proxy) announced(ctx context.Context, a *mqtt.Announcement) {
 		<-before // the former life has ended
 		d.run(life)
 	})
+}
+
+// forgetAfter is how long a device that is gone keeps its place where others want it: something may have to be put back on it.
+const forgetAfter = time.Hour
+
+// makeRoom forgets the device that is gone for longest. One without knobs has nothing that could be put back. With mu held.
+func (p *Proxy) makeRoom() bool {
+	var oldest *device
+	var since time.Time
+	for _, d := range p.devices {
+		if gone, ok := d.goneSince(); ok && (oldest == nil || gone.Before(since)) {
+			oldest, since = d, gone
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(p.devices, oldest.endpoint)
+	return true
 }
 
 func (p *Proxy) gone(f *mqtt.Farewell) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -319,6 +321,41 @@ func TestRebootedDevice(t *testing.T) {
 	})
 }
 
+// A workload that is installed later has an instance of its own, and the registration stays the same.
+func TestInstanceThatComes(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	more := append(slices.Clone(offers[1:]), mqtt.Offer{Name: "Connectivity_Monitoring", ID: 4, Labels: []uint16{0, 7}})
+	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: more}); err != nil {
+		t.Fatal(err)
+	}
+	key := "device_radio_signal_strength_dbm" + fmt.Sprint([]ring.Label{{Name: LabelDevice, Value: "sensor-1"}, {Name: LabelInstance, Value: "7"}})
+	eventually(t, "its metric", func() bool {
+		s.samples.mu.Lock()
+		defer s.samples.mu.Unlock()
+		return s.samples.n[key] > 0
+	})
+}
+
+// Those who are gone make room: devices that change their names would otherwise keep all others out, for ever.
+func TestRoomOfThoseWhoAreGone(t *testing.T) {
+	var skip atomic.Int64
+	s := newScene(t, Config{Devices: 1, Now: func() time.Time { return time.Now().Add(time.Duration(skip.Load())) }})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	s.leave(t, "sensor-1")
+	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return k.Unavailable != "" })
+	s.announce(t, "sensor-2", 1)
+	eventually(t, "the refusal, since a knob may have to be put back", func() bool { return s.Status().Refused == 1 })
+	skip.Store(int64(2 * forgetAfter))
+	s.announce(t, "sensor-2", 1)
+	s.awaitKnob(t, "sensor-2/TX_PWR", usable)
+	if _, there := s.knobs(t)["sensor-1/TX_PWR"]; there {
+		t.Error("it is remembered still")
+	}
+}
+
 func TestDevicesThatAreAway(t *testing.T) {
 	s := newScene(t, Config{})
 	s.announce(t, "sensor-1", 1)
@@ -399,6 +436,7 @@ func TestWhoIsFollowed(t *testing.T) {
 	s := newScene(t, Config{Endpoints: []string{"sensor-*"}, Devices: 1})
 	s.announce(t, "other-1", 1)
 	s.announce(t, "sensor-[x]", 1)
+	s.announce(t, "sensor-\x1b2J", 1)
 	s.announce(t, "sensor-1", 1)
 	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
 	s.announce(t, "sensor-2", 1)

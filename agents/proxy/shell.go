@@ -5,10 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/sdf/mqtt"
@@ -107,7 +110,7 @@ func table(s string) (rows [][]string) {
 func values(s string) map[string]string {
 	m := map[string]string{}
 	for _, row := range table(s) {
-		if len(row[1]) <= maxWord && len(m) < maxKnobs {
+		if len(row[1]) <= maxWord && len(m) < maxKnobs && nameable(row[0]) && row[1] != "" && printable(row[1]) {
 			m[row[0]] = row[1]
 		}
 	}
@@ -130,7 +133,7 @@ type knob struct {
 func options(s string) (list []knob) {
 	for _, row := range table(s) {
 		if k, ok := positions(row[0], row[1]); ok && len(list) < maxKnobs && nameable(k.Name) {
-			if len(row) > 3 && len(row[3]) <= maxWord {
+			if len(row) > 3 && len(row[3]) <= maxWord && printable(row[3]) {
 				k.Unit = row[3]
 			}
 			list = append(list, k)
@@ -144,20 +147,27 @@ func positions(name, text string) (knob, bool) {
 	if low, high, ok := strings.Cut(text, ".."); ok {
 		lo, err := strconv.ParseFloat(low, 64)
 		hi, err2 := strconv.ParseFloat(high, 64)
-		return knob{Name: name, Kind: mechanisms.KindNumber, Min: lo, Max: hi}, err == nil && err2 == nil && lo <= hi
+		return knob{Name: name, Kind: mechanisms.KindNumber, Min: lo, Max: hi}, err == nil && err2 == nil && finite(lo) && finite(hi) && lo <= hi
 	}
 	choices := strings.Split(text, ",")
 	for i := range choices {
 		choices[i] = strings.TrimSpace(choices[i])
 	}
-	bad := slices.ContainsFunc(choices, func(c string) bool { return c == "" || len(c) > maxWord || strings.ContainsAny(c, " \t") })
+	bad := slices.ContainsFunc(choices, func(c string) bool { return c == "" || len(c) > maxWord || strings.Contains(c, " ") || !printable(c) })
 	return knob{Name: name, Kind: mechanisms.KindChoice, Choices: choices}, !bad
 }
 
 // nameable says whether a name can stand in a command and in a policy's manifest.
 func nameable(name string) bool {
-	return name != "" && !strings.ContainsAny(name, "*?[\\ \t/") && strings.ToValidUTF8(name, "") == name
+	return name != "" && !strings.ContainsAny(name, "*?[\\ /") && printable(name)
 }
+
+// printable says whether a text can be shown as it is: devices are strangers, and terminals obey what they read.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // refresh reads the knobs, and which they are if that is not known.
 func (d *device) refresh(ctx context.Context) {
@@ -213,9 +223,6 @@ func (d *device) learn(now map[string]string, told []knob, known bool) {
 // merge says what the knobs are of which a device lists the values: as it told, or else as the configuration has it. A knob of which nobody tells is a choice of one.
 func (c *Config) merge(now map[string]string, told []knob) (list []knob) {
 	for name, value := range now {
-		if !nameable(name) || value == "" {
-			continue
-		}
 		i := slices.IndexFunc(told, func(k knob) bool { return k.Name == name })
 		switch {
 		case i >= 0:

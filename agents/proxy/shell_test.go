@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -15,13 +17,32 @@ func TestShellAsDeviceWritesIt(t *testing.T) {
 	if d := cmp.Diff(list, map[string]string{"TX_PWR": "HIGH", "SAMPLE_INTERVAL": "10"}); d != "" {
 		t.Error(d)
 	}
-	got := options("Knob ID | Values | Default | Unit\n-----\nTX_PWR | LOW,MEDIUM,HIGH | HIGH | \nSAMPLE_INTERVAL | 1..3600 | 10 | s\nBAD | 3..1 | 1 |\n* | A,B | A |\n")
+	got := options("Knob ID | Values | Default | Unit\n-----\nTX_PWR | LOW,MEDIUM,HIGH | HIGH | \nSAMPLE_INTERVAL | 1..3600 | 10 | s\nBAD | 3..1 | 1 |\n* | A,B | A |\n" +
+		"INF | -Inf..+Inf | 1 |\nNAN | NaN..1 | 1 |\nRED\x1b[31m | A,B | A |\nTITLE | \x1b]0;owned\a,B | B |\n")
 	want := []knob{
 		{Name: "TX_PWR", Kind: mechanisms.KindChoice, Choices: []string{"LOW", "MEDIUM", "HIGH"}},
 		{Name: "SAMPLE_INTERVAL", Kind: mechanisms.KindNumber, Min: 1, Max: 3600, Unit: "s"},
 	}
 	if d := cmp.Diff(got, want, cmpopts.IgnoreUnexported(knob{})); d != "" {
 		t.Error(d)
+	}
+}
+
+// What can't be a knob is none, so that the device isn't asked for its options over and over.
+func TestValuesOfAStranger(t *testing.T) {
+	got := values("A | 1\nB\x1b[2J | 1\nC | \x1b[31mred\nD | \n| 1\n*/x | 2\n\u202e | 3\n")
+	if d := cmp.Diff(got, map[string]string{"A": "1"}); d != "" {
+		t.Error(d)
+	}
+	for _, v := range []any{"NaN", "+Inf", math.NaN(), math.Inf(-1)} {
+		if f, ok := number(v); ok {
+			t.Errorf("%v counts as %v", v, f)
+		}
+	}
+	for _, v := range []string{"NaN", "-Inf", "much"} {
+		if got, err := (knob{Name: "X", Kind: mechanisms.KindNumber}).position(v); err == nil {
+			t.Errorf("%s counts as %v", v, got)
+		}
 	}
 }
 
@@ -63,7 +84,10 @@ func FuzzShell(f *testing.F) {
 		}
 		c := Config{}
 		for _, k := range append(list, c.merge(values(s), list)...) {
-			if !nameable(k.Name) || len(k.Name) > maxWord || k.Kind == mechanisms.KindNumber && !(k.Min <= k.Max) || k.Kind == mechanisms.KindChoice && len(k.Choices) == 0 {
+			if _, err := json.Marshal(k); err != nil {
+				t.Fatal(err)
+			}
+			if !nameable(k.Name) || !printable(strings.Join(k.Choices, "")+k.Unit) || len(k.Name) > maxWord || k.Kind == mechanisms.KindNumber && !(k.Min <= k.Max) || k.Kind == mechanisms.KindChoice && len(k.Choices) == 0 {
 				t.Fatalf("%+v", k)
 			}
 		}
