@@ -36,6 +36,7 @@ type device struct {
 	observations []*observation
 	wanted       []wantedAttributes
 	queue        *queue
+	calls        *call // under way
 }
 
 type flags uint8

@@ -24,7 +24,7 @@ func (s *Server) Do(ctx context.Context, endpoint string, r Request) (Answer, er
 	}
 	d.mu.Unlock()
 	answer, err := s.performNow(ctx, d, &r)
-	if err == nil || ctx.Err() != nil || !r.Operation.repeatable() || !s.fellAsleep(d, err) {
+	if err == nil || ctx.Err() != nil || !r.repeatable() || !s.fellAsleep(d, err) {
 		return answer, err
 	}
 	d.mu.Lock()
@@ -81,7 +81,7 @@ func (s *Server) fellAsleep(d *device, err error) bool {
 	if d.gone || d.flags&queueMode == 0 {
 		return false
 	}
-	return isUnreached(err) || d.asleep() && errors.Is(err, context.DeadlineExceeded)
+	return isUnreached(err) || errors.Is(err, ErrAsleep) || d.asleep() && errors.Is(err, context.DeadlineExceeded)
 }
 
 func isUnreached(err error) bool {
@@ -135,8 +135,10 @@ func (s *Server) ask(ctx context.Context, d *device, r *Request, token coap.Toke
 			return Answer{}, err
 		}
 		m.Token = token
-		response, err := s.exchange(ctx, d, &t, m)
+		response, err := s.exchange(ctx, d, &t, m, r.repeatable())
 		switch {
+		case toRepeat(err, r.repeatable()):
+			continue
 		case err != nil:
 			return Answer{}, failed(r.what(t.endpoint), err)
 		case s.refusesFormat(d, r, f, response):
@@ -148,9 +150,9 @@ func (s *Server) ask(ctx context.Context, d *device, r *Request, token coap.Toke
 	}
 }
 
-// exchange sends one message and notes whether the device is there.
-func (s *Server) exchange(ctx context.Context, d *device, t *target, m *coap.Message) (*coap.Message, error) {
-	response, err := s.endpoint.Do(ctx, t.peer, m)
+// exchange sends one message, which it may be safe to send twice, and notes whether the device is there.
+func (s *Server) exchange(ctx context.Context, d *device, t *target, m *coap.Message, safe bool) (*coap.Message, error) {
+	response, err := s.send(ctx, d, t, m, safe)
 	if isUnreached(err) {
 		s.unanswered(d, t)
 	}
@@ -177,6 +179,7 @@ func (s *Server) unanswered(d *device, t *target) {
 	if d.flags&queueMode != 0 {
 		if d.flags&awake != 0 {
 			d.flags &^= awake
+			d.slept()
 			s.emit(Event{Kind: Asleep, Endpoint: d.endpoint})
 		}
 		return
@@ -232,7 +235,7 @@ func noFormat(what string) error {
 
 // answer reads a device's answer.
 func (s *Server) answer(t *target, r *Request, response *coap.Message) (Answer, error) {
-	a := Answer{Code: response.Code}
+	a := Answer{Code: response.Code, under: t.id}
 	a.sequence, a.observed = response.Uint(coap.Observe)
 	var err error
 	switch r.Operation {

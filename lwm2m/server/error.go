@@ -112,6 +112,16 @@ func failed(what string, err error) error {
 		e.Err = errors.Join(ErrTimeout, err)
 	case errors.Is(err, coap.ErrTooLarge):
 		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.too-large", coap.EntityTooLarge, "the request or its answer is larger than this server takes", "send or ask for less at once"
+	case errors.Is(err, ErrGone):
+		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.gone", coap.NotFound, "its registration has ended", "wait until it registers again"
+	case errors.Is(err, ErrAsleep):
+		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.asleep", coap.GatewayTimeout, "the device has fallen asleep", "ask again: the request waits until it wakes up"
+	case errors.Is(err, errAnew):
+		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.started-anew", coap.BadGateway, "the device started anew before it answered: nobody knows whether it was done",
+			"see what state it is in, and ask again"
+	case errors.Is(err, errMoved):
+		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.moved", coap.BadGateway, "the device's address changed before it answered: nobody knows whether it was done",
+			"see what state it is in, and ask again"
 	default:
 		e.Code, e.CoAP, e.Why, e.Hint = "lwm2m-server.stopped", coap.GatewayTimeout, "it was given up: "+err.Error(), "allow more time"
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -64,13 +65,16 @@ func (i *introduction) ask(r *Request) {
 	i.tree = append(i.tree, answer.Tree...)
 }
 
-// note keeps the error of a device that does not answer at all.
+// note keeps the error of a device that does not answer at all, or is gone.
 func (i *introduction) note(err error) {
 	if err == nil {
 		return
 	}
 	switch CodeOf(err) {
 	case coap.GatewayTimeout, coap.BadGateway:
+		i.stopped = err
+	}
+	if errors.Is(err, ErrGone) {
 		i.stopped = err
 	}
 }

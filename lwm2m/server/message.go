@@ -9,6 +9,7 @@ import (
 // target is what of a device is needed to speak to it, taken while it was locked.
 type target struct {
 	endpoint string
+	id       uint64 // of the registration
 	peer     coap.Peer
 	version  lwm2m.Version
 	links    *linkSet // good even when the device gets another
@@ -17,7 +18,7 @@ type target struct {
 }
 
 func (d *device) target() target {
-	return target{endpoint: d.endpoint, peer: d.peer, version: d.version, links: d.links, refused: d.refused, messages: d.messages}
+	return target{endpoint: d.endpoint, id: d.id, peer: d.peer, version: d.version, links: d.links, refused: d.refused, messages: d.messages}
 }
 
 // usable are the formats that can carry a request or its answer.

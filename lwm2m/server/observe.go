@@ -149,7 +149,7 @@ func (s *Server) addObservation(d *device, r *Request) (o *observation, added bo
 // establish has the device begin an observation, under its present registration.
 func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answer, error) {
 	d.mu.Lock()
-	under, sequence, received := d.id, o.sequence, o.received
+	sequence, received := o.sequence, o.received
 	d.mu.Unlock()
 	r := o.request()
 	if r.Operation == OpObserveComposite {
@@ -167,12 +167,12 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o.under = under
+	o.under = answer.under
 	if o.sequence == sequence && o.received == received { // no notification was faster
 		o.sequence, o.received = answer.sequence, milliseconds(time.Now()) // the device may count anew
 	}
 	s.saveObservations(d)
-	if d.id != under && !d.gone { // the device has registered anew meanwhile, and perhaps forgotten it
+	if d.id != answer.under && !d.gone { // the device has registered anew meanwhile, and perhaps forgotten it
 		d.flags |= followUp
 		s.work.add(d)
 	}
@@ -196,11 +196,23 @@ func (s *Server) dropObservation(d *device, id ObservationID) *observation {
 func (s *Server) cancel(ctx context.Context, d *device, r *Request) (Answer, error) {
 	d.mu.Lock()
 	o := s.dropObservation(d, r.Observation)
-	t := d.target()
 	d.mu.Unlock()
 	if o == nil {
-		return Answer{}, unknownObservation(t.endpoint)
+		return Answer{}, unknownObservation(d.endpoint)
 	}
+	for {
+		answer, err := s.cancelAt(ctx, d, o)
+		if !toRepeat(err, true) {
+			return answer, err
+		}
+	}
+}
+
+// cancelAt has a device cancel an observation where it is now.
+func (s *Server) cancelAt(ctx context.Context, d *device, o *observation) (Answer, error) {
+	d.mu.Lock()
+	t := d.target()
+	d.mu.Unlock()
 	observe := o.request()
 	f, ok := observe.format(&t)
 	if !ok {
@@ -212,7 +224,7 @@ func (s *Server) cancel(ctx context.Context, d *device, r *Request) (Answer, err
 	}
 	m.Token = o.id().token()
 	m.SetUint(coap.Observe, 1)
-	response, err := s.exchange(ctx, d, &t, m)
+	response, err := s.exchange(ctx, d, &t, m, true)
 	switch {
 	case err != nil:
 		return Answer{}, failed("cancel: "+observe.what(t.endpoint), err)

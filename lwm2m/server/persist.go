@@ -44,26 +44,33 @@ func (s *Server) saveRegistration(d *device) {
 	}
 }
 
+// saveObservations stores what is observed of a device. One that is gone leaves alone what its successor has stored.
 func (s *Server) saveObservations(d *device) {
-	if len(d.observations) == 0 {
+	switch {
+	case d.gone:
+	case len(d.observations) == 0:
 		s.remove(store.Observation, d.endpoint)
-	} else if s.config.Store != nil && !d.gone {
+	case s.config.Store != nil:
 		s.put(store.Observation, d.endpoint, encodeObservations(d.observations))
 	}
 }
 
 func (s *Server) saveAttributes(d *device) {
-	if len(d.wanted) == 0 {
+	switch {
+	case d.gone:
+	case len(d.wanted) == 0:
 		s.remove(store.Attributes, d.endpoint)
-	} else if s.config.Store != nil && !d.gone {
+	case s.config.Store != nil:
 		s.put(store.Attributes, d.endpoint, encodeAttributes(d.wanted))
 	}
 }
 
 func (s *Server) saveFormats(d *device) {
-	if d.refused == 0 {
+	switch {
+	case d.gone:
+	case d.refused == 0:
 		s.remove(store.Formats, d.endpoint)
-	} else if !d.gone {
+	default:
 		s.put(store.Formats, d.endpoint, []byte{storedVersion, byte(d.refused)})
 	}
 }

@@ -228,7 +228,7 @@ func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	answer, err := s.perform(jobCtx, d, j.request)
-	if err != nil && (ctx.Err() != nil || s.fellAsleep(d, err) && j.request.Operation.repeatable()) {
+	if err != nil && (ctx.Err() != nil || s.fellAsleep(d, err) && j.request.repeatable()) {
 		d.mu.Lock()
 		back := !d.gone && j.deadline > milliseconds(time.Now())
 		if back {

@@ -203,7 +203,7 @@ func TestMovesDuringARequest(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		now := r.secured("dev", 2).registered("dev", "&lwm2m=1.1&Q&lt=864000")
 		r.expect("registered dev", "introduced dev")
-		now.text(now.asked("GET /3/0/0 accept=112"), "x") // once the old address was given up
+		now.text(now.asked("GET /3/0/0 accept=112"), "x")
 		r.succeeds(read, `/3/0/0 = "x"`)
 		r.quiet() // it was awake all the time
 	})

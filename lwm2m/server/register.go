@@ -145,6 +145,7 @@ func randomID() uint64 {
 func (s *Server) take(d *device, a *application, p coap.Peer, links *linkSet, id uint64) {
 	now := milliseconds(time.Now())
 	if d.id != 0 {
+		d.interrupt(errAnew)
 		s.byID.remove(d.id, d)
 	}
 	s.links.release(d.links)
@@ -189,6 +190,7 @@ func internBinding(b string) string {
 // move makes p the device's peer. The device is locked.
 func (s *Server) move(d *device, p coap.Peer) {
 	if d.peer != (coap.Peer{}) && whereIs(d.peer) != whereIs(p) {
+		d.interrupt(errMoved)
 		s.byPlace.remove(s.place(d.peer), d)
 	}
 	d.peer = p
@@ -229,6 +231,7 @@ func (s *Server) heard(d *device, now int64, e Event) {
 // end takes a device out of all tables and forgets it, and unlocks it.
 func (s *Server) end(d *device, why EventKind) {
 	d.gone = true
+	d.interrupt(ErrGone)
 	s.byEndpoint.remove(d.endpoint, d)
 	s.byID.remove(d.id, d)
 	s.byPlace.remove(s.place(d.peer), d)

@@ -39,11 +39,6 @@ func (o Operation) String() string {
 	return "unknown operation"
 }
 
-// repeatable says whether the operation may be done twice when nobody knows whether it was done once.
-func (o Operation) repeatable() bool {
-	return o != OpExecute && o != OpCreate && o != OpWriteComposite && o != OpWrite
-}
-
 // Request is one operation on a device.
 type Request struct {
 	Operation   Operation
@@ -67,6 +62,19 @@ type Answer struct {
 
 	observed bool // the answer has an Observe option
 	sequence uint32
+	under    uint64 // the registration that it came under
+}
+
+// repeatable says whether the request may be done twice when nobody knows whether it was done once.
+func (r *Request) repeatable() bool {
+	switch r.Operation {
+	case OpExecute, OpCreate, OpWriteComposite:
+		return false
+	case OpWrite:
+		return len(r.Tree) == 1 && r.Tree[0].Path == r.Path
+	default:
+		return true
+	}
 }
 
 // what is the request in words, for errors.
