@@ -26,6 +26,8 @@ type device struct {
 	failed error // of the last thing that was asked
 	knobs  []knob
 	read   time.Time // when the knobs' values were
+
+	settled bool // it has said in this process what its knobs take, or that it doesn't tell
 }
 
 func newDevice(p *Proxy, endpoint string) *device {

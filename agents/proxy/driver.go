@@ -133,7 +133,7 @@ func (w *Driver) exchange(ctx context.Context, d *device, about string, words ..
 func asUnavailable(err error) error {
 	e := (*mqtt.Error)(nil)
 	refused := errors.As(err, &e) && e.Status != 0 && e.Status < 500 && e.Code != "device.unknown"
-	if refused || strings.Contains(err.Error(), "the device says") {
+	if refused || errors.Is(err, errRefused) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", mechanisms.ErrUnavailable, err)

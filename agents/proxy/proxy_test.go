@@ -32,7 +32,9 @@ type village struct {
 
 type house struct {
 	panel  *runtime.Panel
+	asked  string
 	answer string
+	others int // how often somebody else speaks in between
 	rssi   int64
 	old    bool // it lists knobs, and knows no options
 }
@@ -54,8 +56,12 @@ func (v *village) Do(_ context.Context, r *mqtt.Request) *mqtt.Response {
 	case r.Object == shellObject && r.Element == mqtt.At(commandAt):
 		h.do(string(r.Data.([]byte)))
 		return &mqtt.Response{Code: mqtt.Changed}
-	case r.Object == shellObject && r.Element == mqtt.At(answerAt):
-		return &mqtt.Response{Code: mqtt.Content, Objects: mqtt.One(r.Topic, []byte(h.answer))}
+	case r.Object == shellObject:
+		if h.others > 0 {
+			h.others--
+			h.do("mlsysops knobs get TX_PWR")
+		}
+		return &mqtt.Response{Code: mqtt.Content, Objects: mqtt.One(r.Topic, []any{[]byte(h.asked), []byte(h.answer)})}
 	case r.Name == "Radio_Signal_Strength":
 		return &mqtt.Response{Code: mqtt.Content, Objects: mqtt.One(r.Topic, h.rssi)}
 	}
@@ -63,6 +69,7 @@ func (v *village) Do(_ context.Context, r *mqtt.Request) *mqtt.Response {
 }
 
 func (h *house) do(command string) {
+	h.asked = command
 	if h.answer = h.panel.Answer(command); h.old && command == "mlsysops knobs options" {
 		h.answer = "error: that is no command\n"
 	}
@@ -319,6 +326,33 @@ func TestRebootedDevice(t *testing.T) {
 		_, after, _ := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
 		return after == n+1
 	})
+}
+
+// A person who looks at the knobs at the same time gets the answers that the proxy asked for, and it theirs: it asks again.
+func TestShellThatOthersUse(t *testing.T) {
+	s := newScene(t, Config{})
+	h := newHouse(t)
+	h.others = 5 // first "list" is given up, then "list" and "options" are said thrice, twice
+	s.change(func() { s.village.devices["sensor-1"] = h })
+	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	for range 50 {
+		s.change(func() { h.others = 1 })
+		k := s.knobs(t)
+		if len(k) != 2 || len(k["sensor-1/TX_PWR"].Choices) != 3 {
+			t.Fatalf("got %+v", k)
+		}
+		if err := s.Driver().Write(t.Context(), "sensor-1/TX_PWR", mechanisms.Choice("LOW")); err != nil {
+			t.Fatal(err)
+		}
+		s.change(func() { h.others = 1 })
+		if v, err := s.Driver().Read(t.Context(), "sensor-1/SAMPLE_INTERVAL"); v != mechanisms.Number(10) || err != nil {
+			t.Fatalf("got %v, %v", v, err)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // A workload that is installed later has an instance of its own, and the registration stays the same.

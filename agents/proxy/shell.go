@@ -29,12 +29,22 @@ const (
 	maxWord   = 64      // bytes of a name or a value
 )
 
-func shellTopic(thing string, element uint16) mqtt.Topic {
-	return mqtt.Topic{Thing: thing, Object: shellObject, Label: mqtt.At(0), Affordance: mqtt.Property, Name: shellProperty, Element: mqtt.At(element)}
+// shellTopic is where both the command and its answer are.
+func shellTopic(thing string) mqtt.Topic {
+	return mqtt.Topic{Thing: thing, Object: shellObject, Label: mqtt.At(0), Affordance: mqtt.Property, Name: shellProperty}
 }
 
-// command has the device's shell do something, and gives what it says. One command at a time: there is one place for the answer.
-func (d *device) command(ctx context.Context, words ...string) (string, error) {
+var (
+	errRefused    = errors.New("the device says")
+	errTalkedOver = errors.New("somebody else speaks to the same shell")
+)
+
+// sayings is how often a command is said before others have the shell to themselves.
+const sayings = 3
+
+// command has the device's shell do something, and gives what it says. One command at a time: there is one place for the answer. Whoever else uses that place,
+// such as a person at the command line, is noticed, and the command said again: each may be said twice.
+func (d *device) command(ctx context.Context, words ...string) (text string, err error) {
 	client, err := d.proxy.asking()
 	if err != nil {
 		return "", err
@@ -42,24 +52,58 @@ func (d *device) command(ctx context.Context, words ...string) (string, error) {
 	d.shell.Lock()
 	defer d.shell.Unlock()
 	line := "mlsysops knobs " + strings.Join(words, " ")
-	put := mqtt.Request{Topic: shellTopic(d.endpoint, commandAt), Operation: mqtt.Post, Data: []byte(line)}
-	if _, err := client.Do(ctx, put); err != nil {
-		return "", err
+	for range sayings {
+		if text, err = d.say(ctx, client, line); !errors.Is(err, errTalkedOver) {
+			break
+		}
 	}
-	get := mqtt.Request{Topic: shellTopic(d.endpoint, answerAt), Operation: mqtt.Get}
-	r, err := client.Do(ctx, get)
 	if err != nil {
 		return "", err
 	}
-	v, _ := r.Objects.Property(get.Topic)
+	if why, failed := strings.CutPrefix(text, "error: "); failed {
+		return "", fmt.Errorf("%q on %s: %w: %s", line, d.endpoint, errRefused, strings.TrimSpace(why))
+	}
+	return text, nil
+}
+
+func (d *device) say(ctx context.Context, client *mqtt.Client, line string) (string, error) {
+	data := shellTopic(d.endpoint)
+	to := data
+	to.Element = mqtt.At(commandAt)
+	if _, err := client.Do(ctx, mqtt.Request{Topic: to, Operation: mqtt.Post, Data: []byte(line)}); err != nil {
+		return "", err
+	}
+	r, err := client.Do(ctx, mqtt.Request{Topic: data, Operation: mqtt.Get})
+	if err != nil {
+		return "", err
+	}
+	v, _ := r.Objects.Property(data)
+	if said := asked(v); said != "" && said != line {
+		return "", fmt.Errorf("%q on %s: %w", line, d.endpoint, errTalkedOver)
+	}
 	text, err := answer(v)
 	if err != nil {
 		return "", fmt.Errorf("%q on %s: %w", line, d.endpoint, err)
 	}
-	if why, failed := strings.CutPrefix(text, "error: "); failed {
-		return "", fmt.Errorf("%q on %s: the device says: %s", line, d.endpoint, strings.TrimSpace(why))
-	}
 	return text, nil
+}
+
+// asked is the command that an answer came with, "" where a device or gateway does not tell.
+func asked(v any) string {
+	var first any
+	switch v := v.(type) {
+	case []any:
+		if len(v) > 1 {
+			first = v[commandAt]
+		}
+	case map[string]any:
+		first = v[strconv.Itoa(commandAt)]
+	}
+	text, err := answer(first)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(text)
 }
 
 // answer is the text in the second element, whether the gateway sends it alone, or in an array or map of the elements.
@@ -180,15 +224,17 @@ func (d *device) refresh(ctx context.Context) {
 	}
 	now := values(list)
 	d.mu.Lock()
-	known := d.knows(now)
+	known := d.settled && d.knows(now)
 	d.mu.Unlock()
-	var told []knob
-	if !known {
-		if text, err := d.command(ctx, "options"); err == nil { // else it is one that only lists
-			told = options(text)
-		}
+	if known {
+		d.learn(now, nil, true)
+		return
 	}
-	d.learn(now, told, known)
+	text, err := d.command(ctx, "options")
+	if err != nil && !errors.Is(err, errRefused) {
+		return // what they take is asked next time
+	}
+	d.learn(now, options(text), false) // of one that only lists there is no text
 }
 
 // knows says whether the names are those that are known. With mu held.
@@ -208,7 +254,7 @@ func (d *device) knows(now map[string]string) bool {
 func (d *device) learn(now map[string]string, told []knob, known bool) {
 	d.mu.Lock()
 	if !known {
-		d.knobs = d.proxy.config.merge(now, told)
+		d.knobs, d.settled = d.proxy.config.merge(now, told), true
 	}
 	for i := range d.knobs {
 		d.knobs[i].value = now[d.knobs[i].Name]
