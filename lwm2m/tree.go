@@ -35,6 +35,16 @@ func (t Tree) sorted() bool {
 	return true
 }
 
+// Size is about how many bytes of memory the tree takes, which is many times what the payload had that it came from.
+func (t Tree) Size() int {
+	const record = 72 // bytes
+	size := len(t) * record
+	for i := range t {
+		size += len(t[i].Value.text)
+	}
+	return size
+}
+
 // Value returns the value at a path, the latest if there are several; ok is false if there is none.
 func (t Tree) Value(p Path) (v Value, ok bool) {
 	below := t.Below(p)

@@ -25,6 +25,7 @@ type Gateway struct {
 	presence presence
 	facts    facts
 	lines    []chan told // by device, so that what one tells stays in order
+	backlog  backlog     // what is in them
 	stats    counters
 }
 
@@ -36,6 +37,7 @@ func New(config Config) (*Gateway, error) {
 	config = config.withDefaults()
 	g := &Gateway{config: config, server: config.Server, translator: oma.New(config.Models), log: config.Logger}
 	g.presence.init()
+	g.backlog.init()
 	g.facts.kept = config.Facts
 	for range config.Limits.Notifiers {
 		g.lines = append(g.lines, make(chan told, config.Limits.NotifierLine))

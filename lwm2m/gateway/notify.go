@@ -18,16 +18,25 @@ type told struct {
 	path     lwm2m.Path
 	tree     lwm2m.Tree
 	ended    error
+	size     int // in the backlog
 }
 
-// pass hands an event to the line of its device. It waits while the line is full: the server's subscription is what
-// overflows then, which is noticed.
+// pass hands an event to the line of its device, if that has not too much in it already: whoever says more than can be published loses
+// that, and nobody else anything. It waits while the line is full: the server's subscription is what overflows then, which is noticed.
 func (g *Gateway) pass(ctx context.Context, e server.Event) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(e.Endpoint)) // which does not fail
 	t := told{endpoint: e.Endpoint, path: e.Path, tree: e.Tree}
 	if e.Kind == server.Ended {
 		t.ended = e.Err
+	}
+	var ok, tell bool
+	if t.size, ok, tell = g.backlog.enter(e.Endpoint, e.Tree.Size(), time.Now()); !ok {
+		g.stats.dropped.Add(1)
+		if tell {
+			g.log.Warn("a device says more than can be published; what is too much is lost", "endpoint", e.Endpoint)
+		}
+		return
 	}
 	select {
 	case g.lines[h.Sum32()%uint32(len(g.lines))] <- t:
@@ -45,6 +54,7 @@ func (g *Gateway) publish(ctx context.Context, line <-chan told) {
 			for _, n := range g.notifications(t) {
 				g.notify(ctx, n)
 			}
+			g.backlog.leave(t.endpoint, t.size)
 		}
 	}
 }

@@ -11,11 +11,12 @@ type Stats struct {
 	Unregistered  uint64
 	Refused       uint64 // device packages
 	Missed        uint64 // events of the server that it was too slow for
+	Dropped       uint64 // notifications and Sends of devices that say more than can be published
 	Failures      uint64 // publications that did not succeed
 }
 
 type counters struct {
-	requests, failed, notifications, announced, unregistered, refused, missed, failures atomic.Uint64
+	requests, failed, notifications, announced, unregistered, refused, missed, dropped, failures atomic.Uint64
 }
 
 // Stats are the counts now.
@@ -23,6 +24,6 @@ func (g *Gateway) Stats() Stats {
 	c := &g.stats
 	return Stats{
 		Requests: c.requests.Load(), Failed: c.failed.Load(), Notifications: c.notifications.Load(), Announced: c.announced.Load(),
-		Unregistered: c.unregistered.Load(), Refused: c.refused.Load(), Missed: c.missed.Load(), Failures: c.failures.Load(),
+		Unregistered: c.unregistered.Load(), Refused: c.refused.Load(), Missed: c.missed.Load(), Dropped: c.dropped.Load(), Failures: c.failures.Load(),
 	}
 }

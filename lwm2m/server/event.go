@@ -63,11 +63,15 @@ type Subscription struct {
 
 	mu     sync.Mutex
 	events []Event
+	bytes  int // of the events' trees
 	missed int
 	closed bool
 }
 
-// Subscribe begins a subscription that holds at most size events (at least 16) that were not taken yet. Events from here on are in it:
+// subscriptionBytes bounds the trees of the events that a subscription holds.
+const subscriptionBytes = 64 << 20
+
+// Subscribe begins a subscription that holds at most size events (at least 16) and 64 MiB of values that were not taken yet. Events from here on are in it:
 // who lists the devices after it misses none.
 func (s *Server) Subscribe(size int) *Subscription {
 	sub := &Subscription{server: s, size: max(size, 16), ready: make(chan struct{}, 1)}
@@ -102,6 +106,7 @@ func (sub *Subscription) take() (Event, bool) {
 		return e, true
 	}
 	e := sub.events[0]
+	sub.bytes -= e.Tree.Size()
 	sub.events[0] = Event{}
 	if sub.events = sub.events[1:]; len(sub.events) == 0 {
 		sub.events = nil
@@ -119,14 +124,19 @@ func (sub *Subscription) gap() Event {
 func (sub *Subscription) put(e Event) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	room := sub.size - len(sub.events)
+	room, size := sub.size-len(sub.events), e.Tree.Size()
+	if sub.bytes+size > subscriptionBytes && size > 0 {
+		room = 0
+	}
 	switch {
 	case sub.closed:
 		return
 	case sub.missed > 0 && room >= 2:
 		sub.events = append(sub.events, sub.gap(), e)
+		sub.bytes += size
 	case sub.missed == 0 && room >= 1:
 		sub.events = append(sub.events, e)
+		sub.bytes += size
 	default:
 		sub.missed++
 	}
@@ -139,7 +149,7 @@ func (sub *Subscription) put(e Event) {
 // Close ends the subscription.
 func (sub *Subscription) Close() {
 	sub.mu.Lock()
-	sub.closed, sub.events, sub.missed = true, nil, 0
+	sub.closed, sub.events, sub.bytes, sub.missed = true, nil, 0, 0
 	sub.mu.Unlock()
 	s := sub.server
 	s.subscribers.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"testing"
+
+	"github.com/edgehold/edgehold/lwm2m"
 )
 
 func TestSlowSubscriber(t *testing.T) {
@@ -51,6 +53,33 @@ func TestSlowSubscriber(t *testing.T) {
 		}
 		if len(r.server.subscriptions) != 1 {
 			t.Errorf("%d subscriptions", len(r.server.subscriptions))
+		}
+	})
+}
+
+func TestSlowSubscriberHoldsFewValues(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		slow := r.server.Subscribe(65536)
+		defer slow.Close()
+		tree := make(lwm2m.Tree, 32768)
+		fits := subscriptionBytes / tree.Size()
+		for range 2 * fits {
+			r.server.emit(Event{Kind: Sent, Endpoint: "loud", Tree: tree})
+		}
+		if len(slow.events) != fits {
+			t.Errorf("it holds %d large events, want %d", len(slow.events), fits)
+		}
+		taken, missed := 0, 0
+		for e, ok := slow.take(); ok; e, ok = slow.take() {
+			taken++
+			missed += e.Count
+		}
+		if taken != fits+1 || missed != fits || slow.bytes != 0 {
+			t.Errorf("it got %d events, missed %d and has %d bytes in the end", taken, missed, slow.bytes)
+		}
+		r.server.emit(Event{Kind: Sent, Endpoint: "loud", Tree: tree})
+		if e, ok := slow.take(); !ok || e.Kind != Sent {
+			t.Errorf("after that it gets %v", e)
 		}
 	})
 }

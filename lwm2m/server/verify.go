@@ -134,7 +134,7 @@ func (s *Server) verify(endpoint, root string, c *candidate, finally ...func()) 
 		question.SetPath(root + "/3/0/16") // Supported Binding and Modes, which every device has; that it refuses is an answer too
 		question.SetUint(coap.Accept, uint32(lwm2m.FormatText))
 		if _, err := s.endpoint.Do(ctx, c.peer, &question); err != nil {
-			s.config.Logger.Info("a device is not where it was said to be", "endpoint", endpoint, "peer", c.peer.String(), "error", err)
+			s.config.Logger.Debug("a device is not where it was said to be", "endpoint", endpoint, "peer", c.peer.String(), "error", err)
 			return
 		}
 		c.moved()
