@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/edgehold/edgehold/host"
@@ -76,9 +77,7 @@ func (m *meter) failed(err error, now time.Time) {
 	if e, ok := errors.AsType[*host.CallError](err); ok {
 		m.error = e.Code + ": " + e.Message
 	}
-	if len(m.error) > maxError {
-		m.error = m.error[:maxError]
-	}
+	m.error = strings.ToValidUTF8(m.error[:min(len(m.error), maxError)], "")
 }
 
 // recovered forgets the last error after a call that went well.

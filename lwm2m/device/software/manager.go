@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -207,12 +208,8 @@ func (m *Manager) tidy() {
 
 const maxReason = 250
 
-func clip(s string) string {
-	if len(s) > maxReason {
-		return s[:maxReason]
-	}
-	return s
-}
+// clip keeps a text short, and text.
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxReason)], "") }
 
 // reasonOf is what a person reads in Status Reason: the cause, without what was attempted.
 func reasonOf(err error) string {

@@ -46,9 +46,19 @@ func (m *Manager) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-m.pull:
 		}
-		for id, uri, ok := m.pending(); ok && ctx.Err() == nil; id, uri, ok = m.pending() {
-			m.fetch(ctx, id, uri)
+		m.pullAll(ctx)
+	}
+}
+
+// pullAll pulls until nothing is pending. What is pending still after it was pulled, since its state could not be kept, waits a while.
+func (m *Manager) pullAll(ctx context.Context) {
+	for id, uri, ok := m.pending(); ok && ctx.Err() == nil; {
+		m.fetch(ctx, id, uri)
+		next, nextURI, more := m.pending()
+		if more && next == id && nextURI == uri && !wait(ctx, pullDelay) {
+			return
 		}
+		id, uri, ok = next, nextURI, more
 	}
 }
 

@@ -7,9 +7,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"unicode/utf8"
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
@@ -460,6 +464,37 @@ func TestPullOfABadPackageEnds(t *testing.T) {
 	b.must(b.Write(instance(1), uri("coap://[::1]/average"), client.Update))
 	b.pullOnce()
 	b.want(1, Initial, ResultType, false)
+}
+
+// A package whose state can't be kept comes again, with pauses, until it can.
+func TestPullWhileTheDiskIsFull(t *testing.T) {
+	f := &fetcher{parcel: packed(t, "1.0.0", 1)}
+	b := pulling(t, f)
+	b.must(b.Write(instance(1), uri("coap://[::1]/average"), client.Update))
+	full := filepath.Join(b.dir, "1.json.new")
+	b.must(os.Mkdir(full, 0o700))
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*pullDelay+pullDelay/2)
+		defer cancel()
+		b.pullAll(ctx)
+	})
+	if len(f.from) != 3 {
+		t.Errorf("fetched from %v", f.from)
+	}
+	b.want(1, DownloadStarted, ResultDownloading, false)
+	b.must(os.Remove(full))
+	b.pullOnce()
+	b.want(1, Delivered, ResultDelivered, false)
+}
+
+func TestReasonsAreText(t *testing.T) {
+	if s := reasonOf(errors.New(strings.Repeat("é", maxReason))); len(s) > maxReason || !utf8.ValidString(s) {
+		t.Errorf("got %q", s)
+	}
+	odd := reasonOf(errors.New("x" + strings.Repeat("é", maxReason)))
+	if !utf8.ValidString(odd) || odd == "" {
+		t.Errorf("got %q", odd)
+	}
 }
 
 func TestEmptyURICancels(t *testing.T) {
