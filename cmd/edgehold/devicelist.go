@@ -146,8 +146,11 @@ func (w *crowd) gone() (all []mqtt.Presence) {
 	return all
 }
 
-// quiet is how long nothing may come until what the broker kept counts as told.
-const quiet = 300 * time.Millisecond
+// quiet is how long nothing may come until what the broker kept counts as told; while the gateway may yet answer it is unanswered.
+const (
+	quiet      = 300 * time.Millisecond
+	unanswered = time.Second
+)
 
 // fewDevices is how many announcements a broker hands over without waiting for an acknowledgement (its receive maximum is 128 and more).
 const fewDevices = 64
@@ -162,20 +165,20 @@ func (f *fleet) announced(ctx context.Context, device string) (*crowd, error) {
 		return nil, err
 	}
 	defer cancel()
-	asking, stop := context.WithTimeout(ctx, quiet)
+	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	answered := make(chan bool, 1)
 	go func() {
 		r, _ := f.client.Do(asking, mqtt.Request{Topic: mqtt.Topic{Thing: f.connection.Name()}, Operation: mqtt.Get})
 		answered <- r != nil
 	}()
-	told := false
+	told, patience := false, unanswered
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !w.has(device) && !w.still(quiet) && !(told && w.count() <= fewDevices) {
+	for !w.has(device) && !w.still(patience) && !(told && w.count() <= fewDevices) {
 		select {
 		case r := <-answered:
-			told = r
+			told, patience = r, quiet
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

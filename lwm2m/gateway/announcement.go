@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"strings"
 	"sync"
 	"time"
@@ -74,13 +75,47 @@ func (g *Gateway) announcement(r server.Registration) (*mqtt.Announcement, error
 	return a, nil
 }
 
-// hashOf tells announcements apart; it is never 0.
-func (g *Gateway) hashOf(a *mqtt.Announcement) uint64 {
-	payload, err := json.Marshal(a)
-	if err != nil {
-		return 1
+// hashOf tells announcements apart by what they are made of; it is never 0.
+func (g *Gateway) hashOf(r server.Registration) uint64 {
+	var h maphash.Hash
+	h.SetSeed(g.presence.seed)
+	known := g.facts.of(r.Endpoint)
+	maphash.WriteComparable(&h, [...]int64{r.Registered.UnixMilli(), int64(r.Lifetime / time.Second), known.Total, known.Free})
+	maphash.WriteComparable(&h, r.Version)
+	maphash.WriteComparable(&h, r.QueueMode)
+	for _, p := range r.Instances {
+		maphash.WriteComparable(&h, p)
+		maphash.WriteComparable(&h, r.ObjectVersion(p.Object()))
 	}
-	return maphash.Bytes(g.presence.seed, payload) | 1
+	sum := h.Sum64()
+	for label, value := range known.Labels {
+		sum ^= maphash.Comparable(g.presence.seed, [2]string{label, value}) // in any order
+	}
+	return sum | 1
+}
+
+// Announced yields the devices that can be reached.
+func (g *Gateway) Announced() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for r := range g.server.Devices() {
+			if r.State != server.Unreachable && !yield(r.Endpoint) {
+				return
+			}
+		}
+	}
+}
+
+// Announcement is that of a device that can be reached.
+func (g *Gateway) Announcement(endpoint string) *mqtt.Announcement {
+	r, ok := g.server.Device(endpoint)
+	if !ok || r.State == server.Unreachable {
+		return nil
+	}
+	a, err := g.announcement(r)
+	if err != nil {
+		return nil // announce has told
+	}
+	return a
 }
 
 // fact is what a device's own Device object says for its announcement.
@@ -90,7 +125,7 @@ type fact struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// facts are those of all devices: in memory those that were asked for since the start.
+// facts are those of all devices: on the disk if they are kept, else in memory.
 type facts struct {
 	kept Facts
 
@@ -119,7 +154,8 @@ func (f *facts) of(endpoint string) fact {
 
 // load looks a device up, on the disk if need be; found is false if it was never announced. The facts are locked.
 func (f *facts) load(endpoint string) (known fact, found bool) {
-	if known, found = f.known[endpoint]; found || f.kept == nil {
+	if f.kept == nil {
+		known, found = f.known[endpoint]
 		return known, found
 	}
 	b, found, err := f.kept.Get(factKey(endpoint))
@@ -127,21 +163,16 @@ func (f *facts) load(endpoint string) (known fact, found bool) {
 		return known, false
 	}
 	_ = json.Unmarshal(b, &known) // what cannot be read is not known
-	f.set(endpoint, known)
 	return known, true
-}
-
-func (f *facts) set(endpoint string, known fact) {
-	if f.known == nil {
-		f.known = map[string]fact{}
-	}
-	f.known[endpoint] = known
 }
 
 // keep stores what is known of a device, and with it that it was announced. The facts are locked.
 func (f *facts) keep(endpoint string, known fact) error {
-	f.set(endpoint, known)
 	if f.kept == nil {
+		if f.known == nil {
+			f.known = map[string]fact{}
+		}
+		f.known[endpoint] = known
 		return nil
 	}
 	b, err := json.Marshal(known)

@@ -65,6 +65,17 @@ func (p *presence) forget() []string {
 	return endpoints
 }
 
+// rest lets go of what a storm has grown: a map keeps the room that it once had. It is called with mu held.
+func (p *presence) rest() {
+	p.line = nil
+	if len(p.why) == 0 {
+		p.why = map[string]string{}
+	}
+	if len(p.busy) == 0 {
+		p.busy = map[string]bool{}
+	}
+}
+
 // next waits for a device to work on; done has to be called for it.
 func (p *presence) next(ctx context.Context) (endpoint, why string, hash uint64, ok bool) {
 	for {
@@ -83,7 +94,7 @@ func (p *presence) next(ctx context.Context) (endpoint, why string, hash uint64,
 			p.mu.Unlock()
 			return endpoint, why, hash, true
 		}
-		p.line = nil
+		p.rest()
 		p.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -149,15 +160,17 @@ func (g *Gateway) finish(ctx context.Context, endpoint, why string, hash uint64,
 
 // tellPresent publishes the announcement of a device unless it is what was published last.
 func (g *Gateway) tellPresent(ctx context.Context, r server.Registration, before uint64) (hash uint64, err error) {
-	a, err := g.announcement(r)
-	if err != nil {
-		return 0, err
-	}
-	if hash = g.hashOf(a); hash == before {
+	if hash = g.hashOf(r); hash == before {
 		return hash, nil
 	}
-	if err := mqtt.Announce(ctx, g.config.Bus, a); err != nil {
-		return 0, err
+	if mqtt.Heard(g.config.Bus, r.Endpoint) {
+		a, err := g.announcement(r)
+		if err != nil {
+			return 0, err
+		}
+		if err := mqtt.Announce(ctx, g.config.Bus, a); err != nil {
+			return 0, err
+		}
 	}
 	g.stats.announced.Add(1)
 	g.note(r.Endpoint)

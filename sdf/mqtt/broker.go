@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -68,6 +69,7 @@ type Broker struct {
 	open   []net.Listener
 	conns  conns
 	local  local
+	keeper atomic.Pointer[keeper] // of announcements; nil: they are stored
 	warned rarely
 
 	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place

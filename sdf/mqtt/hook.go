@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"crypto/tls"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,13 +17,13 @@ import (
 type hook struct {
 	mochi.HookBase
 	broker *Broker
-	first  sync.Map // *mochi.Client -> []packets.Subscription: filters whose retained messages it shall get, between OnSubscribe and OnSubscribed
+	first  sync.Map // *mochi.Client -> []packets.Subscription: filters whose retained messages it shall get, from OnSubscribe to OnPacketProcessed
 }
 
 func (h *hook) ID() string { return "edgehold" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed}, b) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnRetainMessage, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed}, b) >= 0
 }
 
 // OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
@@ -111,10 +112,18 @@ func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, er
 			return pk, refused(&pk, packets.ErrNotAuthorized)
 		}
 	}
-	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && h.broker.full(pk.TopicName) {
+	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !h.broker.keeper.Load().keeps(c, pk.TopicName) && h.broker.full(pk.TopicName) {
 		return pk, refused(&pk, packets.ErrQuotaExceeded)
 	}
 	return pk, nil
+}
+
+// OnRetainMessage takes out again what a keeper hands out. That it is retained has to be in the packet until it is delivered: clients may want to know
+// (Retain As Published, MQTT v5, 3.8.3.1).
+func (h *hook) OnRetainMessage(c *mochi.Client, pk packets.Packet, _ int64) {
+	if h.broker.keeper.Load().keeps(c, pk.TopicName) && len(pk.Payload) > 0 {
+		h.broker.server.Topics.RetainMessage(packets.Packet{TopicName: pk.TopicName})
+	}
 }
 
 // OnPublished hands what was published to those who listen in this process. It is called when what is to be retained is: who begins to listen meanwhile
@@ -199,40 +208,61 @@ func (h *hook) OnSubscribe(c *mochi.Client, pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// OnSubscribed gives a client the retained messages at the pace at which it reads, in the goroutine that serves only this client. mochi would
-// put them into a queue that has to have room for all of them, and drop the others.
+// OnSubscribed leaves those filters that were granted.
 func (h *hook) OnSubscribed(c *mochi.Client, pk packets.Packet, codes []byte) {
-	v, ok := h.first.LoadAndDelete(c)
-	o, connected := c.Net.Conn.(*outbox)
-	if !ok || !connected {
-		return
-	}
 	granted := map[string]bool{}
 	for i := range codes {
 		granted[pk.Filters[i].Filter] = codes[i] < packets.ErrUnspecifiedError.Code
 	}
-	for _, f := range v.([]packets.Subscription) {
-		if granted[f.Filter] {
-			h.retainedTo(c, o, f)
-		}
+	if first, ok := h.first.Load(c); ok {
+		h.first.Store(c, slices.DeleteFunc(first.([]packets.Subscription), func(f packets.Subscription) bool { return !granted[f.Filter] }))
+	}
+}
+
+// OnPacketProcessed gives a client the retained messages at the pace at which it reads, in the goroutine that serves only this client, when the
+// acknowledgement of its subscription is written: clients wait for that only so long. mochi would put them into a queue that has to have room for all
+// of them, and drop the others.
+func (h *hook) OnPacketProcessed(c *mochi.Client, pk packets.Packet, err error) {
+	if pk.FixedHeader.Type != packets.Subscribe {
+		return
+	}
+	first, ok := h.first.LoadAndDelete(c)
+	o, connected := c.Net.Conn.(*outbox)
+	if !ok || !connected || err != nil {
+		return
+	}
+	for _, f := range first.([]packets.Subscription) {
+		h.retainedTo(c, o, f)
 	}
 }
 
 func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
 	for _, kept := range h.broker.server.Topics.Messages(f.Filter) {
-		if !h.OnACLCheck(c, kept.TopicName, false) {
-			continue
-		}
-		o.room()
-		out := kept.Copy(false)
-		out.FixedHeader.Retain, out.FixedHeader.Qos = true, 0
-		if f.Identifier > 0 {
-			out.Properties.SubscriptionIdentifier = []int{f.Identifier}
-		}
-		if c.WritePacket(out) != nil {
+		if h.OnACLCheck(c, kept.TopicName, false) && !retained(c, o, f, kept.Copy(false)) {
 			return
 		}
 	}
+	k := h.broker.keeper.Load()
+	for topic, thing := range k.topics(f.Filter) {
+		if !h.OnACLCheck(c, topic, false) {
+			continue
+		}
+		o.room() // before it is asked for: what waits is not to be old
+		if m := k.message(topic, thing); m != nil && !retained(c, o, f, m.packet()) {
+			return
+		}
+	}
+}
+
+// retained writes what was kept to a client; false if that has failed.
+func retained(c *mochi.Client, o *outbox, f packets.Subscription, pk packets.Packet) bool {
+	o.room()
+	pk.ProtocolVersion = c.Properties.ProtocolVersion
+	pk.FixedHeader.Retain, pk.FixedHeader.Qos = true, 0
+	if f.Identifier > 0 {
+		pk.Properties.SubscriptionIdentifier = []int{f.Identifier}
+	}
+	return c.WritePacket(pk) == nil
 }
 
 // OnQosPublish is told of each message that will wait for a client's acknowledgement. What goes beyond the bound in bytes does not wait.

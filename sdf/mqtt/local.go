@@ -41,6 +41,21 @@ func (i *inline) Name() string { return i.name }
 
 // Publish delivers within the call.
 func (i *inline) Publish(_ context.Context, m *Message) error {
+	virtual := i.broker.keeper.Load().keeps(i.client, m.Topic)
+	if (virtual || !m.Retain) && !i.heard(m.Topic) {
+		return nil
+	}
+	if m.Retain && len(m.Payload) > 0 && !virtual && i.broker.full(m.Topic) {
+		return fmt.Errorf("publish to %s: the broker keeps %d topics already", m.Topic, i.broker.config.Limits.Retained)
+	}
+	if err := i.broker.server.InjectPacket(i.client, m.packet()); err != nil {
+		return fmt.Errorf("publish to %s: %w", m.Topic, err)
+	}
+	return nil
+}
+
+// packet is m as mochi has it.
+func (m *Message) packet() packets.Packet {
 	pk := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: m.Retain},
 		TopicName:   m.Topic,
@@ -53,13 +68,7 @@ func (i *inline) Publish(_ context.Context, m *Message) error {
 	if m.Pointer != "" {
 		pk.Properties.User = []packets.UserProperty{{Key: pointerProperty, Val: m.Pointer}}
 	}
-	if m.Retain && len(m.Payload) > 0 && i.broker.full(m.Topic) {
-		return fmt.Errorf("publish to %s: the broker keeps %d topics already", m.Topic, i.broker.config.Limits.Retained)
-	}
-	if err := i.broker.server.InjectPacket(i.client, pk); err != nil {
-		return fmt.Errorf("publish to %s: %w", m.Topic, err)
-	}
-	return nil
+	return pk
 }
 
 const pointerProperty = "sdf-pointer"
@@ -80,6 +89,12 @@ func (i *inline) Subscribe(_ context.Context, filter string, receive func(*Messa
 	i.broker.local.change(func(subs []*subscription) []*subscription { return append(subs, s) })
 	for _, pk := range i.broker.server.Topics.Messages(filter) {
 		receive(message(&pk, nil))
+	}
+	k := i.broker.keeper.Load()
+	for topic, thing := range k.topics(filter) {
+		if m := k.message(topic, thing); m != nil {
+			receive(m)
+		}
 	}
 	return func() {
 		i.broker.local.change(func(subs []*subscription) []*subscription {

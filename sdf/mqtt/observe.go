@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,34 +13,45 @@ import (
 type watched struct {
 	config ServeConfig
 	mu     sync.Mutex
-	topics map[Topic]map[string]time.Time // until when, by holder
+	topics map[Topic][]hold
+}
+
+// hold is one client's. Nearly always a topic has one, so that they are a slice.
+type hold struct {
+	holder string
+	until  int64 // Unix seconds
+}
+
+func find(holds []hold, holder string) int {
+	return slices.IndexFunc(holds, func(h hold) bool { return h.holder == holder })
 }
 
 func (w *watched) init(config ServeConfig) {
-	w.config, w.topics = config, map[Topic]map[string]time.Time{}
-	until := config.Now().Add(config.Lease)
+	w.config, w.topics = config, map[Topic][]hold{}
+	until := config.Now().Add(config.Lease).Unix()
 	for _, t := range config.Observed {
-		w.topics[t] = map[string]time.Time{"": until}
+		w.topics[t] = []hold{{"", until}}
 	}
+	w.config.Observed = nil // as many as there are devices
 }
 
 // hold notes that holder has t observed; why says when there is no room.
 func (w *watched) hold(t Topic, holder string) (why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	holders := w.topics[t]
-	_, mine := holders[holder]
+	holds := w.topics[t]
+	until := w.config.Now().Add(w.config.Lease).Unix()
+	if mine := find(holds, holder); mine >= 0 {
+		holds[mine].until = until
+		return ""
+	}
 	switch {
-	case holders == nil && len(w.topics) >= w.config.MaxObserved:
+	case holds == nil && len(w.topics) >= w.config.MaxObserved:
 		return fmt.Sprintf("%d properties are observed", len(w.topics))
-	case !mine && len(holders) >= w.config.MaxWatchers:
-		return fmt.Sprintf("%d clients observe it", len(holders))
+	case len(holds) >= w.config.MaxWatchers:
+		return fmt.Sprintf("%d clients observe it", len(holds))
 	}
-	if holders == nil {
-		holders = map[string]time.Time{}
-		w.topics[t] = holders
-	}
-	holders[holder] = w.config.Now().Add(w.config.Lease)
+	w.topics[t] = append(holds, hold{holder, until})
 	return ""
 }
 
@@ -47,28 +59,30 @@ func (w *watched) hold(t Topic, holder string) (why string) {
 func (w *watched) release(t Topic, holder string) (last, held bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	holders := w.topics[t]
-	_, held = holders[holder]
-	delete(holders, holder)
-	if held && len(holders) == 0 {
-		delete(w.topics, t)
-		return true, true
+	holds := w.topics[t]
+	mine := find(holds, holder)
+	if mine < 0 {
+		return false, false
 	}
-	return false, held
+	return w.keep(t, slices.Delete(holds, mine, mine+1)), true
+}
+
+// keep notes who still holds t; last: nobody.
+func (w *watched) keep(t Topic, holds []hold) (last bool) {
+	if len(holds) == 0 {
+		delete(w.topics, t)
+		return true
+	}
+	w.topics[t] = holds
+	return false
 }
 
 // expired takes back the holds that were not renewed, and gives what nobody holds any more.
 func (w *watched) expired(now time.Time) (last []Topic) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for t, holders := range w.topics {
-		for holder, until := range holders {
-			if now.After(until) {
-				delete(holders, holder)
-			}
-		}
-		if len(holders) == 0 {
-			delete(w.topics, t)
+	for t, holds := range w.topics {
+		if w.keep(t, slices.DeleteFunc(holds, func(h hold) bool { return h.until < now.Unix() })) {
 			last = append(last, t)
 		}
 	}

@@ -22,6 +22,9 @@ type outbox struct {
 	ready   chan struct{} // has a token when there is something to do
 }
 
+// pieceBytes is up to which packets that wait are written at once.
+const pieceBytes = 32 << 10
+
 var errSlowReader = errors.New("the client does not read what waits for it")
 
 func newOutbox(c net.Conn, user string, limits Limits) *outbox {
@@ -42,7 +45,11 @@ func (o *outbox) Write(b []byte) (int, error) {
 		_ = o.Conn.Close()
 		return 0, errSlowReader
 	}
-	o.pending = append(o.pending, append([]byte(nil), b...))
+	if last := len(o.pending) - 1; last >= 0 && len(o.pending[last])+len(b) <= pieceBytes {
+		o.pending[last] = append(o.pending[last], b...)
+	} else {
+		o.pending = append(o.pending, append([]byte(nil), b...))
+	}
 	o.bytes += len(b)
 	o.wake()
 	return len(b), nil

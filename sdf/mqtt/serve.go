@@ -16,7 +16,7 @@ type ServeConfig struct {
 	MaxRequests  int                                 // at work or waiting; 16,384
 	MaxPerThing  int                                 // of them for one thing; 32
 	MaxPerClient int                                 // of them from one client; a quarter of MaxRequests
-	MaxObserved  int                                 // affordances under observation; 65,536
+	MaxObserved  int                                 // affordances under observation; 262,144
 	MaxWatchers  int                                 // clients that hold one observation; 64
 	Lease        time.Duration                       // how long an observation lasts that nobody renews; 1 h
 	Observed     []Topic                             // what is under observation at the start; it ends after Lease unless somebody asks for it again
@@ -32,7 +32,7 @@ func (c *ServeConfig) defaults() {
 	preset(&c.MaxRequests, 16<<10)
 	preset(&c.MaxPerThing, 32)
 	preset(&c.MaxPerClient, max(1, c.MaxRequests/4))
-	preset(&c.MaxObserved, 64<<10)
+	preset(&c.MaxObserved, 256<<10)
 	preset(&c.MaxWatchers, 64)
 	preset(&c.Lease, time.Hour)
 	if c.Now == nil {
@@ -67,6 +67,11 @@ func Serve(ctx context.Context, bus Bus, things Things, config ServeConfig) erro
 			return fmt.Errorf("serve things over MQTT: %w", err)
 		}
 		defer cancel()
+	}
+	if a, ok := things.(Announcer); ok {
+		if bus, ok := bus.(*inline); ok {
+			defer bus.keepBy(a)()
+		}
 	}
 	if config.Ready != nil {
 		config.Ready()
