@@ -453,7 +453,9 @@ func TestMoveInTheMiddleOfATransfer(t *testing.T) {
 	p.must(err)
 	image, err := parcel.Pack(seal, body)
 	p.must(err)
-	push := func() error { return p.server.Replace(t.Context(), "dev", path("/5/0/0"), one("/5/0/0", lwm2m.Opaque(image))) }
+	push := func() error {
+		return p.server.Replace(t.Context(), "dev", path("/5/0/0"), one("/5/0/0", lwm2m.Opaque(image)))
+	}
 	pushed := make(chan error, 1)
 	go func() { pushed <- push() }()
 	for {

@@ -75,6 +75,10 @@ func (m *Manager) room(id uint16, end int64) error {
 // inspect judges the head once it is there.
 func (m *Manager) inspect(id uint16, data []byte) error {
 	a := m.heads[id]
+	if a == nil { // the step after the last one could not be kept, and the package comes again
+		a = &arrival{}
+		m.heads[id] = a
+	}
 	if a.head != nil {
 		return nil
 	}
