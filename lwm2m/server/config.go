@@ -54,7 +54,7 @@ type Limits struct {
 	Queue         int     // 32: requests that wait for one device
 	QueueBytes    int     // 1 MiB: of one device's requests that survive a restart
 	Lost          int     // 3: requests without an answer after which a device is lost
-	Workers       int     // 256: devices that follow-ups and queued requests are worked off for at a time
+	Workers       int     // 256: devices that follow-ups and queued requests are worked off for at a time; as many strangers beside
 	FollowUps     float64 // 2,000 a second: requests after registrations (observations, attributes, first reads)
 	Registrations float64 // 10,000 a second; what is beyond is told to come back later. Twice as many at once.
 	// Challenge is how many registrations a second without security from unknown addresses are taken at their word; of what is

@@ -6,23 +6,46 @@ import (
 )
 
 // work does what devices wait for: follow-ups of registrations, and queued requests. A device is worked off by one worker
-// at a time; workers live only while there is work, and there are at most so many.
+// at a time; workers live only while there is work, and there are at most so many of each crew.
 type work struct {
 	server *Server
 
 	mu      sync.Mutex
 	ctx     context.Context // nil: nothing is done
-	waiting []*device
-	workers int
+	crews   [crews]crew
 	running sync.WaitGroup
 	end     context.CancelFunc
+}
+
+// crew are workers with their line of devices.
+type crew struct {
+	waiting []*device
+	workers int
+}
+
+// Anybody can register names without security from addresses where nobody answers, and each keeps a worker waiting for a minute and
+// a half. So devices that nobody has asked anything of have a crew of their own, and who they are is for nobody else to wait for.
+const (
+	forKnown     = iota // devices with a credential, or of which something is wanted
+	forStrangers        // all others
+	crews
+)
+
+// crew is whose work a device is. It is locked.
+func (d *device) crew() int {
+	if d.peer.Identity != "" || len(d.observations) > 0 || len(d.wanted) > 0 || d.queue.length() > 0 {
+		return forKnown
+	}
+	return forStrangers
 }
 
 func (w *work) start(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ctx, w.end = context.WithCancel(ctx)
-	w.spawn()
+	for c := range w.crews {
+		w.spawn(&w.crews[c])
+	}
 }
 
 func (w *work) stop() {
@@ -42,31 +65,32 @@ func (w *work) add(d *device) {
 	d.flags |= working
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting = append(w.waiting, d)
-	w.spawn()
+	c := &w.crews[d.crew()]
+	c.waiting = append(c.waiting, d)
+	w.spawn(c)
 }
 
 // spawn starts workers for what waits. The lock is held.
-func (w *work) spawn() {
-	for n := 0; w.ctx != nil && w.workers < w.server.config.Limits.Workers && n < len(w.waiting); n++ {
-		w.workers++
+func (w *work) spawn(c *crew) {
+	for n := 0; w.ctx != nil && c.workers < w.server.config.Limits.Workers && n < len(c.waiting); n++ {
+		c.workers++
 		ctx := w.ctx
-		w.running.Go(func() { w.run(ctx) })
+		w.running.Go(func() { w.run(ctx, c) })
 	}
 }
 
-func (w *work) run(ctx context.Context) {
+func (w *work) run(ctx context.Context, c *crew) {
 	for {
 		w.mu.Lock()
-		if len(w.waiting) == 0 || ctx.Err() != nil {
-			w.workers--
+		if len(c.waiting) == 0 || ctx.Err() != nil {
+			c.workers--
 			w.mu.Unlock()
 			return
 		}
-		d := w.waiting[0]
-		w.waiting[0] = nil
-		if w.waiting = w.waiting[1:]; len(w.waiting) == 0 {
-			w.waiting = nil
+		d := c.waiting[0]
+		c.waiting[0] = nil
+		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
+			c.waiting = nil
 		}
 		w.mu.Unlock()
 		w.server.tend(ctx, d)
