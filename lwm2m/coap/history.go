@@ -131,14 +131,18 @@ func (h *history) answered(t ticket, reply []byte) {
 	h.shed()
 }
 
-// shed frees the oldest entries with long answers until these fit.
+// shed frees the oldest entries with long answers until these fit, and drops the tickets of those that the ring has freed:
+// the newest of two rounds remain at most.
 func (h *history) shed() {
-	for h.bytes > h.maxBytes && len(h.longs) > 1 {
+	for len(h.longs) > 1 {
 		oldest := h.longs[0]
-		h.longs = h.longs[1:]
 		if e := h.find(oldest); e != nil && e.long != nil {
+			if h.bytes <= h.maxBytes {
+				return
+			}
 			h.free(oldest.at)
 		}
+		h.longs = h.longs[1:]
 	}
 }
 
