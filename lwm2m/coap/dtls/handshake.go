@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -131,13 +132,16 @@ func (h *handshake) WriteTo(b []byte, _ net.Addr) (int, error) {
 
 // observe notes what a datagram of ours says about the handshake.
 func (h *handshake) observe(datagram []byte) {
-	size := 0 // of a connection id in what we send: it is the peer's, and dialling only
-	if h.dialled {
-		size = idSize
-	}
 	protected := false
-	for rest := datagram; ; {
-		r, behind, ok := nextRecord(rest, size)
+	for rest := datagram; len(rest) >= headerSize; {
+		if rest[0] == typeCID {
+			// How long the peer's connection id is stands in its hello alone, so where the next record begins is not known. There is
+			// none: what is protected ends a flight. Pion's own counter is looked at besides.
+			protected = true
+			h.next = max(h.next, sequenceOf(rest)+1)
+			break
+		}
+		r, behind, ok := nextRecord(rest, 0)
 		if !ok {
 			break
 		}
@@ -151,7 +155,7 @@ func (h *handshake) observe(datagram []byte) {
 		}
 	}
 	if protected {
-		h.final = append(h.final[:0:0], append([]byte(nil), datagram...))
+		h.final = [][]byte{bytes.Clone(datagram)}
 	}
 }
 

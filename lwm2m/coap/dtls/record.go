@@ -1,8 +1,6 @@
 package dtls
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Content types of records, RFC 5246 section 6.2.1 and RFC 9146 section 4.
 const (
@@ -63,13 +61,15 @@ func nextRecord(datagram []byte, cidSize int) (r record, rest []byte, ok bool) {
 	if len(datagram) < end {
 		return record{}, nil, false
 	}
-	position := binary.BigEndian.Uint64(datagram[3:])
 	return record{
 		kind: datagram[0], version: binary.BigEndian.Uint16(datagram[1:]),
-		epoch: uint16(position >> 48), sequence: position & maxSequence,
+		epoch: binary.BigEndian.Uint16(datagram[3:]), sequence: sequenceOf(datagram),
 		cid: datagram[11 : header-2], raw: datagram[:end:end], body: datagram[header:end:end],
 	}, datagram[end:], true
 }
+
+// sequenceOf is the sequence number of the record that begins here, whatever its connection id.
+func sequenceOf(record []byte) uint64 { return binary.BigEndian.Uint64(record[3:]) & maxSequence }
 
 // appendHeader appends a record's header but for its length.
 func appendHeader(dst []byte, kind byte, epoch uint16, sequence uint64, cid []byte) []byte {
