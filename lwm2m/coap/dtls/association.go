@@ -30,7 +30,8 @@ type association struct {
 	sibling      *association // the next of the same principal
 	heard        time.Time
 	removed      bool
-	dirty        bool // waits to be saved
+
+	dirty bool // waits to be saved; of saver.mu
 
 	mu        sync.Mutex
 	out, in   half

@@ -248,6 +248,23 @@ func TestDamagedStates(t *testing.T) {
 	if stats := next.Stats(); stats.Active+stats.Asleep != 0 {
 		t.Errorf("stats %+v, want no association", stats)
 	}
+	next.await("removal of what nobody can use", func() bool { return left.len() == 0 })
+}
+
+// TestUnreachableStates: an association that is found by its address alone, and whose address another has since been heard
+// from, is no use to anybody after a restart, nor on the disk.
+func TestUnreachableStates(t *testing.T) {
+	s, _ := suiteOf(suites[0].id)
+	states := &memoryStates{states: map[ID][]byte{}}
+	for id, a := range map[ID]*association{3: {principal: "first"}, 4: {principal: "second"}} {
+		a.id, a.suite = id, s
+		states.states[id] = a.append(nil, netip.MustParseAddrPort("127.0.0.1:9"), 7, 9)
+	}
+	server := start(t, Config{PSK: testPSK, States: states})
+	if stats := server.Stats(); stats.Active+stats.Asleep != 1 {
+		t.Errorf("stats %+v, want one association", stats)
+	}
+	server.await("removal", func() bool { return states.len() == 1 })
 }
 
 func FuzzParseState(f *testing.F) {

@@ -47,12 +47,13 @@ func (t *table) add(a *association, now time.Time, perPrincipal, total int) (gon
 	return gone
 }
 
-// restore takes in an association of an earlier process, asleep.
-func (t *table) restore(a *association, now time.Time) {
-	t.add(a, now, len(t.byID)+1, len(t.byID)+1)
+// restore takes in an association of an earlier process, asleep, and returns those that can't be reached any more.
+func (t *table) restore(a *association, now time.Time) (gone []*association) {
+	gone = t.add(a, now, len(t.byID)+1, len(t.byID)+1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asleep.promote(a)
+	return gone
 }
 
 func (t *table) quietest() *association {

@@ -79,9 +79,12 @@ func (t *Transport) restore(s State) error {
 	a, err := parseState(s.Bytes)
 	if err != nil || a.id != s.ID {
 		t.config.Logger.Warn("a stored DTLS association is dropped", "id", s.ID, "error", err)
-		return nil // its device will shake hands again
+		t.saver.add(&association{id: s.ID, removed: true}) // its device will shake hands again
+		return nil
 	}
-	t.table.restore(a, t.config.now())
+	for _, old := range t.table.restore(a, t.config.now()) {
+		t.saver.add(old)
+	}
 	return nil
 }
 
