@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -36,42 +37,33 @@ func (s *Server) complain(err error) {
 	}
 }
 
-// The following are called with the device locked, so that what is stored last is what was last.
+// The following are called with the device locked, so that what is stored last is what was last. Of a device that is gone nothing
+// is stored and nothing removed: its name may be another registration's by now.
 
 func (s *Server) saveRegistration(d *device) {
-	if s.config.Store != nil {
-		s.put(store.Registration, d.endpoint, d.encode())
-	}
+	s.save(d, store.Registration, true, d.encode)
 }
 
-// saveObservations stores what is observed of a device. One that is gone leaves alone what its successor has stored.
 func (s *Server) saveObservations(d *device) {
-	switch {
-	case d.gone:
-	case len(d.observations) == 0:
-		s.remove(store.Observation, d.endpoint)
-	case s.config.Store != nil:
-		s.put(store.Observation, d.endpoint, encodeObservations(d.observations))
-	}
+	s.save(d, store.Observation, len(d.observations) > 0, func() []byte { return encodeObservations(d.observations) })
 }
 
 func (s *Server) saveAttributes(d *device) {
-	switch {
-	case d.gone:
-	case len(d.wanted) == 0:
-		s.remove(store.Attributes, d.endpoint)
-	case s.config.Store != nil:
-		s.put(store.Attributes, d.endpoint, encodeAttributes(d.wanted))
-	}
+	s.save(d, store.Attributes, len(d.wanted) > 0, func() []byte { return encodeAttributes(d.wanted) })
 }
 
 func (s *Server) saveFormats(d *device) {
+	s.save(d, store.Formats, d.refused != 0, func() []byte { return []byte{storedVersion, byte(d.refused)} })
+}
+
+// save stores what a device has of a kind, or removes it if it has nothing.
+func (s *Server) save(d *device, k store.Kind, has bool, value func() []byte) {
 	switch {
-	case d.gone:
-	case d.refused == 0:
-		s.remove(store.Formats, d.endpoint)
+	case s.config.Store == nil || d.gone:
+	case has:
+		s.put(k, d.endpoint, value())
 	default:
-		s.put(store.Formats, d.endpoint, []byte{storedVersion, byte(d.refused)})
+		s.remove(k, d.endpoint)
 	}
 }
 
@@ -212,7 +204,7 @@ func (s *Server) restoreRest() error {
 // resume goes on where the last run of the server ended. The device is locked.
 func (s *Server) resume(d *device) {
 	if d.queue != nil {
-		slices.SortFunc(d.queue.jobs, func(a, b *job) int { return int(int64(a.id) - int64(b.id)) })
+		slices.SortFunc(d.queue.jobs, func(a, b *job) int { return cmp.Compare(a.id, b.id) })
 	}
 	for _, o := range d.observations {
 		if o.under != d.id { // it was to be begun anew

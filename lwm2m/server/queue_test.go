@@ -237,6 +237,22 @@ func TestLostAndFound(t *testing.T) {
 	})
 }
 
+// TestLostAndFoundInQueueMode: a device may come back with another binding than it was lost with.
+func TestLostAndFoundInQueueMode(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		r.expect("registered dev", "introduced dev")
+		d.vanish()
+		for range 3 {
+			_, _ = r.read(r.t.Context(), "dev", "/3/0/0").wait()
+		}
+		r.expect("lost dev")
+		d.back()
+		d.registered("dev", "&lwm2m=1.1&Q")
+		r.expect("registered dev", "found dev", "awake dev", "introduced dev")
+	})
+}
+
 func TestRequestsEndWithTheRegistration(t *testing.T) {
 	bubble(t, Config{}, func(r *rig) {
 		r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&Q")

@@ -200,12 +200,12 @@ func (s *Server) move(d *device, p coap.Peer) {
 // heard notes that the device has spoken, tells subscribers what it was and what follows of it, and unlocks the device. An
 // event of no kind is not told.
 func (s *Server) heard(d *device, now int64, e Event) {
-	events := [3]Event{e}
+	events := [...]Event{e, {}, {}, {}} // Registered, Found, Awake, Introduced: in this order if several
 	d.seen, d.failures = now, 0
 	d.messages++
 	if e.Kind == Registered && s.nothingFollows(d) {
 		d.flags &^= followUp
-		events[2] = Event{Kind: Introduced, Endpoint: d.endpoint}
+		events[3] = Event{Kind: Introduced, Endpoint: d.endpoint}
 	}
 	if d.flags&lost != 0 {
 		d.flags &^= lost
@@ -213,7 +213,7 @@ func (s *Server) heard(d *device, now int64, e Event) {
 	}
 	if d.flags&(queueMode|awake) == queueMode {
 		d.flags |= awake
-		events[1] = Event{Kind: Awake, Endpoint: d.endpoint}
+		events[2] = Event{Kind: Awake, Endpoint: d.endpoint}
 	}
 	s.schedule(d)
 	if d.flags&followUp != 0 || d.queue.length() > 0 {
@@ -232,6 +232,7 @@ func (s *Server) heard(d *device, now int64, e Event) {
 func (s *Server) end(d *device, why EventKind) {
 	d.gone = true
 	d.interrupt(ErrGone)
+	s.forget(d) // before a new registration can have the name
 	s.byEndpoint.remove(d.endpoint, d)
 	s.byID.remove(d.id, d)
 	s.byPlace.remove(s.place(d.peer), d)
@@ -240,7 +241,6 @@ func (s *Server) end(d *device, why EventKind) {
 	}
 	s.agenda.remove(d)
 	s.links.release(d.links)
-	s.forget(d)
 	jobs := d.queue.takeAll()
 	s.emit(Event{Kind: why, Endpoint: d.endpoint})
 	d.mu.Unlock()

@@ -338,3 +338,30 @@ func FuzzRegister(f *testing.F) {
 		}
 	})
 }
+
+// TestGoneDeviceStoresNothing: what a request to a device that is gone still has to say does not touch what is stored of the
+// next one of its name.
+func TestGoneDeviceStoresNothing(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		device := s.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		s.expect("registered dev", "introduced dev")
+		old := s.server.byEndpoint.get("dev")
+		must(s.t, s.server.Remove("dev"))
+		s.expect("removed dev")
+		device.registered("dev", "&lwm2m=1.1")
+		s.expect("registered dev", "introduced dev")
+		s.observing(device)
+		old.mu.Lock()
+		s.server.saveRegistration(old)
+		s.server.saveObservations(old)
+		old.mu.Unlock()
+		if got := s.store.Len(store.Observation); got != 1 {
+			t.Errorf("%d observations are stored, want 1", got)
+		}
+		want, _ := s.server.Device("dev")
+		s.restart(device)
+		if got, _ := s.server.Device("dev"); got.ID != want.ID {
+			t.Errorf("registration %x after a restart, want %x", got.ID, want.ID)
+		}
+	})
+}
