@@ -148,14 +148,8 @@ func (o *observation) remember(now time.Time, t lwm2m.Tree, room int) {
 	if o.attributes.HQMax == 0 || len(t) == 0 {
 		return
 	}
-	for o.worth > 0 && (o.worth >= int(o.attributes.HQMax) || len(t) > room) {
-		oldest := o.history[0].Time
-		kept := slices.DeleteFunc(o.history, func(r lwm2m.Record) bool { return r.Time.Equal(oldest) })
-		room += len(o.history) - len(kept)
-		o.history = kept
-		o.worth--
-	}
-	if len(t) > room {
+	room = o.shed(int(o.attributes.HQMax)-1, room-len(t))
+	if room < 0 {
 		return
 	}
 	for _, r := range t {
@@ -163,6 +157,25 @@ func (o *observation) remember(now time.Time, t lwm2m.Tree, room int) {
 		o.history = append(o.history, r)
 	}
 	o.worth++
+}
+
+// undelivered takes back what a notification said that did not arrive: it stands before what has come since. The oldest give way again.
+func (o *observation) undelivered(history lwm2m.Tree, worth, room int) {
+	o.pending = true
+	o.history, o.worth = append(history, o.history...), worth+o.worth
+	o.shed(int(o.attributes.HQMax), room-len(history))
+}
+
+// shed drops the oldest values until most trees are left and room is not below zero, and returns the room that there is then.
+func (o *observation) shed(most, room int) int {
+	for o.worth > 0 && (o.worth > most || room < 0) {
+		oldest := o.history[0].Time
+		kept := slices.DeleteFunc(o.history, func(r lwm2m.Record) bool { return r.Time.Equal(oldest) })
+		room += len(o.history) - len(kept)
+		o.history = kept
+		o.worth--
+	}
+	return room
 }
 
 // overlaps tells whether a change at a path may change what is observed.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -270,4 +271,33 @@ func TestComposite(t *testing.T) {
 			t.Errorf("got -, want +:\n%s", diff)
 		}
 	})
+}
+
+// TestHistoryStaysBounded: values that come while a notification waits for its acknowledgement, and fails, make the history no longer than
+// hqmax and the limit say.
+func TestHistoryStaysBounded(t *testing.T) {
+	const limit = 5
+	o := &observation{paths: []lwm2m.Path{lwm2m.MustParsePath("/3303/0/5700")}}
+	o.attributes = lwm2m.Attributes{Has: lwm2m.HQMax, HQMax: 3}
+	now, value := time.Unix(1000, 0), 0.0
+	come := func() {
+		for range 4 {
+			now, value = now.Add(time.Second), value+1
+			o.evaluate(now, lwm2m.Tree{{Path: o.paths[0], Value: lwm2m.Float(value)}}, limit-len(o.history))
+		}
+	}
+	come()
+	for range 10 {
+		history, worth := o.history, o.worth
+		o.delivered(now, lwm2m.Tree{})
+		come()
+		o.undelivered(history, worth, limit-len(o.history))
+	}
+	var got []float64
+	for _, r := range o.history {
+		got = append(got, r.Value.Float())
+	}
+	if want := []float64{value - 2, value - 1, value}; !slices.Equal(got, want) || o.worth != len(want) {
+		t.Errorf("history %v worth %d, want %v", got, o.worth, want)
+	}
 }

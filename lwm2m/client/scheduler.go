@@ -237,8 +237,7 @@ func (c *Client) acknowledged(s *server, o *observed, err error, history lwm2m.T
 	case !lost(err):
 		s.cancel(o.token)
 	case c.serverFlag(s, serverStoring, true):
-		o.pending = true
-		o.history, o.worth = append(history, o.history...), worth+o.worth
+		o.undelivered(history, worth, c.limits.History-s.remembered())
 	}
 }
 
