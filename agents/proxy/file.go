@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // maxFile bounds the file of knobs that were seen.
@@ -57,13 +58,22 @@ func (p *Proxy) save() {
 	}
 }
 
+// replace writes a new file beside the old one and renames it over it. The daemon's guard is a process of its own that keeps the same file: each has its own new one.
 func replace(file string, known map[string][]knob) error {
 	raw, err := json.Marshal(known)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(file+".new", raw, 0o600); err != nil {
+	fresh, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*.new")
+	if err != nil {
 		return err
 	}
-	return os.Rename(file+".new", file)
+	_, err = fresh.Write(raw)
+	if err = errors.Join(err, fresh.Sync(), fresh.Close()); err == nil {
+		err = os.Rename(fresh.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(fresh.Name()))
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,12 +201,20 @@ func (p *Proxy) gateway(g mqtt.Presence) {
 	p.gateways[g.Name] = g.Online
 }
 
+// innermost is the cause without who tried what on the way to it: it stands in a table, once for each knob.
+func innermost(err error) error {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next
+	}
+	return err
+}
+
 // unreachable says why nobody can be asked now, "" if one can.
 func (p *Proxy) unreachable() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.trouble != nil {
-		return "the broker can't be reached: " + p.trouble.Error()
+		return "the broker can't be reached: " + innermost(p.trouble).Error()
 	}
 	for _, online := range p.gateways {
 		if online {

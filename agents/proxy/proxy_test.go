@@ -480,6 +480,29 @@ func TestWhoIsFollowed(t *testing.T) {
 	}
 }
 
+// The daemon and its guard are two processes that keep one file.
+func TestFileOfTwo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "devices.json")
+	known := map[string][]knob{"sensor-1": {{Name: "TX_PWR", Kind: mechanisms.KindChoice, Choices: []string{"LOW", "HIGH"}}}}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for range 50 {
+				if err := replace(file, known); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if got, err := load(file); err != nil || len(got["sensor-1"]) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*.new")); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // A new process knows what there was, and that it can't be reached yet: it may have to put it back.
 func TestRestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "devices.json")
