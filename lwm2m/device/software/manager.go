@@ -95,42 +95,59 @@ func Open(c Config) (*Manager, error) {
 	m.config.Trust.MaxBytes = uint64(c.MaxPackage)
 	m.config.Trust.Counter = func(name string) uint64 { return m.counters[name] }
 	if m.counters, err = disk.counters(); err != nil {
-		return nil, fmt.Errorf("read which packages were accepted before: %w", err)
+		c.Logger.Error("which packages were accepted before is lost; those that are installed count", "error", err)
+		m.counters = map[string]uint64{}
 	}
 	if m.records, err = disk.records(); err != nil {
 		c.Logger.Error("packages are lost", "error", err)
 	}
-	if err := m.repair(); err != nil {
-		return nil, fmt.Errorf("open the packages of this device: %w", err)
-	}
+	m.repair()
 	return m, nil
 }
 
-// repair goes on from whatever step the device was stopped in.
-func (m *Manager) repair() error {
-	if err := m.disk.sweep(m.records); err != nil {
-		return err
-	}
+// repair goes on from whatever step the device was stopped in. A disk that is full, or can't be written, is no reason not to start: a device that runs can be
+// told what to remove.
+func (m *Manager) repair() {
+	m.tidy()
 	for id, r := range m.records {
-		if r.State != DownloadStarted {
-			continue
-		}
-		begin, err := m.disk.read(partName(id), m.config.MaxPackage+parcel.MaxHead)
-		if err != nil {
-			begin = nil
-		}
-		m.heads[id] = &arrival{}
-		err = m.inspect(id, begin)
-		if a := m.heads[id]; err == nil && a.length != 0 && int64(len(begin)) == a.length {
-			err = m.deliver(id)
-		}
-		if err != nil {
-			if err := m.refuse(id, err); err != nil {
-				return err
-			}
+		m.recount(r.Installed)
+		if r.State == DownloadStarted {
+			m.takeUp(id)
 		}
 	}
-	return nil
+}
+
+// takeUp looks at what has come of a package.
+func (m *Manager) takeUp(id uint16) {
+	begin, err := m.disk.read(partName(id), m.config.MaxPackage+parcel.MaxHead)
+	if err != nil {
+		begin = nil
+	}
+	m.heads[id] = &arrival{}
+	err = m.inspect(id, begin)
+	if a := m.heads[id]; err == nil && a.length != 0 && int64(len(begin)) == a.length {
+		err = m.deliver(id)
+	}
+	if err == nil {
+		return
+	}
+	if err := m.refuse(id, err); err != nil {
+		m.config.Logger.Error("a package that is refused is not forgotten", "instance", id, "error", err)
+	}
+}
+
+// recount has a package that is installed count, should the disk have damaged the counters.
+func (m *Manager) recount(digest string) {
+	if digest == "" {
+		return
+	}
+	h, _, err := m.stored(digest)
+	if err != nil || h.Statement.Counter <= m.counters[h.Statement.Name] {
+		return
+	}
+	if err := m.count(h); err != nil {
+		m.config.Logger.Error("which packages were accepted is not kept", "error", err)
+	}
 }
 
 // Resume starts what was active when the device stopped.

@@ -548,3 +548,47 @@ func TestDamagedRecord(t *testing.T) {
 		t.Errorf("instances %v", ids)
 	}
 }
+
+// Counters that the disk has damaged do not keep the device from starting, and what is installed still counts.
+func TestDamagedCounters(t *testing.T) {
+	for name, content := range map[string]string{"truncated": "", "half": `{"average":`, "other": `[1,2]`} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.must(b.Create(instance(1), nil))
+			b.must(blocks(b.Manager, 1, packed(t, "1.1.0", 5), 0))
+			b.must(b.execute(1, resInstall, ""))
+			b.must(b.execute(1, resActivate, ""))
+			b.must(b.disk.replace(countersFile, []byte(content)))
+			b.restart()
+			b.want(1, Installed, ResultInstalled, true)
+			b.must(b.Create(instance(2), nil))
+			if err := blocks(b.Manager, 2, packed(t, "1.0.0", 4), 0); err == nil {
+				t.Error("an older one was taken")
+			}
+			b.restart()
+			b.must(blocks(b.Manager, 2, packed(t, "1.2.0", 6), 0))
+		})
+	}
+}
+
+// A disk that takes no writes keeps no device from starting, and a package that can't be stored is refused and not a crash.
+func TestDiskThatTakesNothing(t *testing.T) {
+	b := newBench(t)
+	b.must(b.Create(instance(1), nil))
+	p := packed(t, "1.0.0", 1)
+	b.must(b.WriteBlock(instance(1).Child(resPackage), client.Block{Data: p[:blockSize]}))
+	in := filepath.Join(b.dir, "1"+recordSuffix+newSuffix, "the", "way")
+	b.must(os.MkdirAll(in, 0o700))
+	b.must(os.WriteFile(b.disk.path(partName(1)), []byte("no parcel"), 0o600))
+	b.restart()
+	if got := b.read(1, resState).Integer(); State(got) != Initial {
+		t.Errorf("state %d", got)
+	}
+	for offset := int64(0); offset < 3*blockSize; offset += blockSize {
+		if err := b.WriteBlock(instance(1).Child(resPackage), client.Block{Offset: offset, Data: p[offset:min(offset+blockSize, int64(len(p)))]}); err == nil && offset == 0 {
+			t.Error("it was taken")
+		}
+	}
+	b.must(os.RemoveAll(filepath.Dir(filepath.Dir(in))))
+	b.must(blocks(b.Manager, 1, p, 0))
+}

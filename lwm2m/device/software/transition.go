@@ -33,6 +33,9 @@ func (m *Manager) refuse(id uint16, cause error) error {
 	delete(m.heads, id)
 	m.config.Logger.Warn("a package is refused", "instance", id, "result", r.Result, "error", cause)
 	err := m.keep(id, r)
+	if err != nil { // on a full disk, say: it is refused all the same, and looked at again after a restart
+		m.records[id] = &r
+	}
 	return errors.Join(err, m.disk.dropPart(id))
 }
 
