@@ -266,7 +266,9 @@ func (r *Router) count(err error) {
 	}
 }
 
+// send has what a lane carries sent. A host that is dead is told of once, and when it is back: there may be many values a second, for months.
 func (r *Router) send(ctx context.Context, l *lane) {
+	lost := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -274,8 +276,15 @@ func (r *Router) send(ctx context.Context, l *lane) {
 		case i := <-l.queue:
 			err := r.sendOne(ctx, l, i)
 			r.count(err)
-			if err != nil && ctx.Err() == nil {
-				r.config.Logger.Warn("a value was not delivered", "to", l.destination.Address, "error", err)
+			switch {
+			case ctx.Err() != nil:
+			case err == nil && lost > 0:
+				r.config.Logger.Info("values are delivered again", "to", l.destination.Address, "lost", lost)
+				lost = 0
+			case err != nil:
+				if lost++; lost == 1 {
+					r.config.Logger.Warn("a value was not delivered, nor may be those that follow", "to", l.destination.Address, "error", err)
+				}
 			}
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -233,6 +236,48 @@ type silent struct{}
 func (silent) Send(ctx context.Context, _ End, _ Item) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// deadHost takes nothing until it is back.
+type deadHost struct {
+	tried atomic.Int64
+	back  atomic.Bool
+}
+
+func (d *deadHost) Send(context.Context, End, Item) error {
+	if d.tried.Add(1); d.back.Load() {
+		return nil
+	}
+	return errors.New("nobody answers")
+}
+
+// A dead host is told of once, and not with every value.
+func TestLogOfADeadHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host, log := &deadHost{}, &strings.Builder{}
+		r := New(Config{CoAP: host, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		if err := r.Set(1, "local://1/a", "coap://127.0.0.1:9/x"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		synctest.Wait()
+		emit := func(n int) {
+			for range n {
+				r.Emit(output("a", 1))
+				synctest.Wait()
+			}
+		}
+		emit(50)
+		host.back.Store(true)
+		emit(50)
+		stop()
+		<-done
+		if n := strings.Count(log.String(), "\n"); n != 2 || host.tried.Load() != 100 || !strings.Contains(log.String(), "lost=50") {
+			t.Errorf("%d attempts, %d lines:\n%s", host.tried.Load(), n, log)
+		}
+	})
 }
 
 func TestServe(t *testing.T) {
