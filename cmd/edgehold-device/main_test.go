@@ -69,6 +69,10 @@ func TestProblems(t *testing.T) {
 		"an argument":     {append(good, "sensor-2"), 2, `"sensor-2" is no flag`},
 		"log level":       {append(good, "--log-level", "loud"), 2, `"loud"`},
 		"no such file":    {append(good, "--config", "/does/not/exist"), 1, "config.unreadable"},
+		"port":            {without("--server", "--server", "coaps://gateway:99999"), 1, "from 1 to 65535"},
+		"listen":          {append(good, "--listen", "5690"), 1, "write HOST:PORT"},
+		"lifetime":        {append(good, "--lifetime", "-3s"), 1, "at least 1s"},
+		"escapes":         {without("--endpoint", "--endpoint", "a\x1b[31m"), 1, "can't be shown"},
 		"several at once": {without("--endpoint", "--server", "x"), 1, "no endpoint name"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,11 +10,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/device"
@@ -144,12 +148,35 @@ func (s *settings) device(log *slog.Logger) (device.Config, error) {
 		FirmwareCommand: s.FirmwareCommand, FirmwareVersion: s.FirmwareVersion,
 		Limits: device.Limits{Memory: s.Limits.MemoryBytes, Fuel: s.Limits.Fuel, Deadline: time.Duration(s.Limits.Deadline), Package: s.Limits.PackageBytes},
 	}
-	problems = append(problems, c.Validate())
+	problems = append(problems, s.addresses(), c.Validate())
 	if err := errors.Join(problems...); err != nil {
 		return c, &problem{code: "config.invalid", what: "make a device of the settings", why: strings.ReplaceAll(err.Error(), "\n", "; "),
 			hint: "edgehold-device run --endpoint NAME --server coap://HOST:5683 --state-dir DIR --trust-key FILE"}
 	}
 	return c, nil
+}
+
+// addresses reports what no socket would take, nor a server: better here than after the start.
+func (s *settings) addresses() error {
+	var problems []error
+	if u, err := url.Parse(s.Server); err == nil && u.Port() != "" && !isPort(u.Port(), 1) {
+		problems = append(problems, fmt.Errorf("the port of the server %q is no number from 1 to 65535", s.Server))
+	}
+	if _, port, err := net.SplitHostPort(s.Listen); s.Listen != "" && (err != nil || !isPort(port, 0)) {
+		problems = append(problems, fmt.Errorf("listen %q: write HOST:PORT, such as 127.0.0.1:5690 or :5690", s.Listen))
+	}
+	if s.Lifetime < duration(time.Second) {
+		problems = append(problems, fmt.Errorf("a lifetime of %s: it is at least 1s", time.Duration(s.Lifetime)))
+	}
+	if strings.ContainsFunc(s.Endpoint, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(s.Endpoint) {
+		problems = append(problems, fmt.Errorf("the endpoint name %q has characters that can't be shown", s.Endpoint))
+	}
+	return errors.Join(problems...)
+}
+
+func isPort(text string, least uint64) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n >= least
 }
 
 func (s *settings) account() (client.Account, error) {

@@ -45,6 +45,7 @@ type Device struct {
 	firmware *firmware.Update // nil without a command that applies images
 	radio    machine.Radio
 	sensors  []*sensor.Object
+	folder   *os.File // locked; nil where that can't be
 
 	sampling chan time.Duration // of one element: the interval, when it has changed
 	counted  chan struct{}      // of one element: workloads have come or gone, and instances of object 35002 with them
@@ -56,12 +57,18 @@ func New(ctx context.Context, c Config) (*Device, error) {
 		return nil, fmt.Errorf("make device %s: %w", c.Endpoint, err)
 	}
 	d := &Device{config: c, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), sampling: make(chan time.Duration, 1), counted: make(chan struct{}, 1)}
-	for _, step := range []func(context.Context) error{d.makeHost, d.makeKnobs, d.makeSensors, d.makeNetwork, d.makeWorkloads, d.makeClient} {
+	for _, step := range []func(context.Context) error{d.lockFolder, d.makeHost, d.makeKnobs, d.makeSensors, d.makeNetwork, d.makeWorkloads, d.makeClient} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("make device %s: %w", c.Endpoint, err), d.Close())
 		}
 	}
 	return d, nil
+}
+
+// lockFolder has the state folder for this process: two with one name would turn each other's packages and registrations around.
+func (d *Device) lockFolder(context.Context) (err error) {
+	d.folder, err = lock(d.config.StateDir)
+	return err
 }
 
 // makeHost opens the engine: the interpreter, without the child process and the pools that a node has.
@@ -311,6 +318,9 @@ func (d *Device) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 		defer cancel()
 		errs = append(errs, d.host.Close(ctx))
+	}
+	if d.folder != nil {
+		errs = append(errs, d.folder.Close())
 	}
 	return errors.Join(errs...)
 }

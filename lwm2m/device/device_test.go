@@ -309,6 +309,28 @@ func newDepot(t *testing.T, content []byte) (address string) {
 	return u.Addresses()[0].String()
 }
 
+// Two processes with one folder would be one device twice.
+func TestOneProcessForAFolder(t *testing.T) {
+	c := Config{Endpoint: "sensor-1", StateDir: t.TempDir(), Accounts: []client.Account{{URI: "coap://127.0.0.1:9", Short: 1, Mode: client.NoSec, Lifetime: time.Hour}}}
+	first, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("got %v, %v", second, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConfigTellsEveryProblem(t *testing.T) {
 	err := (&Config{SampleInterval: -1, Offer: Offer{Knobs: []string{"["}}}).Validate()
 	for _, part := range []string{"endpoint", "server", "folder", "pattern", "below zero"} {

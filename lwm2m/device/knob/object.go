@@ -46,7 +46,9 @@ type Shell struct {
 }
 
 // NewShell makes the object.
-func NewShell(p *Panel) *Shell { return &Shell{panel: p, label: "mlsysops shell", format: "text/plain"} }
+func NewShell(p *Panel) *Shell {
+	return &Shell{panel: p, label: "mlsysops shell", format: "text/plain"}
+}
 
 // Definition describes the object.
 func (s *Shell) Definition() *client.Definition { return &definition }
