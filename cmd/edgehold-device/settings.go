@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -28,11 +27,14 @@ import (
 // settings are what a person can set, in a file or by flags; flags win.
 type settings struct {
 	Endpoint    string   `json:"endpoint"`
-	Server      string   `json:"server"`    // coap://HOST:PORT or coaps://HOST:PORT
+	Server      string   `json:"server"`    // coap://HOST:PORT, coaps://HOST:PORT, or either with +tcp
 	Bootstrap   bool     `json:"bootstrap"` // the server is a bootstrap server
 	PSKIdentity string   `json:"psk_identity"`
 	PSKKeyFile  string   `json:"psk_key_file"` // hexadecimal digits
-	TrustKeys   []string `json:"trust_keys"`   // files: NAME.pub of `edgehold trust`
+	Certificate string   `json:"certificate"`  // file in PEM, as the two below
+	Key         string   `json:"key"`
+	ServerCA    string   `json:"server_ca"`  // certificate that the server's is checked against
+	TrustKeys   []string `json:"trust_keys"` // files: NAME.pub of `edgehold trust`
 	StateDir    string   `json:"state_dir"`
 	Lifetime    duration `json:"lifetime"`
 	Queue       bool     `json:"queue_mode"`
@@ -71,6 +73,9 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // maxConfig bounds a configuration file, in bytes.
 const maxConfig = 256 << 10
 
+// maxKeyFile bounds a file with a key or a certificate, in bytes.
+const maxKeyFile = 16 << 10
+
 // parse reads flags, and the file that they name.
 func parse(name string, args []string, errs io.Writer) (*settings, error) {
 	s := &settings{Lifetime: duration(5 * time.Minute), LogLevel: "info"}
@@ -78,10 +83,13 @@ func parse(name string, args []string, errs io.Writer) (*settings, error) {
 	f.SetOutput(errs)
 	file := f.String("config", "", "`file` with settings in JSON; flags win")
 	f.StringVar(&s.Endpoint, "endpoint", "", "endpoint `name`, by which servers know the device")
-	f.StringVar(&s.Server, "server", "", "`address` of the server: coap://HOST:PORT or coaps://HOST:PORT")
+	f.StringVar(&s.Server, "server", "", "`address` of the server: coap://HOST:PORT, coaps://HOST:PORT, or either with +tcp")
 	f.BoolVar(&s.Bootstrap, "bootstrap", false, "the server is a bootstrap server")
 	f.StringVar(&s.PSKIdentity, "psk-identity", "", "`identity` for coaps; the endpoint name if left out")
 	f.StringVar(&s.PSKKeyFile, "psk-key-file", "", "`file` with the key for coaps, in hexadecimal digits")
+	f.StringVar(&s.Certificate, "certificate", "", "`file` with the device's certificate, in PEM; in place of a PSK")
+	f.StringVar(&s.Key, "key", "", "`file` with the certificate's private key, in PEM")
+	f.StringVar(&s.ServerCA, "server-ca", "", "`file` with the certificate that the server's is checked against, in PEM")
 	f.Func("trust-key", "`file` of a public key whose packages are taken; may be given several times", func(v string) error {
 		s.TrustKeys = append(s.TrustKeys, v)
 		return nil
@@ -177,57 +185,6 @@ func (s *settings) addresses() error {
 func isPort(text string, least uint64) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n >= least
-}
-
-func (s *settings) account() (client.Account, error) {
-	a := client.Account{URI: s.Server, Bootstrap: s.Bootstrap, Short: 1, Mode: client.NoSec, Lifetime: time.Duration(s.Lifetime)}
-	if s.Bootstrap {
-		a.Short = 0
-	}
-	u, err := url.Parse(s.Server)
-	switch {
-	case s.Server == "":
-		return a, errors.New("it has no server")
-	case err != nil || u.Host == "":
-		return a, fmt.Errorf("the server %q is no address such as coaps://gateway:5684", s.Server)
-	case u.Scheme == "coap" && s.PSKKeyFile != "":
-		return a, errors.New("a key is given, and coap:// does not use it: write coaps://")
-	case u.Scheme == "coap":
-		return a, nil
-	case u.Scheme != "coaps":
-		return a, fmt.Errorf("the server's scheme is %q: write coap:// or coaps://", u.Scheme)
-	case s.PSKKeyFile == "":
-		return a, errors.New("coaps:// needs a key: give --psk-key-file")
-	}
-	a.Mode, a.Identity = client.PSK, s.PSKIdentity
-	if a.Identity == "" {
-		a.Identity = s.Endpoint
-	}
-	key, err := readKey(s.PSKKeyFile)
-	a.Key = string(key)
-	return a, err
-}
-
-const maxKeyFile = 4 << 10
-
-// readKey reads a pre-shared key, and refuses one that others may read.
-func readKey(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("others may read the key %s (mode %o): chmod 600 it", file, info.Mode().Perm())
-	}
-	raw, err := readFile(file, maxKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(string(bytes.TrimSpace(raw)))
-	if err != nil || len(key) == 0 {
-		return nil, fmt.Errorf("the key %s is not made of hexadecimal digits", file)
-	}
-	return key, nil
 }
 
 func (s *settings) keys() (keys []ed25519.PublicKey, err error) {
