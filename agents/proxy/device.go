@@ -195,8 +195,7 @@ func (d *device) observe(ctx context.Context, list []target) (again []target) {
 		if ctx.Err() != nil || d.absent() != "" {
 			return append(again, list[i:]...)
 		}
-		attributes := map[string]any{"pmax": int64(d.proxy.config.Settle / time.Second)}
-		first, _, err := client.Observe(ctx, t.topic, attributes, func(n *mqtt.Notification) { d.told(t, n.Objects, n.Time) })
+		first, err := d.watch(ctx, client, t)
 		switch {
 		case err == nil:
 			d.heardNow()
@@ -209,6 +208,21 @@ func (d *device) observe(ctx context.Context, list []target) (again []target) {
 		}
 	}
 	return again
+}
+
+// watch observes a target with values at least every so often, or as often as the device tells if this agent may not say so.
+func (d *device) watch(ctx context.Context, client *mqtt.Client, t target) (first *mqtt.Response, err error) {
+	told := func(n *mqtt.Notification) { d.told(t, n.Objects, n.Time) }
+	attributes := map[string]any{"pmax": int64(d.proxy.config.Settle / time.Second)}
+	if first, _, err = client.Observe(ctx, t.topic, attributes, told); forbidden(err) {
+		first, _, err = client.Observe(ctx, t.topic, nil, told)
+	}
+	return first, err
+}
+
+func forbidden(err error) bool {
+	e := (*mqtt.Error)(nil)
+	return errors.As(err, &e) && e.Status == mqtt.Forbidden
 }
 
 // hasNot says whether a device answered that it lacks what was asked for: no reason to ask again.

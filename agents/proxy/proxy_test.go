@@ -28,6 +28,7 @@ type village struct {
 	devices map[string]*house
 	dead    map[string]bool // they are announced, and do not answer
 	asked   map[mqtt.Operation]int
+	looking bool // the proxy may only look
 }
 
 type house struct {
@@ -53,6 +54,8 @@ func (v *village) Do(_ context.Context, r *mqtt.Request) *mqtt.Response {
 	switch {
 	case v.dead[r.Thing]:
 		return mqtt.Fail(mqtt.Timeout, mqtt.Error{Code: "device.silent", Message: "ask " + r.Thing, Why: "it does not answer"})
+	case v.looking && r.Operation == mqtt.Observe && r.Data != nil:
+		return mqtt.Fail(mqtt.Forbidden, mqtt.Error{Code: "request.forbidden", Message: "observe " + r.Topic.String(), Why: "the user may only look"})
 	case r.Object == shellObject && r.Element == mqtt.At(commandAt):
 		h.do(string(r.Data.([]byte)))
 		return &mqtt.Response{Code: mqtt.Changed}
@@ -305,6 +308,17 @@ func TestMetrics(t *testing.T) {
 	}
 	s.leave(t, "sensor-1")
 	eventually(t, "the farewell", func() bool { v, _, _ := s.samples.get(MetricOnline, "sensor-1"); return v == 0 })
+}
+
+// Who may not say how often a device tells hears it as often as it does.
+func TestMetricsOfWhoMayOnlyLook(t *testing.T) {
+	s := newScene(t, Config{})
+	s.change(func() { s.looking = true })
+	s.announce(t, "sensor-1", 1)
+	eventually(t, "the first value", func() bool {
+		v, _, ok := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
+		return ok && v == -60
+	})
 }
 
 // A device that registers anew is observed anew, and its values come once.

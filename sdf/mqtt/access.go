@@ -20,7 +20,7 @@ type User struct {
 	Name     string
 	Password string   // as HashPassword gives it; "": only a certificate or a listener's own user will do
 	Things   []string // endpoint names with * and ?, as path.Match has them, that they may ask and hear of; none: all
-	ReadOnly bool     // they may not change anything: no POST, PUT, DELETE
+	ReadOnly bool     // they may not change anything: no POST, PUT, DELETE, nor attributes with OBSERVE
 	Gateway  bool     // they may announce things, answer requests, and tell of events
 }
 
@@ -212,8 +212,8 @@ func (b *Broker) Authorise(user string, r *Request) error {
 		return nil // everybody may, or it came from this process
 	case u == nil || !u.asks(r.Thing):
 		return fmt.Errorf("user %s may not ask %s for anything", user, r.Thing)
-	case u.ReadOnly && r.Operation.changes():
-		return fmt.Errorf("user %s may only look", user)
+	case u.ReadOnly && r.changes():
+		return fmt.Errorf("user %s may only look, and this changes the device", user)
 	}
 	return nil
 }

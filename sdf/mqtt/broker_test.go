@@ -103,12 +103,16 @@ func TestAccessRules(t *testing.T) {
 			bus   Bus
 			thing string
 			op    Operation
+			data  any
 			ok    bool
 		}{
-			{one, "sensor-1", Post, true}, {one, "sensor-2", Get, false}, {looks, "sensor-2", Get, true}, {looks, "sensor-2", Post, false}, {all, "sensor-2", Post, true},
+			{one, "sensor-1", Post, nil, true}, {one, "sensor-2", Get, nil, false}, {looks, "sensor-2", Get, nil, true}, {looks, "sensor-2", Post, nil, false},
+			{all, "sensor-2", Post, nil, true}, {looks, "sensor-2", Observe, nil, true}, {looks, "sensor-2", Observe, map[string]any{}, true},
+			{looks, "sensor-2", Observe, map[string]any{"pmin": int64(1e9)}, false}, // the next one would hear nothing for as long
+			{all, "sensor-2", Observe, map[string]any{"pmin": int64(1)}, true},
 		} {
 			c := newClient(t, test.bus, ClientConfig{Timeout: 300 * time.Millisecond})
-			if _, err := c.Do(t.Context(), Request{Topic: property(test.thing, "a"), Operation: test.op}); (err == nil) != test.ok {
+			if _, err := c.Do(t.Context(), Request{Topic: property(test.thing, "a"), Operation: test.op, Data: test.data}); (err == nil) != test.ok {
 				t.Errorf("%s, %s %s: got %v", test.bus.Name(), test.op, test.thing, err)
 			}
 		}

@@ -27,9 +27,6 @@ func operation(s string) (Operation, bool) {
 	return "", false
 }
 
-// changes says whether an operation may change a device: what a user that only looks may not ask for.
-func (o Operation) changes() bool { return o == Post || o == Put || o == Delete }
-
 // Request asks a thing for something.
 type Request struct {
 	Topic
@@ -37,6 +34,19 @@ type Request struct {
 	Data      any    // nil, bool, string, int64, uint64, float64, []byte, []any, map[string]any
 	CBOR      bool   // the request came, and the answer goes, as CBOR; JSON otherwise
 	User      string // who asks, as the broker knows them; "" if it can't tell
+}
+
+// changes says whether a request may change a device: what a user that only looks may not ask for. The attributes of an observation are the
+// device's, and the same for all who observe.
+func (r *Request) changes() bool {
+	switch r.Operation {
+	case Post, Put, Delete:
+		return true
+	case Observe:
+		attributes, ok := r.Data.(map[string]any)
+		return len(attributes) > 0 || r.Data != nil && !ok
+	}
+	return false
 }
 
 // Instance is one of an object.
