@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -101,5 +102,21 @@ func TestEveryExampleParses(t *testing.T) {
 				t.Errorf("%q: %v", line, err)
 			}
 		}
+	}
+}
+
+// TestNoFlagShadowsAGlobalOne looks for flags of commands that take the name of one that every command has.
+func TestNoFlagShadowsAGlobalOne(t *testing.T) {
+	root := new(app).root()
+	for _, c := range commands(root) {
+		if !c.HasParent() {
+			continue
+		}
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			global := root.PersistentFlags()
+			if global.Lookup(f.Name) != nil || f.Shorthand != "" && global.ShorthandLookup(f.Shorthand) != nil {
+				t.Errorf("%s: --%s is a flag of all commands", c.CommandPath(), f.Name)
+			}
+		})
 	}
 }

@@ -52,9 +52,9 @@ func (a *app) trustParcel() *cobra.Command {
 	c := &cobra.Command{
 		Use: "parcel POLICY@VERSION", Short: "Write what a device takes: a module behind its signed statement", Args: args(1, 1, "POLICY@VERSION"),
 		Long:    "It is what object 9's Package carries. `edgehold device push` makes it by itself; as a file it is for a CoAP server that devices pull from.",
-		Example: "  edgehold trust add load-follower.wasm --devices 'sensor-*' --folder trust\n  edgehold trust parcel load-follower@1.1.0 --output load-follower.parcel --folder trust",
+		Example: "  edgehold trust add load-follower.wasm --devices 'sensor-*' --folder trust\n  edgehold trust parcel load-follower@1.1.0 --to load-follower.parcel --folder trust",
 	}
-	output := c.Flags().String("output", "", "file to write; NAME-VERSION.parcel if left out")
+	to := c.Flags().String("to", "", "file to write (default: NAME-VERSION.parcel)")
 	return a.onFolder(c, func(r *sign.Repository, _ *cli.Printer, args []string) error {
 		wanted, err := editions(c, args)
 		if err != nil {
@@ -64,9 +64,9 @@ func (a *app) trustParcel() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		file := cmp.Or(*output, wanted[0].Name+"-"+wanted[0].Version+".parcel")
+		file := cmp.Or(*to, wanted[0].Name+"-"+wanted[0].Version+".parcel")
 		if err := store.ReplaceFile(file, raw, 0o644); err != nil {
-			return &sign.Error{Code: "parcel.write", What: "write " + file, Why: err.Error(), Hint: "name a file that can be written with --output", Err: err}
+			return &sign.Error{Code: "parcel.write", What: "write " + file, Why: err.Error(), Hint: "name a file that can be written with --to", Err: err}
 		}
 		fmt.Fprintf(a.out, "%s: %s\n", file, api.FormatBytes(int64(len(raw))))
 		return nil
