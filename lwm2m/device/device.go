@@ -187,6 +187,9 @@ func (d *Device) makeClient(context.Context) error {
 	objects := []client.Object{d.machine, machine.NewConnectivity(d.config.Root, d.radio), machine.NewStatistics(traffic), d.packages, d.monitor,
 		knob.NewShell(d.panel), routes}
 	for _, s := range d.sensors {
+		if err := s.Keep(store); err != nil {
+			d.log.Error("the names of sensors are lost", "error", err)
+		}
 		objects = append(objects, s)
 	}
 	if len(d.config.FirmwareCommand) > 0 {

@@ -48,12 +48,14 @@ type Object struct {
 	mu       sync.Mutex
 	sensors  []state
 	announce func(lwm2m.Path)
+	store    client.Store // nil: nothing is kept
 }
 
 type state struct {
 	Sensor
 	value, least, most float64
 	at                 time.Time // of value; zero: never
+	written            *string   // Application Type, if a server has said it
 }
 
 func definition(id uint16) client.Definition {
@@ -171,9 +173,16 @@ func (s *state) resource(id uint16) lwm2m.Value {
 	case resValue:
 		return float(s.value)
 	case resApplication:
-		return lwm2m.String(s.Application)
+		return lwm2m.String(s.application())
 	}
 	return lwm2m.Value{}
+}
+
+func (s *state) application() string {
+	if s.written != nil {
+		return *s.written
+	}
+	return s.Application
 }
 
 func float(f float64) lwm2m.Value {
@@ -186,21 +195,39 @@ func float(f float64) lwm2m.Value {
 // maxApplication bounds what a server calls a sensor, in bytes.
 const maxApplication = 64
 
-// Write changes Application Type until the next start: what a sensor is used for is its servers' to say.
+// Write changes Application Type for good: what a sensor is used for is its servers' to say. All of it is taken or nothing.
 func (o *Object) Write(_ lwm2m.Path, t lwm2m.Tree, _ client.WriteMode) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	before := make([]*string, len(o.sensors))
+	for i := range o.sensors {
+		before[i] = o.sensors[i].written
+	}
+	err := o.write(t)
+	if err == nil {
+		err = o.keep()
+	}
+	if err != nil {
+		for i := range o.sensors {
+			o.sensors[i].written = before[i]
+		}
+	}
+	return err
+}
+
+func (o *Object) write(t lwm2m.Tree) error {
 	for _, r := range t {
 		if r.Value.IsNone() {
 			continue
 		}
+		text := r.Value.Text()
 		switch {
 		case r.Path.Resource() != resApplication || int(r.Path.Instance()) >= len(o.sensors):
 			return client.ErrNotAllowed
-		case len(r.Value.Text()) > maxApplication:
+		case len(text) > maxApplication:
 			return client.ErrTooLarge
 		}
-		o.sensors[r.Path.Instance()].Application = r.Value.Text()
+		o.sensors[r.Path.Instance()].written = &text
 	}
 	return nil
 }

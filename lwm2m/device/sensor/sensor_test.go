@@ -117,3 +117,42 @@ func TestSimulatedStaysInItsRange(t *testing.T) {
 		}
 	}
 }
+
+// What a server calls a sensor outlives the device's program; a sensor that comes to stand in its place begins with its own name.
+func TestApplicationTypeIsKept(t *testing.T) {
+	store := client.Folder(t.TempDir())
+	use := lwm2m.PathOf(Temperature, 0, resApplication)
+	open := func(name string) *Object {
+		o := NewObject(Temperature, Sensor{Source: &moving{}, Application: name})
+		if err := o.Keep(store); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	called := func(o *Object) string {
+		tree, err := o.Read(nil, use)
+		if err != nil || len(tree) != 1 {
+			t.Fatal(tree, err)
+		}
+		return tree[0].Value.Text()
+	}
+	o := open("a")
+	if err := o.Write(use, lwm2m.Tree{{Path: use, Value: lwm2m.String("cellar")}}, client.Replace); err != nil {
+		t.Fatal(err)
+	}
+	refused := lwm2m.Tree{{Path: use, Value: lwm2m.String("attic")}, {Path: lwm2m.PathOf(Temperature, 0, resValue), Value: lwm2m.Float(1)}}
+	if err := o.Write(use.Truncate(2), refused, client.Replace); !errors.Is(err, client.ErrNotAllowed) || called(o) != "cellar" {
+		t.Errorf("half a write: %v, %s", err, called(o))
+	}
+	for name, want := range map[string]string{"a": "cellar", "b": "b"} {
+		if got := called(open(name)); got != want {
+			t.Errorf("sensor %s is called %s", name, got)
+		}
+	}
+	if err := store.Save("sensors-3303.json", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewObject(Temperature, Sensor{Application: "a"}).Keep(store); err == nil {
+		t.Error("damage is not told")
+	}
+}
