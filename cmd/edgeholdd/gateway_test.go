@@ -200,7 +200,7 @@ func TestGatewayOverDTLS(t *testing.T) {
 
 	first := readThrough(t, config.MQTT.Listen[0])
 	exposed := get(t, "http://"+config.Metrics.Listen+"/metrics")
-	for _, line := range []string{"edgehold_gateway_devices 1\n", "edgehold_gateway_announced_total ", "edgehold_gateway_dtls_handshakes_total 1\n"} {
+	for _, line := range []string{"edgehold_gateway_devices 1\n", "edgehold_gateway_announced_total ", "edgehold_gateway_coap_requests_total ", "edgehold_gateway_coap_retransmissions_total ", "edgehold_gateway_dtls_handshakes_total 1\n"} {
 		if !strings.Contains(exposed, line) {
 			t.Errorf("the metrics lack %q", line)
 		}

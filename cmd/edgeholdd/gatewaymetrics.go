@@ -49,6 +49,7 @@ func (p *gatewayParts) writeMetrics(w io.Writer, g *gateway.Gateway) {
 	writeMetric(w, "edgehold_gateway_store_live_bytes", "gauge", uint64(live))
 	writeMetric(w, "edgehold_gateway_store_file_bytes", "gauge", uint64(files))
 	writeCounts(w, "edgehold_gateway", g.Stats())
+	writeCounts(w, "edgehold_gateway_coap", p.server.Stats())
 	if p.dtls != nil {
 		writeCounts(w, "edgehold_gateway_dtls", p.dtls.Stats())
 	}

@@ -117,6 +117,9 @@ func (s *Server) Devices() iter.Seq[Registration] {
 	}
 }
 
+// Stats returns what the CoAP endpoint below counts.
+func (s *Server) Stats() coap.Stats { return s.endpoint.Stats() }
+
 // Len returns how many devices are registered.
 func (s *Server) Len() int { return s.byEndpoint.size() }
 
