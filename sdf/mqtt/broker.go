@@ -70,7 +70,7 @@ type Broker struct {
 	conns  conns
 	local  local
 	keeper atomic.Pointer[keeper] // of announcements; nil: they are stored
-	warned rarely
+	warned complaints
 
 	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place
 }

@@ -172,10 +172,10 @@ func (b *Broker) another(name, id string) bool {
 	return there && name != id
 }
 
-// warn says, from time to time, what a client published that went nowhere. Of quality of service 1 the client is told, too.
+// warn says, once a minute and client, what was published that went nowhere. Of quality of service 1 the client is told, too.
 func (b *Broker) warn(c *mochi.Client, pk *packets.Packet) {
-	if b.warned.now(time.Now()) {
-		b.config.Logger.Warn("a client may not publish this", "client", c.ID, "user", string(c.Properties.Username), "topic", pk.TopicName,
+	if b.warned.now(c.ID, time.Now()) {
+		b.config.Logger.Warn("a client may not publish this, or not have its answer sent there", "client", c.ID, "user", string(c.Properties.Username), "topic", pk.TopicName,
 			"response_topic", pk.Properties.ResponseTopic, "retain", pk.FixedHeader.Retain)
 	}
 }
@@ -186,6 +186,28 @@ type rarely struct{ last atomic.Int64 }
 func (r *rarely) now(t time.Time) bool {
 	last := r.last.Load()
 	return t.Unix()-last >= 60 && r.last.CompareAndSwap(last, t.Unix())
+}
+
+// complaints let something be said of each client once a minute, and of maxComplaints clients a minute.
+type complaints struct {
+	mu    sync.Mutex
+	since time.Time
+	of    map[string]bool
+}
+
+const maxComplaints = 64
+
+func (c *complaints) now(client string, t time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.Sub(c.since) >= time.Minute {
+		c.since, c.of = t, map[string]bool{}
+	}
+	if c.of[client] || len(c.of) == maxComplaints {
+		return false
+	}
+	c.of[client] = true
+	return true
 }
 
 // OnSubscribe drops filters beyond what one client may have, and takes retained messages upon itself.
