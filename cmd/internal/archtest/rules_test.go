@@ -202,6 +202,10 @@ var never = []struct {
 		"k8s.io", "github.com/tetratelabs/wazero", "modernc.org/sqlite", "go.opentelemetry.io/otel", "google.golang.org/grpc",
 		"github.com/danielgtaylor/huma",
 	})},
+	{"cmd/edgehold-device", slices.Concat(forTests, []string{ // what a machine of a few megabytes has no room for
+		"k8s.io", "modernc.org/sqlite", "go.opentelemetry.io/otel", "google.golang.org/grpc", "github.com/danielgtaylor/huma", "github.com/mochi-mqtt/server",
+		"github.com/theupdateframework/go-tuf", "github.com/extism/go-sdk",
+	})},
 	{"cmd/edgehold-plugin", slices.Concat(forTests, []string{
 		"k8s.io", "modernc.org/sqlite", "google.golang.org/grpc", "github.com/danielgtaylor/huma",
 	})},
