@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ type connection struct {
 	transport *TCP
 	conn      net.Conn
 	peer      Peer
+	source    netip.Prefix
+	last      atomic.Int64  // when a frame came, or the connection began, in nanoseconds since 1970
 	out       chan []byte   // whole frames; nil closes the connection after what is before it
 	greatest  atomic.Uint32 // message that the peer takes
 	ready     chan struct{} // closed when the peer introduced itself
@@ -41,13 +44,15 @@ func (c *connection) end() {
 	})
 }
 
+func (c *connection) heard() { c.last.Store(time.Now().UnixNano()) }
+
 // serve reads the connection from its handshake to its end.
 func (c *connection) serve() {
 	t := c.transport
 	cause := c.run()
 	c.end()
 	t.mu.Lock()
-	delete(t.open, c.peer.Association)
+	t.forget(c)
 	t.mu.Unlock()
 	t.receiver.Unreachable(c.peer, nil, fmt.Errorf("%w: %w", ErrUnreachable, cause))
 }
@@ -93,6 +98,7 @@ func (c *connection) read() error {
 		if frame, err = c.next(in, frame[:0], first); err != nil {
 			return err
 		}
+		c.heard()
 		code, err := c.signal(frame, first)
 		if err != nil {
 			return errors.Join(err, c.abort(err))

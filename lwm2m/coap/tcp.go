@@ -21,7 +21,7 @@ type TCPConfig struct {
 	// Identity names the principal of a TLS connection, or refuses it. Nil names nobody.
 	Identity func(tls.ConnectionState) (string, error)
 
-	Connections int           // 16,384 at a time
+	Connections int           // 16,384 at a time; whose network has the most loses one to who has fewer
 	MaxMessage  int           // 64 KiB: the greatest message that is taken
 	Queue       int           // 64: messages that wait for a slow reader, whose connection is closed after that
 	Patience    time.Duration // 10 s: for a handshake, for the rest of a message that began, and for a write
@@ -36,10 +36,11 @@ type TCP struct {
 	receiver  Receiver
 	ended     sync.WaitGroup
 
-	mu     sync.Mutex
-	open   map[uint64]*connection
-	last   uint64
-	closed bool
+	mu      sync.Mutex
+	open    map[uint64]*connection
+	sources map[netip.Prefix]int // how many of open come from there
+	last    uint64
+	closed  bool
 }
 
 // ListenTCP opens the listeners. They accept when an endpoint serves the transport.
@@ -53,7 +54,7 @@ func ListenTCP(ctx context.Context, config TCPConfig) (*TCP, error) {
 	config.MaxMessage = cmp.Or(config.MaxMessage, 64<<10)
 	config.Queue = cmp.Or(config.Queue, 64)
 	config.Patience = cmp.Or(config.Patience, 10*time.Second)
-	t := &TCP{config: config, serving: make(chan struct{}), open: make(map[uint64]*connection)}
+	t := &TCP{config: config, serving: make(chan struct{}), open: make(map[uint64]*connection), sources: make(map[netip.Prefix]int)}
 	for _, address := range config.Addresses {
 		var listen net.ListenConfig
 		l, err := listen.Listen(ctx, "tcp", address)
@@ -160,20 +161,68 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // register starts a connection's reader and writer; nil if there is no room for it.
 func (t *TCP) register(conn net.Conn) *connection {
+	source := networkOf(conn.RemoteAddr())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || len(t.open) >= t.config.Connections {
+	if t.closed || len(t.open) >= t.config.Connections && !t.makeRoom(source) {
 		return nil
 	}
 	t.last++
 	c := &connection{
-		transport: t, conn: conn, out: make(chan []byte, t.config.Queue), done: make(chan struct{}), ready: make(chan struct{}),
+		transport: t, conn: conn, source: source, out: make(chan []byte, t.config.Queue), done: make(chan struct{}), ready: make(chan struct{}),
 		peer: Peer{Transport: t.config.Name, Association: t.last, Remote: addressOfConn(conn.RemoteAddr()), Local: addressOfConn(conn.LocalAddr())},
 	}
 	c.greatest.Store(baseMaxMessage)
+	c.heard()
 	t.open[t.last] = c
+	t.sources[source]++
 	t.ended.Go(c.serve)
 	return c
+}
+
+// makeRoom ends the connection that is silent for longest of the network that has the most of them, if that are more than source
+// would have: so nobody who merely connects can keep others out. The lock is held.
+func (t *TCP) makeRoom(source netip.Prefix) bool {
+	greedy, most := netip.Prefix{}, t.sources[source]+1
+	for other, n := range t.sources {
+		if n > most {
+			greedy, most = other, n
+		}
+	}
+	if most == t.sources[source]+1 {
+		return false
+	}
+	var silent *connection
+	for _, c := range t.open {
+		if c.source == greedy && (silent == nil || c.last.Load() < silent.last.Load()) {
+			silent = c
+		}
+	}
+	t.forget(silent)
+	silent.end()
+	return true
+}
+
+// forget takes a connection out of the tables. The lock is held.
+func (t *TCP) forget(c *connection) {
+	if t.open[c.peer.Association] != c {
+		return
+	}
+	delete(t.open, c.peer.Association)
+	if t.sources[c.source]--; t.sources[c.source] == 0 {
+		delete(t.sources, c.source)
+	}
+}
+
+// networkOf is what counts as one source of connections.
+func networkOf(a net.Addr) netip.Prefix {
+	address := addressOfConn(a).Addr()
+	bits := 56
+	if address.Is4() {
+		bits = 24
+	}
+	network, _ := address.Prefix(bits) // of no address it is none
+	return network
 }
 
 func addressOfConn(a net.Addr) netip.AddrPort {

@@ -137,3 +137,55 @@ func TestTCPEndsConnectionsThatMakeNoSense(t *testing.T) {
 		t.Errorf("%d requests were taken", n)
 	}
 }
+
+func TestTCPWhoOnlyConnectsKeepsNobodyOut(t *testing.T) {
+	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}, Connections: 4})
+	start(t, Config{Transports: []Transport{server}, Handler: echo})
+	connect := func(from string) (conn net.Conn, admitted bool) {
+		t.Helper()
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		conn, err := dialer.Dial("tcp", server.Addresses()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = conn.Write([]byte{0x00, byte(signalCSM)})
+		return conn, alive(conn)
+	}
+	var greedy []net.Conn
+	for range 4 {
+		conn, ok := connect("127.0.0.1")
+		if !ok {
+			t.Fatal("there is no room from the beginning")
+		}
+		greedy = append(greedy, conn)
+	}
+	if _, ok := connect("127.0.0.2"); ok {
+		t.Error("who has all connections gets one more")
+	}
+	_, _ = greedy[0].Write([]byte{0x00, byte(signalPing)})
+	if !alive(greedy[0]) {
+		t.Fatal("a ping is not answered")
+	}
+	for range 2 {
+		if _, ok := connect("127.0.9.1"); !ok {
+			t.Error("who has none is kept out")
+		}
+	}
+	if _, ok := connect("127.0.9.2"); ok {
+		t.Error("who has as many as the other takes more")
+	}
+	for i, want := range []bool{true, false, false, true} {
+		_, _ = greedy[i].Write([]byte{0x00, byte(signalPing)})
+		if got := alive(greedy[i]); got != want {
+			t.Errorf("connection %d of who had most lives: %t, want %t", i, got, want)
+		}
+	}
+}
+
+// alive reports whether the other side says something, and does not end the connection.
+func alive(conn net.Conn) bool {
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_, err := conn.Read(make([]byte, 100))
+	return err == nil
+}

@@ -14,7 +14,9 @@ func TestSilentStrangersKeepNobodyWaiting(t *testing.T) {
 		observed := r.device("10.0.0.1:5683").registered("observed", "&lwm2m=1.1")
 		observed.reply(observed.asked("GET /3 accept=112"), "4.05", "")
 		r.expect("registered observed", "introduced observed")
-		seen := begin(func() (Answer, error) { return r.server.Do(r.t.Context(), "observed", Request{Operation: OpObserve, Path: at("/3/0/9")}) })
+		seen := begin(func() (Answer, error) {
+			return r.server.Do(r.t.Context(), "observed", Request{Operation: OpObserve, Path: at("/3/0/9")})
+		})
 		observed.text(observed.asked("GET /3/0/9 observe=0 accept=112"), "70", uintField(optObserve, 1))
 		_, err := seen.wait()
 		must(t, err)
