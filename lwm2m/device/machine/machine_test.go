@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -87,21 +88,21 @@ func TestDeviceClock(t *testing.T) {
 
 func TestReboot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reboots := 0
-		d := NewDevice(DeviceConfig{Reboot: func() { reboots++ }})
+		var reboots atomic.Int32
+		d := NewDevice(DeviceConfig{Reboot: func() { reboots.Add(1) }})
 		p := lwm2m.PathOf(3, 0, deviceReboot)
 		for range 2 {
 			if err := d.Execute(p, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if reboots != 0 {
+		if reboots.Load() != 0 {
 			t.Error("reboots before the answer is out")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if reboots != 1 {
-			t.Errorf("%d reboots", reboots)
+		if n := reboots.Load(); n != 1 {
+			t.Errorf("%d reboots", n)
 		}
 		if err := NewDevice(DeviceConfig{}).Execute(p, ""); !errors.Is(err, client.ErrNotAllowed) {
 			t.Errorf("without a hook: %v", err)
