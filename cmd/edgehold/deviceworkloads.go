@@ -35,6 +35,7 @@ const (
 	monitoringMemory  = 27212
 	monitoringUptime  = 27213
 	monitoringError   = 27214
+	monitoringWhy     = 27215
 )
 
 // Values of Update State.
@@ -62,6 +63,7 @@ type usageOf struct {
 	MemoryBytes int64   `json:"memoryBytes"`
 	UptimeMS    int64   `json:"uptimeMs"`
 	Error       string  `json:"error,omitempty"`
+	Decision    string  `json:"decision,omitempty"` // of a policy: the last one, and why
 }
 
 // measured shows one part of what a workload uses, if that is known.
@@ -86,6 +88,7 @@ var workloadTable = cli.Table[workload]{
 		{Title: "MEMORY", Right: true, Text: measured(func(u *usageOf) string { return api.FormatBytes(u.MemoryBytes) })},
 		{Title: "UPTIME", Right: true, Text: measured(func(u *usageOf) string { return uptime(u.UptimeMS) })},
 		{Title: "ERROR", Text: measured(func(u *usageOf) string { return u.Error })},
+		{Title: "DECISION", Wide: true, Text: measured(func(u *usageOf) string { return u.Decision })},
 		{Title: "RESULT", Wide: true, Text: func(w workload) string { return w.Result }},
 		{Title: "REASON", Wide: true, Text: func(w workload) string { return w.Reason }},
 	},
@@ -188,7 +191,7 @@ func (f *fleet) usage(ctx context.Context, m *deviceModel) (map[uint16]*usageOf,
 		if link["object"] != int64(objectSoftware) {
 			continue
 		}
-		u := &usageOf{Error: o.text(in, monitoringError)}
+		u := &usageOf{Error: o.text(in, monitoringError), Decision: o.text(in, monitoringWhy)}
 		cpu, _ := o.value(in, monitoringCPU)
 		u.CPUPercent = asFloat(cpu)
 		u.MemoryBytes, u.UptimeMS = o.integer(in, monitoringMemory), o.integer(in, monitoringUptime)

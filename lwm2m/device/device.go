@@ -45,7 +45,8 @@ type Device struct {
 	firmware *firmware.Update // nil without a command that applies images
 	radio    machine.Radio
 	sensors  []*sensor.Object
-	folder   *os.File // locked; nil where that can't be
+	folder   *os.File                 // locked; nil where that can't be
+	readable map[uint16]client.Object // what policies' metrics are read of
 
 	sampling chan time.Duration // of one element: the interval, when it has changed
 	counted  chan struct{}      // of one element: workloads have come or gone, and instances of object 35002 with them
@@ -138,8 +139,12 @@ func (d *Device) makeSensors(context.Context) error {
 
 func (d *Device) makeWorkloads(ctx context.Context) (err error) {
 	poster, publisher := d.network.poster(), d.network.publisher
+	contexts := filepath.Join(d.config.StateDir, "contexts")
+	if err := os.MkdirAll(contexts, 0o700); err != nil {
+		return err
+	}
 	d.runner = runner.New(runner.Config{
-		Host: d.host, Device: d.config.Endpoint, Properties: d, Knobs: d.panel, Logger: d.log,
+		Host: d.host, Device: d.config.Endpoint, Properties: d, Knobs: d.panel, Metric: d.Metric, Contexts: client.Folder(contexts), Logger: d.log,
 		Offers: func(_ *wasmabi.Manifest, p lwm2m.Path, knob string) bool { return d.config.Offer.has(p.String(), knob) },
 		Emit:   func(o runner.Output) { d.router.Emit(o) },
 		Changed: func(id uint16) {
@@ -184,13 +189,15 @@ func (d *Device) makeClient(context.Context) error {
 		Identity: machine.Identity{Manufacturer: "Edgehold", Model: "edgehold-device", Software: "0.1.0", Type: d.deviceType()},
 		Root:     d.config.Root, Reboot: d.config.Reboot,
 	})
-	objects := []client.Object{d.machine, machine.NewConnectivity(d.config.Root, d.radio), machine.NewStatistics(traffic), d.packages, d.monitor,
-		knob.NewShell(d.panel), routes}
+	connectivity := machine.NewConnectivity(d.config.Root, d.radio)
+	objects := []client.Object{d.machine, connectivity, machine.NewStatistics(traffic), d.packages, d.monitor, knob.NewShell(d.panel), routes}
+	d.readable = map[uint16]client.Object{3: d.machine, 4: connectivity, 35002: d.monitor}
 	for _, s := range d.sensors {
 		if err := s.Keep(store); err != nil {
 			d.log.Error("the names of sensors are lost", "error", err)
 		}
 		objects = append(objects, s)
+		d.readable[s.Definition().ID] = s
 	}
 	if len(d.config.FirmwareCommand) > 0 {
 		if d.firmware, err = d.makeFirmware(store); err != nil {

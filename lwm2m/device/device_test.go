@@ -150,9 +150,10 @@ func (f *field) shell(endpoint, command string) string {
 }
 
 // averagePackage is the example, signed.
-func averagePackage(t *testing.T) []byte {
+func averagePackage(t *testing.T) []byte { return examplePackage(t, "../../examples/07-temp-average") }
+
+func examplePackage(t *testing.T, example string) []byte {
 	t.Helper()
-	const example = "../../examples/07-temp-average"
 	module, err := pluginstest.TinyGo(example)
 	pluginstest.Need(t, err)
 	module = pluginstest.Pack(t, example, module)
@@ -241,6 +242,44 @@ func TestTheLifeOfADevice(t *testing.T) {
 			t.Error("it is measured still")
 		}
 	})
+}
+
+// A policy that runs on nodes comes over the air as it is, and tunes the radio of the device that it is on; over a restart it knows
+// where it was.
+func TestPolicyOnTheDevice(t *testing.T) {
+	p := examplePackage(t, "../../examples/09-radio-power")
+	f := newField(t)
+	dir := t.TempDir()
+	c := f.config("sensor-1", dir)
+	c.Distance = 2
+	_, stop := f.running(c)
+	f.push("sensor-1", p)
+	f.until("it turns the radio down", func() bool { return f.shell("sensor-1", "mlsysops knobs get TX_PWR") == "TX_PWR | MEDIUM\n" })
+	if why := f.read("sensor-1", "/35002/1/27215").Text(); !strings.HasSuffix(why, "a step down; TX_PWR to MEDIUM for 2m0s") {
+		t.Errorf("its last decision: %q", why)
+	}
+	if failure := f.read("sensor-1", "/35002/1/27214").Text(); failure != "" {
+		t.Error(failure)
+	}
+	t.Logf("%v %% of a processor, %v bytes", f.read("sensor-1", "/35002/1/27211"), f.read("sensor-1", "/35002/1/27212"))
+	stop()
+	_, stop = f.running(c)
+	var why string
+	f.until("it decides again", func() bool {
+		decision := lwm2m.MustParsePath("/35002/1/27215")
+		tree, err := f.Read(t.Context(), "sensor-1", decision) // nobody is there until it has registered anew
+		v, _ := tree.Value(decision)
+		why = v.Text()
+		return err == nil && why != ""
+	})
+	if !strings.Contains(why, "as it is; TX_PWR to MEDIUM") && !strings.Contains(why, "TX_PWR to LOW") { // anew it would only count good readings
+		t.Errorf("after the restart: %q", why)
+	}
+	f.execute("sensor-1", "/9/1/11")
+	if at := f.shell("sensor-1", "mlsysops knobs get TX_PWR"); at != "TX_PWR | HIGH\n" {
+		t.Errorf("the policy is gone, and the knob is at %s", at)
+	}
+	stop()
 }
 
 // push brings a workload onto a device.

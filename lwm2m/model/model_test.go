@@ -185,7 +185,7 @@ func TestNamesOfTheMonitoringObject(t *testing.T) {
 	for _, r := range o.Resources {
 		names = append(names, r.Name)
 	}
-	if diff := cmp.Diff(names, []string{"Software Package", "CPU Usage", "Memory Usage", "Uptime", "Error"}); diff != "" {
+	if diff := cmp.Diff(names, []string{"Software Package", "CPU Usage", "Memory Usage", "Uptime", "Error", "Last Decision"}); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -89,7 +89,7 @@ var imports = []rule{
 	{"lwm2m/server/...", []string{"lwm2m", "lwm2m/coap", "lwm2m/codec", "lwm2m/model", "lwm2m/store"}},
 
 	{"lwm2m/device", []string{"host", "lwm2m", "lwm2m/client", "lwm2m/coap/...", "lwm2m/device/...", "plugins/parcel", "wasmabi"}},
-	{"lwm2m/device/runner", []string{"host", "lwm2m", "wasmabi"}},
+	{"lwm2m/device/runner", []string{"host", "lwm2m", "lwm2m/device/knob", "wasmabi"}},
 	{"lwm2m/device/firmware", []string{"lwm2m", "lwm2m/client", "plugins/parcel"}},
 	{"lwm2m/device/knob", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/route", []string{"lwm2m", "lwm2m/client", "lwm2m/coap", "lwm2m/device/runner"}},
@@ -145,10 +145,10 @@ var testImports = []rule{
 	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
-	{"lwm2m/device", []string{"lwm2m/client/clienttest", "lwm2m/server", "plugins/pluginstest"}}, // the other end
-	{"lwm2m/gateway", []string{"lwm2m/client", "lwm2m/device/...", "wasmabi"}},                   // a real device
+	{"lwm2m/device", []string{"agents/proxy", "lwm2m/client/clienttest", "lwm2m/model", "lwm2m/server", "plugins/pluginstest", "sdf/oma"}}, // the other end, and who speaks of devices elsewhere
+	{"lwm2m/gateway", []string{"lwm2m/client", "lwm2m/device/...", "wasmabi"}},                                                             // a real device
 	{"cmd/edgehold-device", []string{"lwm2m", "lwm2m/coap", "lwm2m/server", "plugins/pluginstest"}},
-	{"lwm2m/device/runner", []string{"plugins/pluginstest"}},
+	{"lwm2m/device/runner", []string{"lwm2m/client", "plugins", "plugins/pluginstest"}},
 	{"lwm2m/device/route", []string{"sdf/mqtt", "lwm2m/client/clienttest"}}, // a real broker
 	{"lwm2m/device/...", []string{"lwm2m/client/clienttest"}},
 	{"lwm2m/client", []string{"lwm2m/client/clienttest", "lwm2m/device/...", "lwm2m/server/...", "plugins/parcel"}}, // the other end, and what hangs on this one

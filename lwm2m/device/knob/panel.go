@@ -125,14 +125,7 @@ func (p *Panel) Set(name, value string) error { return p.SetFor(name, value, 0) 
 
 // SetFor turns a knob for a while, after which it goes back to its default; 0 is for ever.
 func (p *Panel) SetFor(name, value string, lease time.Duration) error {
-	i, err := p.find(name)
-	if err != nil {
-		return err
-	}
-	if lease < 0 || lease > MaxLease {
-		return fmt.Errorf("%w: a lease of %s is more than 0, at most %s", ErrValue, lease, MaxLease)
-	}
-	v, err := p.knobs[i].takes(value)
+	i, v, err := p.check(name, value, lease)
 	if err != nil {
 		return err
 	}
@@ -151,6 +144,32 @@ func (p *Panel) SetFor(name, value string, lease time.Duration) error {
 		p.leases[i] = t
 	}
 	return nil
+}
+
+// Check tells whether SetFor would take a setting.
+func (p *Panel) Check(name, value string, lease time.Duration) error {
+	_, _, err := p.check(name, value, lease)
+	return err
+}
+
+func (p *Panel) check(name, value string, lease time.Duration) (place int, kept string, err error) {
+	if place, err = p.find(name); err != nil {
+		return place, "", err
+	}
+	if lease < 0 || lease > MaxLease {
+		return place, "", fmt.Errorf("%w: a lease of %s is more than 0, at most %s", ErrValue, lease, MaxLease)
+	}
+	kept, err = p.knobs[place].takes(value)
+	return place, kept, err
+}
+
+// Reset turns a knob to its default.
+func (p *Panel) Reset(name string) error {
+	i, err := p.find(name)
+	if err != nil {
+		return err
+	}
+	return p.Set(name, p.knobs[i].Default)
 }
 
 func (p *Panel) turn(i int, v string) error {

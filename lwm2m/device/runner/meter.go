@@ -8,7 +8,7 @@ import (
 	"github.com/edgehold/edgehold/host"
 )
 
-// Status is what is measured of one workload.
+// Status is what is measured of one workload or policy.
 type Status struct {
 	Name, Version string
 	CPUPercent    float64 // of one processor, over the last half to whole minute
@@ -19,6 +19,7 @@ type Status struct {
 	Restarts      uint64
 	Dropped       uint64 // inputs that gave way to newer ones
 	Error         string // the last failure, until a call goes well again
+	Decision      string // of a policy: the last one, and why
 	Running       bool   // false while it waits to be started anew
 }
 
@@ -87,16 +88,22 @@ func (m *meter) recovered() (changed bool) {
 	return changed
 }
 
+// measured is what workloads and policies have in common. The lock is held.
+func (l *life) measured(now time.Time) Status {
+	s := Status{
+		Name: l.manifest.Name, Version: l.manifest.Version, CPUPercent: l.meter.percent(now), Uptime: now.Sub(l.meter.started),
+		Calls: l.meter.calls, Errors: l.meter.errors, Restarts: l.meter.restarts, Error: l.meter.error, Running: l.running,
+	}
+	if l.module != nil {
+		s.MemoryBytes = l.module.Stats().MemoryBytes
+	}
+	return s
+}
+
 func (w *workload) status(now time.Time) Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Status{
-		Name: w.manifest.Name, Version: w.manifest.Version, CPUPercent: w.meter.percent(now), Uptime: now.Sub(w.meter.started),
-		Calls: w.meter.calls, Errors: w.meter.errors, Restarts: w.meter.restarts, Error: w.meter.error, Running: w.running,
-	}
-	if w.module != nil {
-		s.MemoryBytes = w.module.Stats().MemoryBytes
-	}
+	s := w.measured(now)
 	w.queueMu.Lock()
 	s.Dropped = w.dropped
 	w.queueMu.Unlock()

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/device/knob"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
@@ -37,10 +39,10 @@ type Properties interface {
 	Property(lwm2m.Path) (lwm2m.Value, bool)
 }
 
-// Knobs are what a workload may turn.
-type Knobs interface {
-	Get(name string) (value string, err error)
-	Set(name, value string) error
+// Contexts keeps what policies remember over a restart, by a policy's name.
+type Contexts interface {
+	Load(name string) ([]byte, error)
+	Save(name string, document []byte) error
 }
 
 // Value is a number, or bytes where they are not nil.
@@ -64,7 +66,10 @@ type Config struct {
 	Host       *host.Runtime
 	Device     string // its endpoint name
 	Properties Properties
-	Knobs      Knobs
+	Knobs      *knob.Panel // what workloads and policies may turn; nil: nothing
+	// Metric reads what a policy's manifest asks for, if this device has it and lets policies have it; nil: there is none.
+	Metric   func(*wasmabi.MetricRequest) (Reading, bool)
+	Contexts Contexts // nil: policies begin anew at every start
 	// Offers says which properties and knobs this device lets workloads have; nil: all that they ask for.
 	Offers func(w *wasmabi.Manifest, property lwm2m.Path, knob string) bool
 	// Emit takes an output. It returns at once, and may call Deliver.
@@ -80,7 +85,18 @@ type Runner struct {
 	wake   chan struct{} // of one element: something is due earlier than it was
 
 	mu        sync.Mutex
-	workloads map[uint16]*workload
+	workloads map[uint16]program
+	claims    map[string]claim // by knob
+}
+
+// program is what runs: a workload or a policy.
+type program interface {
+	begin(ctx context.Context) error // the first start, whose failure is the caller's to report
+	end(ctx context.Context)
+	due(now time.Time) time.Duration // until it wants to be called; not positive is now
+	run(ctx context.Context)         // what is due
+	accept(input string, v Value, hops int) error
+	status(now time.Time) Status
 }
 
 // New makes a Runner. It starts nothing.
@@ -94,7 +110,7 @@ func New(c Config) *Runner {
 	if c.Changed == nil {
 		c.Changed = func(uint16) {}
 	}
-	return &Runner{config: c, wake: make(chan struct{}, 1), workloads: map[uint16]*workload{}}
+	return &Runner{config: c, wake: make(chan struct{}, 1), workloads: map[uint16]program{}, claims: map[string]claim{}}
 }
 
 // Check tells whether a module could be started, without starting it.
@@ -112,14 +128,33 @@ func (r *Runner) prepare(ctx context.Context, module []byte) (*host.Module, erro
 	if err != nil {
 		return nil, err
 	}
-	if k := m.Manifest().Kind; k != wasmabi.KindWorkload {
+	if err := fits(m.Manifest()); err != nil {
 		m.Close()
-		return nil, &host.Refusal{Code: "device.kind", Why: "it is of kind " + k + ", and a device runs workloads", Hint: "give policy.yaml `kind: workload`"}
+		return nil, err
 	}
 	return m, nil
 }
 
-// Start brings a workload in and calls its start. Parameters that are not given have their default. It fails when the guest does not start; the device
+// fits refuses what is not for a device.
+func fits(m *wasmabi.Manifest) error {
+	switch m.Kind {
+	case wasmabi.KindWorkload:
+		return nil
+	case wasmabi.KindPolicy:
+		return fitsPolicy(m)
+	}
+	return &host.Refusal{Code: "device.kind", Why: "it is of kind " + m.Kind + ", and a device runs workloads and policies", Hint: "give policy.yaml `kind: workload`"}
+}
+
+// program makes what a module's kind calls for.
+func (r *Runner) program(id uint16, m *host.Module, parameters map[string]float64) program {
+	if m.Manifest().Kind == wasmabi.KindPolicy {
+		return newPolicy(r, id, m, parameters)
+	}
+	return newWorkload(r, id, m, parameters)
+}
+
+// Start brings a workload or a policy in and calls its start. Parameters that are not given have their default. It fails when the guest does not start; the device
 // then does without it.
 func (r *Runner) Start(ctx context.Context, id uint16, module []byte, parameters map[string]float64) error {
 	r.mu.Lock()
@@ -133,7 +168,7 @@ func (r *Runner) Start(ctx context.Context, id uint16, module []byte, parameters
 	if err != nil {
 		return err
 	}
-	w := newWorkload(r, id, m, parameters)
+	w := r.program(id, m, parameters)
 	if err := w.begin(ctx); err != nil {
 		m.Close()
 		return err
@@ -222,14 +257,13 @@ func (r *Runner) turn(ctx context.Context) time.Duration {
 	return next
 }
 
-func (r *Runner) all() []*workload {
+func (r *Runner) all() []program {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]*workload, 0, len(r.workloads))
-	for _, w := range r.workloads {
-		all = append(all, w)
+	all := make([]program, 0, len(r.workloads))
+	for _, id := range slices.Sorted(maps.Keys(r.workloads)) {
+		all = append(all, r.workloads[id])
 	}
-	slices.SortFunc(all, func(a, b *workload) int { return int(a.id) - int(b.id) })
 	return all
 }
 
@@ -239,8 +273,8 @@ const stopTime = 2 * time.Second
 func (r *Runner) stopAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	for _, w := range r.all() {
-		r.Stop(ctx, w.id)
+	for _, id := range r.Running(nil) {
+		r.Stop(ctx, id)
 	}
 }
 
@@ -257,8 +291,12 @@ func (r *Runner) Status(id uint16) (Status, bool) {
 
 // Running appends the ids of all workloads, ascending.
 func (r *Runner) Running(dst []uint16) []uint16 {
-	for _, w := range r.all() {
-		dst = append(dst, w.id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	start := len(dst)
+	for id := range r.workloads {
+		dst = append(dst, id)
 	}
+	slices.Sort(dst[start:])
 	return dst
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/device/knob"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -42,9 +42,7 @@ type bench struct {
 	t       *testing.T
 	outputs chan Output
 	changes chan uint16
-
-	mu    sync.Mutex
-	knobs map[string]string
+	knobs   *knob.Panel
 }
 
 func (b *bench) Property(p lwm2m.Path) (lwm2m.Value, bool) {
@@ -54,34 +52,30 @@ func (b *bench) Property(p lwm2m.Path) (lwm2m.Value, bool) {
 	return lwm2m.Float(21.5), p == lwm2m.MustParsePath("/3303/0/5700")
 }
 
-func (b *bench) Get(name string) (string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.knobs[name], nil
-}
+func newBench(t *testing.T) *bench { return newBenchOf(t, func(*Config) {}) }
 
-func (b *bench) Set(name, value string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.knobs[name] = value
-	return nil
-}
-
-func newBench(t *testing.T) *bench {
+func newBenchOf(t *testing.T, change func(*Config)) *bench {
 	t.Helper()
 	h, err := host.New(t.Context(), host.Config{Engine: host.Interpreter, InProcess: true, MaxInstances: 1, Limits: host.Limits{Deadline: 5 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, outputs: make(chan Output, 256), changes: make(chan uint16, 256), knobs: map[string]string{"TX_PWR": "HIGH"}}
-	b.Runner = New(Config{Host: h, Device: "sensor-7", Properties: b, Knobs: b,
-		Emit: func(o Output) { b.outputs <- o }, Changed: func(id uint16) { b.changes <- id }})
+	panel, err := knob.NewPanel(knob.Knob{Name: "TX_PWR", Choices: []string{"LOW", "MEDIUM", "HIGH"}, Default: "HIGH"},
+		knob.Knob{Name: "SAMPLE_INTERVAL", Min: 1, Max: 60, Unit: "s", Default: "10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, outputs: make(chan Output, 256), changes: make(chan uint16, 256), knobs: panel}
+	c := Config{Host: h, Device: "sensor-7", Properties: b, Knobs: panel, Emit: func(o Output) { b.outputs <- o }, Changed: func(id uint16) { b.changes <- id }}
+	change(&c)
+	b.Runner = New(c)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- b.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		<-done
+		panel.Close()
 		if err := h.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -169,7 +163,7 @@ func TestPropertiesAndKnobs(t *testing.T) {
 	b.order(1, turns)
 	b.order(1, count)
 	b.want("count", 1)
-	if v, _ := b.Get("TX_PWR"); v != "LOW" {
+	if v, _ := b.knobs.Get("TX_PWR"); v != "LOW" {
 		t.Errorf("the knob is at %s", v)
 	}
 }
@@ -198,7 +192,7 @@ func TestFaultsAreReportedAndEndInANewStart(t *testing.T) {
 		what float64
 		code string
 	}{
-		"panic": {panics, "call.trap"}, "endless loop": {loops, "call.fuel"}, "memory": {grows, "call."},
+		"panic": {panics, "call.trap"}, "endless loop": {loops, "call."}, "memory": {grows, "call."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,7 +272,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	w := &workload{manifest: &wasmabi.Manifest{Workload: wasmabi.Workload{Inputs: []wasmabi.Port{{Name: "a"}}}}}
+	w := &workload{life: life{manifest: &wasmabi.Manifest{Workload: wasmabi.Workload{Inputs: []wasmabi.Port{{Name: "a"}}}}}}
 	for n := range MaxQueue + 5 {
 		if err := w.accept("a", Value{Number: float64(n)}, 0); err != nil {
 			t.Fatal(err)

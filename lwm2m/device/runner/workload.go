@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,23 +13,15 @@ import (
 
 // workload is one that was started. Its lock is held during calls of the guest.
 type workload struct {
-	runner     *Runner
-	id         uint16
-	manifest   *wasmabi.Manifest
+	life
 	parameters []float64
 
 	queueMu sync.Mutex
 	queue   []item
 	dropped uint64
 
-	mu       sync.Mutex
-	module   *host.Module // nil when it was given up
 	device   *device
-	running  bool // started and not failed since
 	nextTick time.Time
-	retryAt  time.Time
-	delay    time.Duration
-	meter    meter
 	request  []byte
 	emission wasmabi.Emission
 }
@@ -43,15 +34,7 @@ type item struct {
 }
 
 func newWorkload(r *Runner, id uint16, m *host.Module, parameters map[string]float64) *workload {
-	w := &workload{runner: r, id: id, module: m, manifest: m.Manifest(), device: newDevice(r, m.Manifest()), delay: MinDelay}
-	for _, p := range w.manifest.Parameters {
-		v, given := parameters[p.Name]
-		if !given || !p.Allows(v) {
-			v = p.Default
-		}
-		w.parameters = append(w.parameters, v)
-	}
-	return w
+	return &workload{life: newLife(r, id, m), parameters: chosen(m.Manifest(), parameters), device: newDevice(r, m.Manifest())}
 }
 
 // accept puts an input into the queue. When it is full the oldest gives way: of measurements the newest counts.
@@ -183,13 +166,6 @@ func (w *workload) start(ctx context.Context) error {
 	return err
 }
 
-// fresh throws away what the guest's memory holds.
-func (w *workload) fresh(ctx context.Context) {
-	if s, err := w.module.Begin(ctx, host.SessionConfig{}); err == nil {
-		s.Close()
-	}
-}
-
 // call runs one operation and hands on what it emits.
 func (w *workload) call(ctx context.Context, op wasmabi.Op, request []byte, hops int) error {
 	now := time.Now()
@@ -254,30 +230,6 @@ func (w *workload) give(now time.Time, hops int, place uint32, v Value) error {
 	w.runner.config.Emit(Output{Workload: w.id, Name: p.Name, Unit: p.Unit, Value: v, Time: now, Hops: hops})
 	return nil
 }
-
-// note keeps what a call came to, and puts a guest that can't go on aside for a while.
-func (w *workload) note(attempt string, err error) (changed bool) {
-	if err == nil {
-		changed = w.meter.recovered()
-		if time.Since(w.meter.failedAt) > MaxDelay {
-			w.delay = MinDelay
-		}
-		return changed
-	}
-	w.meter.failed(err, time.Now())
-	w.runner.config.Logger.Warn("a workload failed", "workload", w.manifest.Name, "attempt", attempt, "error", err)
-	if e, ok := errors.AsType[*host.CallError](err); ok && w.running && goesOn(e.Kind) {
-		return true
-	}
-	w.running = false
-	w.fresh(context.Background())
-	w.retryAt = time.Now().Add(w.delay)
-	w.delay = min(2*w.delay, MaxDelay)
-	return true
-}
-
-// goesOn reports whether the guest's memory is sound after an error of the kind.
-func goesOn(k host.Kind) bool { return k == host.Guest || k == host.Unsupported || k == host.Request }
 
 // end is the last call; what it emits is handed on, what fails is not reported any more.
 func (w *workload) end(ctx context.Context) {

@@ -91,7 +91,7 @@ func Open(c Config) (*Manager, error) {
 		return nil, fmt.Errorf("open the packages of this device: %w", err)
 	}
 	m := &Manager{config: c, disk: disk, pull: make(chan struct{}, 1), heads: map[uint16]*arrival{}}
-	m.config.Trust.Kinds = []string{wasmabi.KindWorkload}
+	m.config.Trust.Kinds = []string{wasmabi.KindWorkload, wasmabi.KindPolicy}
 	m.config.Trust.MaxBytes = uint64(c.MaxPackage)
 	m.config.Trust.Counter = func(name string) uint64 { return m.counters[name] }
 	if m.counters, err = disk.counters(); err != nil {

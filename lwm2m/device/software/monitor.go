@@ -18,6 +18,7 @@ const (
 	resMemory   = 27212
 	resUptime   = 27213
 	resError    = 27214
+	resDecision = 27215
 )
 
 var monitorDefinition = client.Definition{ID: monitorID, Version: lwm2m.Version{Major: 1, Minor: 0}, Multiple: true, Resources: []client.Resource{
@@ -26,6 +27,7 @@ var monitorDefinition = client.Definition{ID: monitorID, Version: lwm2m.Version{
 	{ID: resMemory, Name: "Memory Usage", Kind: lwm2m.KindInteger, Operations: client.Readable, Mandatory: true, Sampled: true},
 	{ID: resUptime, Name: "Uptime", Kind: lwm2m.KindInteger, Operations: client.Readable, Mandatory: true, Sampled: true},
 	{ID: resError, Name: "Error", Kind: lwm2m.KindString, Operations: client.Readable, Mandatory: true},
+	{ID: resDecision, Name: "Last Decision", Kind: lwm2m.KindString, Operations: client.Readable},
 }}
 
 // Meters are the workloads that run, as they are measured.
@@ -57,7 +59,11 @@ func (m *Monitor) Read(dst lwm2m.Tree, p lwm2m.Path) (lwm2m.Tree, error) {
 	if !ok {
 		return dst, client.ErrNotFound
 	}
-	return append(dst, lwm2m.Record{Path: p, Value: measured(&s, p)}), nil
+	v := measured(&s, p)
+	if v.IsNone() {
+		return dst, nil
+	}
+	return append(dst, lwm2m.Record{Path: p, Value: v}), nil
 }
 
 func measured(s *runner.Status, p lwm2m.Path) lwm2m.Value {
@@ -72,6 +78,10 @@ func measured(s *runner.Status, p lwm2m.Path) lwm2m.Value {
 		return lwm2m.Integer(s.Uptime.Milliseconds())
 	case resError:
 		return lwm2m.String(s.Error)
+	case resDecision:
+		if s.Decision != "" {
+			return lwm2m.String(s.Decision)
+		}
 	}
 	return lwm2m.Value{}
 }

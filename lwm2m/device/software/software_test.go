@@ -260,7 +260,7 @@ func TestRefusedPackages(t *testing.T) {
 		"by a stranger":      {unknown, ResultIntegrity, true},
 		"altered":            {altered, ResultIntegrity, false},
 		"for others":         {packed(t, "1.0.0", 1, func(s *parcel.Statement) { s.Devices = "lamp-*" }), ResultDevice, true},
-		"a policy":           {packed(t, "1.0.0", 1, func(s *parcel.Statement) { s.Kind = "policy" }), ResultType, true},
+		"an adapter":         {packed(t, "1.0.0", 1, func(s *parcel.Statement) { s.Kind = "adapter" }), ResultType, true},
 		"no parcel":          {bytes.Repeat([]byte("{\"pkg\":1}"), 500), ResultType, true},
 		"a bare module":      {append([]byte("\x00asm\x01\x00\x00\x00"), make([]byte, 5000)...), ResultType, true},
 		"cut off":            {good[:len(good)-1], ResultIntegrity, false},

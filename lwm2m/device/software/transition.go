@@ -8,7 +8,6 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/plugins/parcel"
-	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // The steps between states. Each is called with the lock held and replaces the record once.
@@ -96,8 +95,8 @@ func (m *Manager) fits(ctx context.Context, h *parcel.Head, module []byte) error
 		return err
 	}
 	s := &h.Statement
-	if manifest.Name != s.Name || manifest.Version != s.Version || manifest.Kind != wasmabi.KindWorkload {
-		return fmt.Errorf("the module calls itself %s %s, it was signed as %s %s", manifest.Name, manifest.Version, s.Name, s.Version)
+	if manifest.Name != s.Name || manifest.Version != s.Version || manifest.Kind != s.Kind {
+		return fmt.Errorf("the module calls itself %s %s %s, it was signed as %s %s %s", manifest.Kind, manifest.Name, manifest.Version, s.Kind, s.Name, s.Version)
 	}
 	return nil
 }
