@@ -134,7 +134,7 @@ func readSecret(file string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("others may read the key %s (mode %o): chmod 600 it", file, info.Mode().Perm())
+		return nil, fmt.Errorf("others may read %s (mode %o): chmod 600 it", file, info.Mode().Perm())
 	}
 	return readFile(file, maxKeyFile)
 }

@@ -101,6 +101,30 @@ func TestFileAndFlags(t *testing.T) {
 	}
 }
 
+// What lets the device in at a broker is read when it starts, and not when the first value is lost.
+func TestBrokers(t *testing.T) {
+	secret, open, noCA := write(t, "password", "well met\n", 0o600), write(t, "password", "well met", 0o644), write(t, "ca.pem", "", 0o644)
+	for name, test := range map[string]struct {
+		brokers map[string]broker
+		want    string
+	}{
+		"good":            {map[string]broker{"broker:8883": {User: "sensor-1", PasswordFile: secret, CA: systemCA}}, ""},
+		"no port":         {map[string]broker{"broker": {}}, "HOST:PORT"},
+		"password of all": {map[string]broker{"broker:1883": {User: "sensor-1", PasswordFile: open}}, "chmod 600"},
+		"no certificate":  {map[string]broker{"broker:1883": {CA: noCA}}, "no certificate"},
+		"no file":         {map[string]broker{"broker:1883": {CA: "/does/not/exist"}}, "no such file"},
+	} {
+		got, err := (&settings{Brokers: test.brokers}).brokers()
+		if test.want == "" {
+			if b := got["broker:8883"]; err != nil || b.User != "sensor-1" || b.Password != "well met" || b.Roots == nil {
+				t.Errorf("%s: %+v, %v", name, b, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestCommands(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string

@@ -47,6 +47,7 @@ type settings struct {
 	FirmwareCommand []string `json:"firmware_command"` // applies an image, whose file is its last argument
 	FirmwareVersion string   `json:"firmware_version"` // that runs
 
+	Brokers    map[string]broker             `json:"brokers"` // of routes, by HOST:PORT
 	Offer      device.Offer                  `json:"offer"`
 	Parameters map[string]map[string]float64 `json:"parameters"`
 	Limits     limits                        `json:"limits"`
@@ -149,10 +150,12 @@ func (s *settings) device(log *slog.Logger) (device.Config, error) {
 	problems = append(problems, err)
 	keys, err := s.keys()
 	problems = append(problems, err)
+	brokers, err := s.brokers()
+	problems = append(problems, err)
 	c := device.Config{
 		Endpoint: s.Endpoint, Accounts: []client.Account{account}, StateDir: s.StateDir, TrustKeys: keys,
 		Simulate: s.Simulate, Distance: s.Distance, SampleInterval: time.Duration(s.Sample), Root: os.DirFS("/"), Listen: s.Listen,
-		Offer: s.Offer, Parameters: s.Parameters, QueueMode: s.Queue, Stay: true, Logger: log,
+		Brokers: brokers, Offer: s.Offer, Parameters: s.Parameters, QueueMode: s.Queue, Stay: true, Logger: log,
 		FirmwareCommand: s.FirmwareCommand, FirmwareVersion: s.FirmwareVersion,
 		Limits: device.Limits{Memory: s.Limits.MemoryBytes, Fuel: s.Limits.Fuel, Deadline: time.Duration(s.Limits.Deadline), Package: s.Limits.PackageBytes},
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/device/route"
 )
 
 // Config is what a device is made of. Endpoint, Accounts and StateDir are all it needs.
@@ -27,7 +28,9 @@ type Config struct {
 
 	// Listen is where values for routes come in by CoAP, "host:port". Empty: nowhere; routes to other machines work all the same.
 	Listen string
-	// Offer says what workloads may have of this device.
+	// Brokers is what lets routes in at MQTT brokers, by "host:port".
+	Brokers map[string]route.Broker
+	// Offer says what workloads and policies may have of this device.
 	Offer Offer
 	// Parameters are values of workloads' parameters, by the workload's name.
 	Parameters map[string]map[string]float64

@@ -35,7 +35,7 @@ func (d *Device) makeNetwork(ctx context.Context) (err error) {
 	if address == "" {
 		address = ":0"
 	}
-	n := &network{publisher: &route.Publisher{ClientID: d.config.Endpoint}}
+	n := &network{publisher: &route.Publisher{ClientID: d.config.Endpoint, Brokers: d.config.Brokers}}
 	if n.udp, err = coap.ListenUDP(ctx, coap.UDPConfig{Addresses: []string{address}, Buffer: 32 << 10, MaxMessage: 2 << 10}); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ var imports = []rule{
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
 	}},
-	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/fleet", "plugins/parcel"}},
+	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/device/route", "lwm2m/fleet", "plugins/parcel"}},
 	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},

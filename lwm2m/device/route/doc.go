@@ -5,6 +5,7 @@
 //	coap://endpoint1          origin: what is posted to /endpoint1 of this device
 //	coap://host:port/path     destination: a POST there
 //	mqtt://host:port/topic    destination: an MQTT 5 publication with QoS 1
+//	mqtts://host:port/topic   the same by TLS; what lets the device in is in its own settings
 //
 // It is no store: what can't be delivered is tried for a while and dropped; of a queue that is full the oldest gives way. A number travels as
 // plain text, bytes as they are. A value that goes round is stopped: routes on one device may not form a loop, and over CoAP each device

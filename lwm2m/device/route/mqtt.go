@@ -2,6 +2,9 @@ package route
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -16,9 +19,17 @@ import (
 // Publisher sends items to MQTT 5 brokers. It keeps one connection to each, and connects anew when one was lost.
 type Publisher struct {
 	ClientID string // of the device at every broker
+	// Brokers is what is known of some, by "host:port". A route's URI never holds it: any server can read that.
+	Brokers map[string]Broker
 
 	mu      sync.Mutex
 	brokers map[string]*broker
+}
+
+// Broker is what lets a device in at a broker.
+type Broker struct {
+	User, Password string
+	Roots          *x509.CertPool // who vouches for the broker, by mqtts alone; nil: whom this machine trusts
 }
 
 // broker is one broker's connection. Its lock is held while something is sent, so that a lane waits for one before it.
@@ -34,16 +45,17 @@ const keepAlive = 60 * time.Second
 
 // Send publishes an item with QoS 1 and waits for the broker's word.
 func (p *Publisher) Send(ctx context.Context, to End, i Item) error {
-	b := p.broker(to.Address)
+	where := to.broker()
+	b := p.broker(where)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.connect(ctx, to.Address, p.ClientID); err != nil {
-		return fmt.Errorf("connect to mqtt://%s: %w", to.Address, err)
+	if err := p.connect(ctx, b, to); err != nil {
+		return fmt.Errorf("connect to %s: %w", where, err)
 	}
 	_, err := b.client.Publish(ctx, &paho.Publish{QoS: 1, Topic: to.Name, Payload: i.Payload, Properties: &paho.PublishProperties{ContentType: contentType(i.Format)}})
 	if err != nil {
 		b.drop()
-		return fmt.Errorf("publish to mqtt://%s/%s: %w", to.Address, to.Name, err)
+		return fmt.Errorf("publish to %s/%s: %w", where, to.Name, err)
 	}
 	return nil
 }
@@ -55,13 +67,13 @@ func contentType(f lwm2m.Format) string {
 	return "application/octet-stream"
 }
 
-func (p *Publisher) broker(address string) *broker {
+func (p *Publisher) broker(where string) *broker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.brokers == nil {
 		p.brokers = map[string]*broker{}
 	}
-	b := p.brokers[address]
+	b := p.brokers[where]
 	if b == nil {
 		if len(p.brokers) >= maxBrokers { // of routes that are gone
 			for other, b := range p.brokers {
@@ -71,12 +83,20 @@ func (p *Publisher) broker(address string) *broker {
 			}
 		}
 		b = &broker{}
-		p.brokers[address] = b
+		p.brokers[where] = b
 	}
 	return b
 }
 
-func (b *broker) connect(ctx context.Context, address, id string) error {
+// broker is the URI of the broker that an end names.
+func (e End) broker() string {
+	if e.Secure {
+		return "mqtts://" + e.Address
+	}
+	return "mqtt://" + e.Address
+}
+
+func (p *Publisher) connect(ctx context.Context, b *broker, to End) error {
 	if b.client != nil {
 		select {
 		case <-b.client.Done():
@@ -85,17 +105,39 @@ func (b *broker) connect(ctx context.Context, address, id string) error {
 			return nil
 		}
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	known := p.Brokers[to.Address]
+	conn, err := known.dial(ctx, to)
 	if err != nil {
 		return err
 	}
-	client := paho.NewClient(paho.ClientConfig{ClientID: id, Conn: conn, Session: state.NewInMemory()})
-	if _, err := client.Connect(ctx, &paho.Connect{ClientID: id, CleanStart: true, KeepAlive: uint16(keepAlive / time.Second)}); err != nil {
+	client := paho.NewClient(paho.ClientConfig{ClientID: p.ClientID, Conn: conn, Session: state.NewInMemory()})
+	if _, err := client.Connect(ctx, known.greeting(p.ClientID)); err != nil {
 		_ = conn.Close()
 		return err
 	}
 	b.client = client
 	return nil
+}
+
+// errInTheClear keeps a password from going where anybody can read it: whoever writes routes chooses the scheme.
+var errInTheClear = errors.New("this device knows who vouches for the broker: write mqtts://")
+
+func (k *Broker) dial(ctx context.Context, to End) (net.Conn, error) {
+	switch {
+	case to.Secure:
+		d := tls.Dialer{Config: &tls.Config{RootCAs: k.Roots, MinVersion: tls.VersionTLS12}}
+		return d.DialContext(ctx, "tcp", to.Address)
+	case k.Roots != nil:
+		return nil, errInTheClear
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", to.Address)
+}
+
+func (k *Broker) greeting(id string) *paho.Connect {
+	return &paho.Connect{
+		ClientID: id, CleanStart: true, KeepAlive: uint16(keepAlive / time.Second),
+		Username: k.User, UsernameFlag: k.User != "", Password: []byte(k.Password), PasswordFlag: k.Password != "",
+	}
 }
 
 // drop gives up a connection that does not work.

@@ -26,6 +26,7 @@ type End struct {
 	Workload uint16 // of Local
 	Name     string // of Local: the output or input; else the path with its first slash, or the topic
 	Address  string // of CoAP and MQTT: host:port
+	Secure   bool   // of MQTT: by TLS
 }
 
 // maxURI bounds a URI, in bytes, as the object's definition does.
@@ -65,15 +66,17 @@ func ParseDestination(uri string) (End, error) {
 		return localEnd(uri, u)
 	case "coap":
 		return remoteEnd(uri, u, CoAP, "5683")
-	case "mqtt":
-		e, err := remoteEnd(uri, u, MQTT, "1883")
+	case "mqtt", "mqtts":
+		port := map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
+		e, err := remoteEnd(uri, u, MQTT, port)
+		e.Secure = u.Scheme == "mqtts"
 		e.Name = strings.TrimPrefix(e.Name, "/")
 		if err == nil && (e.Name == "" || strings.ContainsAny(e.Name, "+#\x00")) {
 			err = bad(uri, "a topic is not empty and has no + or #")
 		}
 		return e, err
 	}
-	return End{}, bad(uri, "a destination is local://INSTANCE/INPUT, coap://HOST:PORT/PATH or mqtt://HOST:PORT/TOPIC")
+	return End{}, bad(uri, "a destination is local://INSTANCE/INPUT, coap://HOST:PORT/PATH, mqtt://HOST:PORT/TOPIC or mqtts://HOST:PORT/TOPIC")
 }
 
 func split(uri string) (*url.URL, error) {

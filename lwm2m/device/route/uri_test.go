@@ -30,12 +30,13 @@ func TestDestinations(t *testing.T) {
 		"coap://[2001:db8::1]/a/b":        {Kind: CoAP, Address: "[2001:db8::1]:5683", Name: "/a/b"},
 		"mqtt://broker:1884/a/b":          {Kind: MQTT, Address: "broker:1884", Name: "a/b"},
 		"mqtt://broker/topic1":            {Kind: MQTT, Address: "broker:1883", Name: "topic1"},
+		"mqtts://broker/topic1":           {Kind: MQTT, Address: "broker:8883", Name: "topic1", Secure: true},
 	} {
 		if got, err := ParseDestination(uri); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", uri, got, err)
 		}
 	}
-	for _, bad := range []string{"", "coap://host", "coap://host/", "coap://:5683/x", "coap://host:0/x", "coap://host:99999/x", "mqtt://b", "mqtt://b/+/x", "mqtt://b/%23", "coaps://h/x", "local:///x", "coap://u:p@h/x"} {
+	for _, bad := range []string{"", "coap://host", "coap://host/", "coap://:5683/x", "coap://host:0/x", "coap://host:99999/x", "mqtt://b", "mqtt://b/+/x", "mqtt://b/%23", "mqtts://b", "mqtts://u:p@b/t", "coaps://h/x", "local:///x", "coap://u:p@h/x"} {
 		if got, err := ParseDestination(bad); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, got)
 		}
@@ -43,7 +44,7 @@ func TestDestinations(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"local://1/temp_avg", "coap://endpoint1", "coap://[::1]:5683/x", "mqtt://b:1/t", "mqtt://b/%00"} {
+	for _, s := range []string{"local://1/temp_avg", "coap://endpoint1", "coap://[::1]:5683/x", "mqtt://b:1/t", "mqtt://b/%00", "mqtts://b/t"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
