@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,12 +39,23 @@ type credentialFile struct {
 	Devices []struct {
 		Endpoint string `json:"endpoint"`
 		PSK      *struct {
-			Identity string `json:"identity,omitempty"` // the endpoint's name if it is left out
-			Key      string `json:"key"`                // in hexadecimal, or "base64:..."
+			Identity string  `json:"identity,omitempty"` // the endpoint's name if it is left out
+			Key      keyText `json:"key"`                // in hexadecimal, or "base64:..."
 		} `json:"psk,omitempty"`
 		Certificate string `json:"certificate,omitempty"` // the name in it, if that is not the endpoint's
 	} `json:"devices,omitempty"`
 	NoSec []string `json:"nosec,omitempty"` // patterns of endpoint names that come without security
+}
+
+// keyText is a key as it is written. One of digits alone is a number to YAML, which would make another of it.
+type keyText string
+
+// UnmarshalJSON refuses what is no text.
+func (k *keyText) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '"' {
+		return errors.New("a key that looks like a number has to stand in quotes")
+	}
+	return json.Unmarshal(b, (*string)(k))
 }
 
 type credentialTable struct {
@@ -135,7 +147,7 @@ func parseCredentials(b []byte) (*credentialTable, error) {
 		if d.PSK == nil {
 			continue
 		}
-		if err := t.addKey(d.Endpoint, d.PSK.Identity, d.PSK.Key); err != nil {
+		if err := t.addKey(d.Endpoint, d.PSK.Identity, string(d.PSK.Key)); err != nil {
 			return nil, fmt.Errorf("device %d: %w", i+1, err)
 		}
 	}

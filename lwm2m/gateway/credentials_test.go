@@ -89,16 +89,17 @@ func TestCredentialsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"not YAML":                     "{",
 		"an unknown key":               "device: []",
-		"no endpoint":                  "devices: [{psk: {key: 0011223344556677}}]",
+		"no endpoint":                  "devices: [{psk: {key: aabbccddeeff0011}}]",
 		"no key":                       "devices: [{endpoint: a, psk: {identity: a}}]",
 		"a short key":                  "devices: [{endpoint: a, psk: {key: 0011}}]",
 		"a long key":                   "devices: [{endpoint: a, psk: {key: " + strings.Repeat("00", 65) + "}}]",
+		"a key that YAML has read":     "devices: [{endpoint: a, psk: {key: 0011223344556677}}]",
 		"a key that is none":           "devices: [{endpoint: a, psk: {key: secret}}]",
-		"one identity for two":         "devices: [{endpoint: a, psk: {identity: x, key: 0011223344556677}}, {endpoint: b, psk: {identity: x, key: 0011223344556677}}]",
+		"one identity for two":         "devices: [{endpoint: a, psk: {identity: x, key: aabbccddeeff0011}}, {endpoint: b, psk: {identity: x, key: aabbccddeeff0011}}]",
 		"one certificate for two":      "devices: [{endpoint: a, certificate: x}, {endpoint: b, certificate: x}]",
 		"a pattern that is none":       `nosec: ["["]`,
 		"a pattern of nothing":         `nosec: [""]`,
-		"an identity of two endpoints": "devices: [{endpoint: a, psk: {key: 0011223344556677}}, {endpoint: b, psk: {identity: a, key: 0011223344556677}}]",
+		"an identity of two endpoints": "devices: [{endpoint: a, psk: {key: aabbccddeeff0011}}, {endpoint: b, psk: {identity: a, key: aabbccddeeff0011}}]",
 	} {
 		_, err := openCredentials(t, text)
 		var e *CredentialsError
