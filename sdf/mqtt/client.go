@@ -20,6 +20,7 @@ type Client struct {
 	mu      sync.Mutex
 	waiting map[string]chan *Message // by correlation data
 	ears    ears
+	returns returns
 }
 
 // ClientConfig of a Client. Its zero value is useful.
@@ -49,7 +50,10 @@ func NewClient(ctx context.Context, bus Bus, config ClientConfig) (*Client, erro
 }
 
 // Close has answers that are still to come ignored.
-func (c *Client) Close() { c.stop() }
+func (c *Client) Close() {
+	c.stop()
+	c.returns.close()
+}
 
 func (c *Client) answered(m *Message) {
 	c.mu.Lock()
@@ -207,9 +211,11 @@ func notification(m *Message) (*Notification, bool) {
 }
 
 // Observe has a thing tell of the changes of t, and tells receive of them, until cancel is called. attributes are those of LwM2M's notifications (pmin, pmax, gt ...), nil for
-// the thing's own. What OBSERVE itself answers, the value now, is returned. When ctx ends, so does all of it, without a word to the gateway: the lease ends it there.
+// the thing's own. What OBSERVE itself answers, the value now, is returned; receive is told as well what has changed
+// while a gateway was away. When ctx ends, so does all of it, without a word to the gateway: the lease ends it there.
 func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any, receive func(*Notification)) (first *Response, cancel func(), err error) {
-	stop, err := c.Listen(ctx, t, receive)
+	heard := &latest{receive: receive}
+	stop, err := c.Listen(ctx, t, heard.tell)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -221,10 +227,11 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 		stop()
 		return first, nil, err
 	}
+	heard.begin(first.Objects)
 	renewing, end := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
-		c.renew(renewing, r)
+		c.renew(renewing, r, heard)
 		stop()
 	})
 	return first, func() {
@@ -237,7 +244,10 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 }
 
 // renew asks again and again for what is asked for once: an observation lives no longer than its lease.
-func (c *Client) renew(ctx context.Context, r Request) {
+func (c *Client) renew(ctx context.Context, r Request, heard *latest) {
+	back := make(chan struct{}, 1)
+	c.returns.add(ctx, c, back)
+	defer c.returns.remove(back)
 	tick := time.NewTicker(c.config.Lease / 3)
 	defer tick.Stop()
 	for {
@@ -246,6 +256,20 @@ func (c *Client) renew(ctx context.Context, r Request) {
 			return
 		case <-tick.C:
 			_, _ = c.Do(ctx, r) // a failure is mended by the next
+		case <-back:
+			c.ask(ctx, r, heard)
 		}
+	}
+}
+
+// ask asks once more after a gateway has come back, and tells what is so now.
+func (c *Client) ask(ctx context.Context, r Request, heard *latest) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(c.returns.spread()):
+	}
+	if now, err := c.Do(ctx, r); err == nil {
+		heard.missed(&Notification{Topic: r.Topic, Time: time.Now(), Objects: now.Objects})
 	}
 }
