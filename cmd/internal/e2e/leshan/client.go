@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ type Config struct {
 	URI       string // of its server, or of its bootstrap server
 	Lifetime  time.Duration
 	Bootstrap bool
-	Object9   string // file with OMA's definition of object 9
+	Models    []string // files with definitions of objects; 9, 19, 35001 and 35002 are there if they are among them
 	Identity  string // of PSK; empty: no security
 	Key       []byte
 }
@@ -45,7 +46,7 @@ func Start(c Config) (*Process, error) {
 	if c.Bootstrap {
 		role = "bootstrap"
 	}
-	arguments := []string{c.Endpoint, c.URI, fmt.Sprint(int(c.Lifetime.Seconds())), c.Object9, role}
+	arguments := []string{c.Endpoint, c.URI, fmt.Sprint(int(c.Lifetime.Seconds())), strings.Join(c.Models, string(os.PathListSeparator)), role}
 	if c.Identity != "" {
 		arguments = append(arguments, c.Identity, hex.EncodeToString(c.Key))
 	}

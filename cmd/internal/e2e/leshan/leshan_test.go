@@ -118,10 +118,10 @@ func (g *gateway) event(kind server.EventKind) server.Event {
 	}
 }
 
-func object9(t *testing.T) string {
+func object9(t *testing.T) []string {
 	file, err := filepath.Abs("../../../../lwm2m/model/oma/9.xml")
 	must(t, err)
-	return file
+	return []string{file}
 }
 
 func hear(t *testing.T, c *Process, prefix string) string {
@@ -148,7 +148,7 @@ func TestLeshan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
 			config := tc.client(g)
-			config.Endpoint, config.Lifetime, config.Object9 = tc.endpoint, 30*time.Second, object9(t)
+			config.Endpoint, config.Lifetime, config.Models = tc.endpoint, 30*time.Second, object9(t)
 			client, err := Start(config)
 			need(t, err)
 			t.Cleanup(client.Close)
@@ -425,7 +425,7 @@ func TestLeshanBootstraps(t *testing.T) {
 		"leshan-psk":  {URI: "coaps://" + address, Identity: "leshan-psk", Key: key},
 	} {
 		t.Run(endpoint, func(t *testing.T) {
-			config.Endpoint, config.Bootstrap, config.Object9 = endpoint, true, object9(t)
+			config.Endpoint, config.Bootstrap, config.Models = endpoint, true, object9(t)
 			client, err := Start(config)
 			need(t, err)
 			defer client.Close()
