@@ -39,6 +39,7 @@ type Server struct {
 	candidates    candidates
 	requests      requestIDs
 	complaints    rate.Sometimes
+	refusals      rate.Sometimes // told of: whoever waits for a device looks here first
 
 	subscribers   sync.RWMutex
 	subscriptions []*Subscription // replaced, never changed
@@ -58,7 +59,7 @@ func New(c Config) (*Server, error) {
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
 		unchallenged: limiter(c.Limits.Challenge), echo: newEcho(),
 		candidates: candidates{all: make(map[string]*candidate)},
-		complaints: rate.Sometimes{Interval: 10 * time.Second},
+		complaints: rate.Sometimes{Interval: 10 * time.Second}, refusals: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	s.work.server = s
 	for _, t := range c.Transports {

@@ -251,7 +251,9 @@ func (t *Transport) shake(ctx context.Context, h *handshake, conn conn) (*associ
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		t.counters.failed.Add(1)
-		t.config.Logger.Debug("a DTLS handshake failed", "peer", h.remote, "error", err)
+		t.failures.Do(func() { // a wrong key is found out here, and the device is told nothing
+			t.config.Logger.Warn("a DTLS handshake failed: see the key and the identity of the device", "peer", h.remote, "error", err)
+		})
 		return nil, err
 	}
 	h.seal() // before its state is read: nothing is sent with a sequence number that we don't know of

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/edgehold/edgehold/lwm2m/coap"
 )
 
@@ -26,6 +28,7 @@ type Transport struct {
 	saver    *saver // nil without States
 	sessions *sessions
 	counters counters
+	failures rate.Sometimes // told of
 
 	mu       sync.Mutex
 	receiver coap.Receiver // nil unless it serves
@@ -63,7 +66,7 @@ func New(socket Socket, config Config) (*Transport, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Transport{config: config.withDefaults(), socket: socket, table: newTable(), sessions: newSessions(maxSessions)}
+	t := &Transport{config: config.withDefaults(), socket: socket, table: newTable(), sessions: newSessions(maxSessions), failures: rate.Sometimes{Interval: 10 * time.Second}}
 	t.gate, t.entrance = newGate(t.config.HandshakeRate), newEntrance(&t.config)
 	if config.States == nil {
 		return t, nil

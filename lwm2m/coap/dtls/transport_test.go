@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -225,7 +226,8 @@ func TestHandshakeUnderLoss(t *testing.T) {
 }
 
 func TestDialFails(t *testing.T) {
-	server := start(t, Config{PSK: testPSK, HandshakeTimeout: 300 * time.Millisecond})
+	told := make(chan string, 8)
+	server := start(t, Config{PSK: testPSK, HandshakeTimeout: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(lines(told), nil))})
 	for name, credentials := range map[string]Credentials{
 		"wrong key":        {Identity: []byte("alice"), Key: []byte("not the key")},
 		"unknown identity": {Identity: []byte("mallory"), Key: []byte("some key")},
@@ -250,6 +252,20 @@ func TestDialFails(t *testing.T) {
 		})
 	}
 	server.await("failed handshakes", func() bool { return server.Stats().Failed >= 2 && server.Stats().Handshaking == 0 })
+	if line := <-told; !strings.Contains(line, "see the key and the identity") || !strings.Contains(line, "127.0.0.1") {
+		t.Errorf("the operator is told %q", line)
+	}
+	if len(told) > 0 {
+		t.Errorf("and told again: %q", <-told)
+	}
+}
+
+// lines sends each line that is written.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
 }
 
 func TestWithoutCredentials(t *testing.T) {
