@@ -210,6 +210,25 @@ func TestClientsHaveABound(t *testing.T) {
 	}
 }
 
+// Who opens connections and says nothing keeps nobody out, neither those who are there nor those who come.
+func TestSilentStrangers(t *testing.T) {
+	_, address := startBroker(t, BrokerConfig{Limits: Limits{Clients: 4, Handshake: time.Minute}})
+	before := dial(t, DialConfig{Address: address})
+	in := subscribe(t, before, "x")
+	for range 4 + unknown + 20 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(address, "mqtt://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	after := dial(t, DialConfig{Address: address})
+	publish(t, after, Message{Topic: "x", Payload: []byte("1")})
+	if m := in.next(t); string(m.Payload) != "1" {
+		t.Errorf("got %+v", m)
+	}
+}
+
 func TestSubscriptionsHaveABound(t *testing.T) {
 	_, address := startBroker(t, BrokerConfig{Limits: Limits{Subscriptions: 3}})
 	c := dial(t, DialConfig{Address: address})

@@ -42,7 +42,13 @@ func (h *hook) OnConnectAuthenticate(c *mochi.Client, pk packets.Packet) bool {
 		c.State.Keepalive, c.State.ServerKeepalive = uint16(h.broker.config.Limits.KeepAlive/time.Second), true
 	}
 	c.Properties.Username = []byte(u.Name)
-	return h.admit(c)
+	if !h.admit(c) {
+		return false
+	}
+	if o, ok := c.Net.Conn.(*outbox); ok {
+		o.known.Store(true)
+	}
+	return true
 }
 
 // admit lets nobody take over the session of another user, nor the last place twice.

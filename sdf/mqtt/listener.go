@@ -102,6 +102,7 @@ type conns struct {
 	limits Limits
 	mu     sync.Mutex
 	open   map[*outbox]struct{}
+	count  uint64 // of all that ever were
 	closed bool
 	work   sync.WaitGroup
 }
@@ -109,15 +110,18 @@ type conns struct {
 // unknown is how many connections there may be beyond the bound of clients, since it takes a while until one says who it is.
 const unknown = 64
 
-// add starts the outbox of c, or gives nil if there are too many.
+// add starts the outbox of c, or gives nil if there are too many. The oldest of those who have not said who they are gives way: else whoever opens connections and is
+// silent would keep everybody out, on every listener.
 func (s *conns) add(c net.Conn, user string) *outbox {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.open) >= s.limits.Clients+unknown {
+	if s.closed || len(s.open) >= s.limits.Clients+unknown && !s.turnOut() {
 		return nil
 	}
 	_ = c.SetReadDeadline(time.Now().Add(s.limits.Handshake))
 	o := newOutbox(c, user, s.limits)
+	s.count++
+	o.number = s.count
 	s.open[o] = struct{}{}
 	s.work.Go(func() {
 		o.run()
@@ -126,6 +130,22 @@ func (s *conns) add(c net.Conn, user string) *outbox {
 		delete(s.open, o)
 	})
 	return o
+}
+
+// turnOut ends the oldest connection of a stranger. With mu held.
+func (s *conns) turnOut() bool {
+	var oldest *outbox
+	for o := range s.open {
+		if !o.known.Load() && (oldest == nil || o.number < oldest.number) {
+			oldest = o
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	_ = oldest.Close()
+	delete(s.open, oldest)
+	return true
 }
 
 // close ends all of them, and waits for it.

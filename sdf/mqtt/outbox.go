@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,8 @@ type outbox struct {
 	net.Conn
 	user   string // whose listener it is
 	limits Limits
+	number uint64      // in the order in which they came
+	known  atomic.Bool // it is a client that was let in
 
 	mu      sync.Mutex
 	pending [][]byte
