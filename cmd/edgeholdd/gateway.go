@@ -176,17 +176,40 @@ func (p *gatewayParts) serve(ctx context.Context, bus *gatewayBus, g *gateway.Ga
 	}
 	group.Go(func() error { return p.server.Run(ctx) })
 	group.Go(func() error { return g.Run(ctx) })
-	group.Go(func() error { return p.credentials.Watch(ctx, credentialsEvery, p.log, p.revoke) })
+	group.Go(func() error { return p.credentials.Watch(ctx, credentialsEvery, p.log, p.credentialsChanged) })
 	if p.bootstrap != nil {
 		group.Go(func() error { return p.bootstrap.Run(ctx) })
 	}
 	if p.metrics != nil {
 		group.Go(func() error { return p.serveMetrics(ctx, g) })
 	}
+	p.judge() // what the store had of those who were taken out of the file meanwhile
 	p.log.Info("ready", "gateway", p.config.Name, "devices", p.server.Len(), "lwm2m", p.addresses(), "mqtt", bus.addresses())
 	err := group.Wait()
 	stop()
 	return errors.Join(err, keeping.Wait())
+}
+
+// credentialsChanged ends what no credential allows any more.
+func (p *gatewayParts) credentialsChanged(revoked []string) {
+	for _, endpoint := range revoked {
+		p.revoke(endpoint)
+	}
+	p.judge()
+}
+
+// judge has those who are registered judged again, as if they registered now: a name may have got a credential, or be no longer among those that need none.
+func (p *gatewayParts) judge() {
+	for r := range p.server.Devices() {
+		err := p.credentials.Authorise(server.Claim{Endpoint: r.Endpoint, Peer: r.Peer, Version: r.Version, Instances: r.Instances})
+		if err == nil && r.Peer.Identity != "" && p.config.LwM2M.ClientCA == "" { // it has shown a key, for nobody could vouch for a certificate
+			_, _, err = p.credentials.Key(r.Endpoint)
+		}
+		if err != nil {
+			p.log.Warn("a device that may not be here any more is removed", "endpoint", r.Endpoint, "error", err)
+			p.revoke(r.Endpoint)
+		}
+	}
 }
 
 // revoke ends what a credential that is gone has begun.

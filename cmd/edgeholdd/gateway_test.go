@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -179,25 +180,7 @@ func TestGatewayOverDTLS(t *testing.T) {
 		Metrics:        gatewayMonitoring{Listen: freePort(t, "tcp")},
 	}
 	stop := startGateway(t, config)
-	value := client.NewTable(client.Definition{ID: 3303, Multiple: true, Resources: []client.Resource{
-		{ID: 5700, Name: "Sensor Value", Kind: lwm2m.KindFloat, Operations: client.Readable, Mandatory: true},
-	}}, client.Rules{})
-	if err := value.Fill(lwm2m.Tree{{Path: lwm2m.PathOf(3303, 0)}, {Path: lwm2m.PathOf(3303, 0, 5700), Value: lwm2m.Float(20.5)}}); err != nil {
-		t.Fatal(err)
-	}
-	device, err := client.New(client.Config{
-		Endpoint: "sensor-1", Objects: []client.Object{machine.NewDevice(machine.DeviceConfig{}), value}, Stay: true,
-		Accounts: []client.Account{{URI: "coaps://" + config.LwM2M.DTLS, Short: 1, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", Lifetime: time.Hour}},
-		Network:  &client.Internet{Local: "127.0.0.1:0"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- device.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
-
+	runSensor(t, client.Account{URI: "coaps://" + config.LwM2M.DTLS, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"})
 	first := readThrough(t, config.MQTT.Listen[0])
 	exposed := get(t, "http://"+config.Metrics.Listen+"/metrics")
 	for _, line := range []string{"edgehold_gateway_devices 1\n", "edgehold_gateway_announced_total ", "edgehold_gateway_coap_requests_total ", "edgehold_gateway_coap_retransmissions_total ", "edgehold_gateway_dtls_handshakes_total 1\n"} {
@@ -264,6 +247,88 @@ func TestGatewayBootstraps(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("a device whose key is gone is still there")
 	}
+}
+
+// TestGatewayRemovesWhoMayNotBeThere: a name that needs a credential now, while the gateway runs, and a key that was taken out while it did not.
+func TestGatewayRemovesWhoMayNotBeThere(t *testing.T) {
+	dir := t.TempDir()
+	credentials := filepath.Join(dir, "credentials.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(credentials, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("nosec: [sensor-1]")
+	config := gatewayConfig{
+		StateDirectory: filepath.Join(dir, "state"),
+		LwM2M:          gatewayLwM2M{UDP: []string{freePort(t, "udp")}, DTLS: freePort(t, "udp"), Credentials: credentials},
+		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
+		Metrics:        gatewayMonitoring{Listen: freePort(t, "tcp")},
+	}
+	stop := startGateway(t, config)
+	leave := runSensor(t, client.Account{URI: "coap://" + config.LwM2M.UDP[0], Mode: client.NoSec})
+	readThrough(t, config.MQTT.Listen[0])
+	gone := farewells(t, config.MQTT.Listen[0])
+	write("devices: [{endpoint: sensor-1, psk: {key: 00112233445566778899aabbccddeeff}}]")
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("a device without security has the name of one that has a key")
+	}
+	leave()
+	leave = runSensor(t, client.Account{URI: "coaps://" + config.LwM2M.DTLS, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"})
+	readThrough(t, config.MQTT.Listen[0])
+	stop()
+	leave()
+	write("devices: []")
+	startGateway(t, config)
+	deadline := time.Now().Add(patience)
+	for strings.Contains(metricsOf(config), "edgehold_gateway_devices 1\n") || metricsOf(config) == "" {
+		if time.Now().After(deadline) {
+			t.Fatal("a device whose key was taken out while the gateway did not run is still there")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// runSensor is sensor-1 until leave.
+func runSensor(t *testing.T, account client.Account) (leave func()) {
+	t.Helper()
+	value := client.NewTable(client.Definition{ID: 3303, Multiple: true, Resources: []client.Resource{
+		{ID: 5700, Name: "Sensor Value", Kind: lwm2m.KindFloat, Operations: client.Readable, Mandatory: true},
+	}}, client.Rules{})
+	if err := value.Fill(lwm2m.Tree{{Path: lwm2m.PathOf(3303, 0)}, {Path: lwm2m.PathOf(3303, 0, 5700), Value: lwm2m.Float(20.5)}}); err != nil {
+		t.Fatal(err)
+	}
+	account.Short, account.Lifetime = 1, time.Hour
+	device, err := client.New(client.Config{
+		Endpoint: "sensor-1", Objects: []client.Object{machine.NewDevice(machine.DeviceConfig{}), value}, Stay: true,
+		Accounts: []client.Account{account}, Network: &client.Internet{Local: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = device.Run(ctx)
+	}()
+	leave = func() { cancel(); <-ended }
+	t.Cleanup(leave)
+	return leave
+}
+
+// metricsOf is what the gateway exposes, "" until it does.
+func metricsOf(config gatewayConfig) string {
+	r, err := http.Get("http://" + config.Metrics.Listen + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer r.Body.Close()
+	b, _ := io.ReadAll(r.Body)
+	return string(b)
 }
 
 // farewells hears who goes.

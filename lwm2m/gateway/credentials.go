@@ -253,8 +253,8 @@ func (c *Credentials) Len() int {
 }
 
 // Watch looks every now and then whether the file has changed, and reads it, until the context ends. A file that cannot be
-// read leaves what holds. Revoked, if not nil, is told whose credential went or changed.
-func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger, revoked func(endpoint string)) error {
+// read leaves what holds. Changed, if not nil, is called after each that was, with the endpoints whose credential went or changed.
+func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.Logger, changed func(revoked []string)) error {
 	if c.file == "" {
 		<-ctx.Done()
 		return nil
@@ -269,7 +269,7 @@ func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.
 		if err != nil || now == c.table.Load().stamped || now == refused {
 			continue
 		}
-		if err := c.reload(log, revoked); err != nil {
+		if err := c.reload(log, changed); err != nil {
 			refused = now
 			log.Error("the credentials stay as they were", "error", err)
 		}
@@ -284,7 +284,7 @@ func stampOf(file string) (stamp, error) {
 	return stamp{info.ModTime(), info.Size()}, nil
 }
 
-func (c *Credentials) reload(log *slog.Logger, revoked func(string)) error {
+func (c *Credentials) reload(log *slog.Logger, changed func([]string)) error {
 	next, err := readCredentials(c.file)
 	if err != nil {
 		return err
@@ -295,10 +295,8 @@ func (c *Credentials) reload(log *slog.Logger, revoked func(string)) error {
 	before := c.table.Swap(next)
 	gone := before.without(next)
 	log.Info("credentials read anew", "file", c.file, "identities", c.Len(), "revoked", len(gone))
-	for _, endpoint := range gone {
-		if revoked != nil {
-			revoked(endpoint)
-		}
+	if changed != nil {
+		changed(gone)
 	}
 	return nil
 }

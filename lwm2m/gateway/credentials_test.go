@@ -127,7 +127,7 @@ func TestCredentialsAreReadAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		revoked := make(chan string, 8)
-		go c.Watch(ctx, time.Second, slog.New(slog.DiscardHandler), func(endpoint string) { revoked <- endpoint })
+		go c.Watch(ctx, time.Second, slog.New(slog.DiscardHandler), func(gone []string) { revoked <- strings.Join(gone, " ") })
 
 		writeCredentials(t, c.file, "devices: [", time.Unix(2, 0))
 		time.Sleep(1500 * time.Millisecond)
