@@ -45,10 +45,20 @@ func sample(t *testing.T) (log []byte, ends []int, want []map[string]string) {
 }
 
 func TestTornAtEveryByte(t *testing.T) {
+	for name, next := range map[string][]byte{"in the last log": nil, "when the next log was made": {}, "when the next log had its head": []byte(fileMagic)} {
+		t.Run(name, func(t *testing.T) { tornAtEveryByte(t, next) })
+	}
+}
+
+func tornAtEveryByte(t *testing.T, next []byte) {
 	log, ends, want := sample(t)
 	for size := range len(log) + 1 {
 		dir := t.TempDir()
-		fill(t, dir, map[string][]byte{"00000001.log": log[:size]})
+		left := map[string][]byte{"00000001.log": log[:size]}
+		if next != nil {
+			left["00000002.log"] = next
+		}
+		fill(t, dir, left)
 		s, r := open(t, dir, Options{})
 		whole := 0
 		for i, end := range ends {

@@ -12,7 +12,7 @@ type Report struct {
 	Records int      // that live
 	Bytes   int64    // of files read
 	Torn    int64    // bytes of a last record that a crash cut off
-	Damaged []Damage // records that can't be read any more; their files are set aside with the next compaction
+	Damaged []Damage // records that can't be read any more, so that older ones may count; their files are set aside with the next compaction
 }
 
 // Open opens the store in a folder, which it makes if need be, and reads all that is there. Nothing is written later than
@@ -46,7 +46,7 @@ func (s *Store) load() (Report, error) {
 		}
 	}
 	for i, seg := range live {
-		if err := s.read(seg, i == len(live)-1, &report); err != nil {
+		if err := s.read(seg, s.nothingBehind(live[i+1:]), &report); err != nil {
 			return report, err
 		}
 		s.segments = append(s.segments, seg)
@@ -54,6 +54,18 @@ func (s *Store) load() (Report, error) {
 	report.Records = len(s.index.places)
 	s.urgent = len(report.Damaged) > 0
 	return report, s.startLog()
+}
+
+// nothingBehind reports whether no record stands in the files behind one: a crash may come when the next log is made and the last
+// records of the one before are on their way to the disk.
+func (s *Store) nothingBehind(files []*segment) bool {
+	for _, seg := range files {
+		info, err := os.Stat(filepath.Join(s.dir, seg.name()))
+		if err != nil || info.Size() > int64(len(fileMagic)) {
+			return false
+		}
+	}
+	return true
 }
 
 // startLog makes the last file the one that is written, or begins a new one.
@@ -91,7 +103,7 @@ func (s *Store) newLog() (*segment, error) {
 	return seg, nil
 }
 
-// read takes over the records of a file. A tail that can't be read is cut off the last log, and is damage elsewhere.
+// read takes over the records of a file. A tail that can't be read is cut off the last log with records, and is damage elsewhere.
 func (s *Store) read(seg *segment, last bool, report *Report) error {
 	name := seg.name()
 	f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_RDWR, 0)
