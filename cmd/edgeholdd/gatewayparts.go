@@ -64,6 +64,12 @@ func openGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (p
 	}
 	p.store = opened
 	log.Info("store opened", "records", report.Records, "bytes", report.Bytes, "torn", report.Torn, "damaged", len(report.Damaged))
+	if len(report.Damaged) > 0 {
+		log.Warn("the store has lost records; devices shake hands again, as their stored keys may be out of date", "damaged", len(report.Damaged))
+		if err := forgetStates(ctx, p.store); err != nil {
+			return nil, errors.Join(err, p.store.Close())
+		}
+	}
 	if err := errors.Join(p.listen(ctx), p.listenMetrics()); err != nil {
 		return nil, errors.Join(err, p.closeTransports(), p.store.Close())
 	}
@@ -291,6 +297,27 @@ func (s storedStates) Load(f func(dtls.State) error) error {
 		}
 		return f(dtls.State{ID: dtls.ID(binary.BigEndian.Uint64(key)), Bytes: value})
 	})
+}
+
+// forgetStates removes all associations, and waits until that is durable. Of a store that has lost records nobody knows whether the state of
+// an association that is left is its last one: with an older one a sequence number would protect a second record, and what that costs
+// lwm2m/coap/dtls/RATIONALE.md says.
+func forgetStates(ctx context.Context, s *store.Store) error {
+	var keys []string
+	err := s.Each(store.Session, func(key, _ []byte) error {
+		keys = append(keys, string(key))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget security associations: %w", err)
+	}
+	var last store.Mark
+	for _, key := range keys {
+		if last, err = s.Delete(store.Session, key); err != nil {
+			return fmt.Errorf("forget security associations: %w", err)
+		}
+	}
+	return s.Wait(ctx, last)
 }
 
 // openBootstrap makes the bootstrap server, if there is one: whoever has a key here is told to register with it there.

@@ -15,7 +15,7 @@ const (
 	Attributes                   // notification attributes that are wanted, by device
 	Queued                       // requests that wait for a device to wake up
 	Formats                      // that a device was found to speak
-	Session                      // state of a DTLS association that sleeps
+	Session                      // state of a DTLS association: for a restart, not older than the newest that was durable
 	Settings                     // of the gateway itself
 )
 

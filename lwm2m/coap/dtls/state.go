@@ -19,7 +19,8 @@ type State struct {
 type States interface {
 	// Save stores or removes states. When it returns nil, a crash loses none of them.
 	Save([]State) error
-	// Load calls f with every state that is stored.
+	// Load calls f with every state that is stored: with the last one of each association that Save returned nil for, never with an
+	// older one, for its sequence numbers are used up.
 	Load(f func(State) error) error
 }
 
