@@ -61,7 +61,20 @@ func (e *Endpoint) exchange(ctx context.Context, p Peer, m *Message, wantRespons
 	if !wantResponse && m.Type == NonConfirmable && e.config.Refused != nil {
 		e.notified.put(k, x.id, x.token)
 	}
+	e.prime(l, p, hash)
 	return e.drive(ctx, l, p, *buffer, x)
+}
+
+// prime has p spend the messages that its transport is going to refuse: on answers to pings, for which nobody waits.
+func (e *Endpoint) prime(l *link, p Peer, hash uint64) {
+	r, ok := l.transport.(Resumer)
+	if !ok {
+		return
+	}
+	for range r.Owed(p) {
+		id := e.nextID(hash)
+		_ = l.transport.Send(p, []byte{1<<6 | byte(Confirmable)<<4, 0, byte(id >> 8), byte(id)})
+	}
 }
 
 // open waits for the peer's turn and registers the exchange.

@@ -202,6 +202,9 @@ func (e *Endpoint) unknown(j *job) {
 	_ = l.transport.Send(j.peer, rst[:])
 }
 
+// Prime implements [Primer].
+func (r receiver) Prime(p Peer) { r.endpoint.prime(r.link, p, keyOf(r.link, p).hash(r.endpoint.seed)) }
+
 // Unreachable fails what goes on with p.
 func (r receiver) Unreachable(p Peer, quoted []byte, cause error) {
 	k := keyOf(r.link, p)

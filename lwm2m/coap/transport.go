@@ -50,6 +50,17 @@ type Closer interface {
 	ClosePeer(p Peer) error
 }
 
+// Resumer is a Transport whose associations outlive a crash, after which it refuses the next few messages of some peers, as it can't
+// tell them from replays. Owed says how many of p's that may be, once; later it is 0.
+type Resumer interface {
+	Owed(p Peer) int
+}
+
+// Primer is a Receiver that has a peer spend what it owes.
+type Primer interface {
+	Prime(p Peer)
+}
+
 // Dialer is a Transport that reaches out by itself. Dial waits until the peer can be sent to; address is "host:port".
 type Dialer interface {
 	Dial(ctx context.Context, address string) (Peer, error)

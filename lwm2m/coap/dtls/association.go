@@ -41,6 +41,8 @@ type association struct {
 	sendLimit uint64 // a crash makes us go on here: no record has it before a higher limit is durable
 	window    window
 	holdFrom  uint64 // a crash makes us refuse what is below: no record above is accepted before a higher floor is durable
+	ahead     uint64 // after a crash, until a record is accepted: how far the floor may lie ahead of what the peer has sent
+	primed    bool   // Owed has told that
 	final     *finalFlight
 }
 
@@ -128,6 +130,7 @@ func (a *association) open(r record, now time.Time) (o opened, err error) {
 		return opened{}, err
 	}
 	o.newest = a.window.accept(r.sequence)
+	a.ahead = 0
 	o.held = r.sequence >= a.holdFrom
 	o.reserve = a.window.next+receiveReserve/2 > a.holdFrom
 	switch {

@@ -96,6 +96,9 @@ func TestRestart(t *testing.T) {
 			}
 			left := c.end(t, server, states, nat)
 			next := again(t, server, Config{PSK: testPSK, States: left})
+			if owed := next.Owed(peer); owed != c.refused || next.Owed(peer) != 0 {
+				t.Errorf("it owes %d, want %d, once", owed, c.refused)
+			}
 			next.send(peer, "first from the new process")
 			device.expect("first from the new process")
 			for i := range c.refused + 1 {
@@ -124,6 +127,33 @@ func TestRestart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestKilledAgainAndAgain: what is refused neither adds up nor is forgotten over processes that heard nothing.
+func TestKilledAgainAndAgain(t *testing.T) {
+	states := &memoryStates{}
+	server, device, nat := talk(t, Config{States: states})
+	gateway := device.dial(nat.addr())
+	peer := server.expect("hello")
+	saved(server)
+	for i := range 5 {
+		states = killed(t, server, states, nat)
+		server = again(t, server, Config{PSK: testPSK, States: states})
+		if owed := server.Owed(peer); owed != receiveReserve {
+			t.Errorf("process %d: it owes %d", i, owed)
+		}
+		server.send(peer, fmt.Sprint("from process ", i))
+		device.expect(fmt.Sprint("from process ", i))
+		server.await("a save", func() bool {
+			server.saver.mu.Lock()
+			defer server.saver.mu.Unlock()
+			return len(server.saver.dirty) == 0
+		})
+	}
+	for i := range receiveReserve + 1 {
+		device.send(gateway, fmt.Sprint("after ", i))
+	}
+	server.expect(fmt.Sprint("after ", receiveReserve))
 }
 
 // TestKilledBeforeTheFirstSave: nothing is left, so nothing can go wrong: the device must shake hands, and can.
@@ -258,7 +288,7 @@ func TestUnreachableStates(t *testing.T) {
 	states := &memoryStates{states: map[ID][]byte{}}
 	for id, a := range map[ID]*association{3: {principal: "first"}, 4: {principal: "second"}} {
 		a.id, a.suite = id, s
-		states.states[id] = a.append(nil, netip.MustParseAddrPort("127.0.0.1:9"), 7, 9)
+		states.states[id] = a.append(nil, netip.MustParseAddrPort("127.0.0.1:9"), 7, 9, false)
 	}
 	server := start(t, Config{PSK: testPSK, States: states})
 	if stats := server.Stats(); stats.Active+stats.Asleep != 1 {
@@ -270,18 +300,18 @@ func TestUnreachableStates(t *testing.T) {
 func FuzzParseState(f *testing.F) {
 	s, _ := suiteOf(suites[0].id)
 	a := &association{id: 5, suite: s, principal: "ep", peerCID: []byte{1}, ownCID: true}
-	f.Add(a.append(nil, netip.MustParseAddrPort("192.0.2.1:5684"), 7, 9))
+	f.Add(a.append(nil, netip.MustParseAddrPort("192.0.2.1:5684"), 7, 9, true))
 	f.Add(binary.BigEndian.AppendUint16([]byte{stateVersion, 0}, uint16(suites[3].id)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := parseState(b)
 		if err != nil {
 			return
 		}
-		again, err := parseState(a.append(nil, a.addr, a.next, a.window.floor))
+		again, err := parseState(a.append(nil, a.addr, a.next, a.window.floor, a.ahead > 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(again.append(nil, again.addr, again.next, again.window.floor), a.append(nil, a.addr, a.next, a.window.floor)); diff != "" {
+		if diff := cmp.Diff(again.append(nil, again.addr, again.next, again.window.floor, again.ahead > 0), a.append(nil, a.addr, a.next, a.window.floor, a.ahead > 0)); diff != "" {
 			t.Error(diff)
 		}
 		if a.next > maxSequence {

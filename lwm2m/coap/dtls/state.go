@@ -41,6 +41,7 @@ const (
 
 	flagDialled = 1 << 0
 	flagOwnCID  = 1 << 1
+	flagAhead   = 1 << 2 // the floor lies receiveReserve ahead of what was received
 )
 
 // reserve returns the state to save and the limits that are valid once it is saved. An association that goes to sleep
@@ -50,13 +51,15 @@ func (a *association) reserve(addr netip.AddrPort, asleep bool) (state []byte, s
 	defer a.mu.Unlock()
 	sendLimit = a.next + sendReserve
 	holdFrom = max(a.window.next, a.window.floor)
-	if !asleep {
+	ahead := a.ahead > 0 // since the last process: nothing came that could raise the floor
+	if !asleep && !ahead {
 		holdFrom += receiveReserve
+		ahead = true
 	}
 	// What was durable holds until this is. An association that was never saved is lost in a crash until this is.
 	a.sendLimit = min(a.sendLimit, sendLimit)
 	a.holdFrom = min(a.holdFrom, holdFrom)
-	return a.append(nil, addr, sendLimit, holdFrom), sendLimit, holdFrom
+	return a.append(nil, addr, sendLimit, holdFrom, ahead), sendLimit, holdFrom
 }
 
 // reserved raises the limits to what is durable now.
@@ -66,8 +69,11 @@ func (a *association) reserved(sendLimit, holdFrom uint64) {
 	a.sendLimit, a.holdFrom = sendLimit, holdFrom
 }
 
-func (a *association) append(dst []byte, addr netip.AddrPort, next, floor uint64) []byte {
+func (a *association) append(dst []byte, addr netip.AddrPort, next, floor uint64, ahead bool) []byte {
 	var flags byte
+	if ahead {
+		flags |= flagAhead
+	}
 	if a.dialled {
 		flags |= flagDialled
 	}
@@ -104,6 +110,9 @@ func parseState(b []byte) (*association, error) {
 		return nil, err
 	}
 	a := &association{suite: suite, dialled: flags&flagDialled != 0, ownCID: flags&flagOwnCID != 0}
+	if flags&flagAhead != 0 {
+		a.ahead = receiveReserve
+	}
 	a.id = ID(d.uint64())
 	a.next = d.uint64()
 	a.window.floor = d.uint64()

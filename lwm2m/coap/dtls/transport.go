@@ -229,6 +229,7 @@ func (t *Transport) record(a *association, r record, from netip.AddrPort, shakin
 		return
 	case errors.Is(err, errReplayed):
 		t.counters.replayed.Add(1)
+		t.prime(a)
 		return
 	case err != nil:
 		if !shaking {
@@ -306,6 +307,34 @@ func (t *Transport) Send(p coap.Peer, message []byte) error {
 		return fmt.Errorf("send to %s: %w: %w", p, err, coap.ErrUnreachable)
 	}
 	return err
+}
+
+// Owed implements [coap.Resumer].
+func (t *Transport) Owed(p coap.Peer) int {
+	a, _ := t.table.find(ID(p.Association))
+	if a == nil {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.primed {
+		return 0
+	}
+	a.primed = true
+	return int(a.ahead)
+}
+
+// prime is called when a record was refused. Who replays one after a restart has us do once what we would do anyway.
+func (t *Transport) prime(a *association) {
+	a.mu.Lock()
+	owes := a.ahead > 0 && !a.primed
+	a.mu.Unlock()
+	t.mu.Lock()
+	receiver, ok := t.receiver.(coap.Primer)
+	t.mu.Unlock()
+	if owes && ok {
+		receiver.Prime(t.peer(a))
+	}
 }
 
 // seal sends one record.
