@@ -16,7 +16,7 @@ import (
 // errReboot asks for a new start of the program: what a server's Reboot comes to here.
 var errReboot = errors.New("reboot")
 
-func runDevice(ctx context.Context, args []string, out, errs io.Writer) error {
+func runDevice(ctx context.Context, args []string, _, errs io.Writer) error {
 	c, log, err := configure("run", args, errs)
 	if err != nil {
 		return err
@@ -33,7 +33,9 @@ func runDevice(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return explain("device.start", "start device "+c.Endpoint, err, "see the folder "+c.StateDir+", and `edgehold-device check` with the same flags")
 	}
-	fmt.Fprintf(out, "device %s: values for routes come in at %v\n", c.Endpoint, d.Addresses())
+	if at := d.Addresses(); len(at) > 0 {
+		log.Info("values for routes come in", "addresses", at)
+	}
 	settled := make(chan struct{})
 	go func() {
 		staySmall(ctx)
