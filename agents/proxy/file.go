@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // maxFile bounds the file of knobs that were seen.
@@ -58,22 +59,11 @@ func (p *Proxy) save() {
 	}
 }
 
-// replace writes a new file beside the old one and renames it over it. The daemon's guard is a process of its own that keeps the same file: each has its own new one.
+// replace writes the file anew. The daemon's guard, a process of its own, keeps the same one.
 func replace(file string, known map[string][]knob) error {
 	raw, err := json.Marshal(known)
 	if err != nil {
 		return err
 	}
-	fresh, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*.new")
-	if err != nil {
-		return err
-	}
-	_, err = fresh.Write(raw)
-	if err = errors.Join(err, fresh.Sync(), fresh.Close()); err == nil {
-		err = os.Rename(fresh.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(fresh.Name()))
-	}
-	return nil
+	return store.ReplaceFile(file, raw, 0o600)
 }
