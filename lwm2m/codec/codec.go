@@ -82,19 +82,6 @@ func Append(dst []byte, f lwm2m.Format, base lwm2m.Path, t lwm2m.Tree) ([]byte, 
 	}
 }
 
-// Readable reports whether Decode knows a format.
-func Readable(f lwm2m.Format) bool { return Writable(f) || f.Canonical() == lwm2m.FormatJSON }
-
-// Writable reports whether Append knows a format.
-func Writable(f lwm2m.Format) bool {
-	switch f.Canonical() {
-	case lwm2m.FormatText, lwm2m.FormatOpaque, lwm2m.FormatCBOR, lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatCBORTree:
-		return true
-	default:
-		return false
-	}
-}
-
 func check(f lwm2m.Format, base lwm2m.Path, t lwm2m.Tree) error {
 	for i, r := range t {
 		switch {
