@@ -55,7 +55,9 @@ func (s *Server) register(p coap.Peer, request *coap.Message) (id uint64, err er
 	claim := Claim{Endpoint: a.endpoint, Peer: p, Version: a.version, Instances: links.instances}
 	if err := s.config.Authorise(claim); err != nil {
 		s.links.release(links)
-		s.refusals.Do(func() { s.config.Logger.Warn("a registration is refused", "endpoint", a.endpoint, "peer", p, "error", err) })
+		s.refusals.Do(func() {
+			s.config.Logger.Warn("a registration is refused", "endpoint", a.endpoint, "peer", p, "error", err)
+		})
 		return 0, forbidden(a.endpoint, err)
 	}
 	return s.enter(&a, p, links)
