@@ -185,6 +185,13 @@ func (c *Client) Standings() []Standing {
 	return out
 }
 
+// Accounts returns those of the device's servers, as configured or as bootstrap wrote them, keys included.
+func (c *Client) Accounts() []Account {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accounts.each(false)
+}
+
 // Run bootstraps if it has to, registers with all servers, and serves them until ctx is done. Then it de-registers, unless Stay is set,
 // and returns when all that it started has ended.
 func (c *Client) Run(ctx context.Context) error {

@@ -329,7 +329,13 @@ func newDepot(t *testing.T, content []byte) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := coap.New(coap.Config{Transports: []coap.Transport{u}, Limits: coap.Limits{PeerRate: -1, AddressRate: -1, Amplification: -1}, Handler: coap.HandlerFunc(
+	depotAt(t, u, content)
+	return u.Addresses()[0].String()
+}
+
+func depotAt(t *testing.T, transport coap.Transport, content []byte) {
+	t.Helper()
+	e, err := coap.New(coap.Config{Transports: []coap.Transport{transport}, Limits: coap.Limits{PeerRate: -1, AddressRate: -1, Amplification: -1}, Handler: coap.HandlerFunc(
 		func(_ context.Context, _ coap.Peer, request, response *coap.Message) {
 			if request.Path() == "/packages/average" {
 				response.Code, response.Payload = coap.Content, content
@@ -345,7 +351,6 @@ func newDepot(t *testing.T, content []byte) (address string) {
 		cancel()
 		<-done
 	})
-	return u.Addresses()[0].String()
 }
 
 // Two processes with one folder would be one device twice.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
@@ -41,13 +42,13 @@ func (d *Device) makeNetwork(ctx context.Context) (err error) {
 	}
 	d.network = n
 	transports := []coap.Transport{n.udp}
-	if key, ok := pskOf(d.config.Accounts); ok {
+	if slices.ContainsFunc(d.config.Accounts, func(a client.Account) bool { return a.Mode == client.PSK }) {
 		socket, err := net.ListenUDP("udp", nil)
 		if err != nil {
 			return err
 		}
 		n.secure, err = dtls.New(socket, dtls.Config{
-			Credentials: func(string) (dtls.Credentials, error) { return key, nil },
+			Credentials: func(string) (dtls.Credentials, error) { return pskOf(d.client.Accounts()) },
 			Idle:        time.Minute, MaxAssociations: 2, MaxHandshakes: 1, Logger: d.log,
 		})
 		if err != nil {
@@ -59,14 +60,16 @@ func (d *Device) makeNetwork(ctx context.Context) (err error) {
 	return err
 }
 
-// pskOf is the pre-shared key for a server.
-func pskOf(accounts []client.Account) (dtls.Credentials, bool) {
+var errNoKey = errors.New("this device has no key for coaps")
+
+// pskOf is the pre-shared key for a server: the one that was configured, or that bootstrap wrote.
+func pskOf(accounts []client.Account) (dtls.Credentials, error) {
 	for _, a := range accounts {
-		if a.Mode == client.PSK && !a.Bootstrap && a.Key != "" {
-			return dtls.Credentials{Identity: []byte(a.Identity), Key: []byte(a.Key)}, true
+		if a.Mode == client.PSK && a.Key != "" {
+			return dtls.Credentials{Identity: []byte(a.Identity), Key: []byte(a.Key)}, nil
 		}
 	}
-	return dtls.Credentials{}, false
+	return dtls.Credentials{}, errNoKey
 }
 
 func (n *network) poster() route.Sender { return route.Poster{Endpoint: n.endpoint, Dialer: n.udp} }
@@ -156,7 +159,7 @@ func (n *network) dial(ctx context.Context, u *url.URL) (coap.Peer, error) {
 			port = "5684"
 		}
 		if n.secure == nil {
-			return coap.Peer{}, errors.New("this device has no key for coaps")
+			return coap.Peer{}, errNoKey
 		}
 		return n.secure.Dial(ctx, net.JoinHostPort(u.Hostname(), port))
 	}
