@@ -84,9 +84,12 @@ var documents = map[string]document{
 	"examples/08-tinyml-vibration/README.md": {inClone: true, shows: []shown{
 		{"go run", `9[6-9]\.\d+ %`},
 	}},
-	"cmd/edgehold-device/README.md": {inClone: true, shows: []shown{
+	"cmd/edgehold-device/README.md": {inClone: true, ownDaemon: true, needs: []string{"tinygo"}, shows: []shown{
 		{"edgehold trust parcel", `temp-average\.parcel: 28`},
 		{"edgehold-device check", "would register with coap://127.0.0.1:5683 and take packages of 1 keys"},
+		{"edgehold device push", "radio-power 1.0.0"},
+		{"edgehold device workloads", "a step down; TX_PWR to MEDIUM"},
+		{"until edgehold device read", "TX_PWR to"},
 	}},
 	"examples/09-radio-power/README.md": {
 		inClone: true, ownDaemon: true,
@@ -190,7 +193,7 @@ edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@
 
 // ports are those that documents name; a test has its own.
 var ports = []string{
-	"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693", "127.0.0.1:25684", "127.0.0.1:25685", "127.0.0.1:25686", "127.0.0.1:25883",
+	"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693", "127.0.0.1:25694", "127.0.0.1:25695", "127.0.0.1:25684", "127.0.0.1:25685", "127.0.0.1:25686", "127.0.0.1:25883",
 }
 
 // places are folders of a machine; a test has its own.
