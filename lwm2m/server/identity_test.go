@@ -2,7 +2,9 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/coap"
@@ -161,7 +163,7 @@ func TestAddressIsChecked(t *testing.T) {
 			forged := r.device("10.0.0.66:1234")
 			forged.registered("dev", "&lwm2m=1.1") // says 2.01, and means nothing
 			for range 5 {                          // asked once and again four times
-				forged.receive()
+				forged.asked(question)
 			}
 			time.Sleep(2 * time.Minute)
 			forged.silent()
@@ -179,21 +181,49 @@ func TestAddressIsChecked(t *testing.T) {
 			}
 		})
 	})
-	t.Run("one at a time", func(t *testing.T) {
+	t.Run("many forged addresses", func(t *testing.T) {
 		bubble(t, Config{}, func(r *rig) {
 			r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
-			first, second := r.device("10.0.0.2:5683"), r.device("10.0.0.3:5683")
-			if got := first.register("dev", "&lwm2m=1.1"); got.answer() != "2.01" {
-				t.Errorf("first answers %s", got.answer())
+			r.expect("registered dev", "introduced dev")
+			for n := range 3 * maxCandidates {
+				r.device(fmt.Sprintf("10.6.6.%d:1234", n)).registered("dev", "&lwm2m=1.1")
 			}
-			if got := second.register("dev", "&lwm2m=1.1"); got.answer() != "5.03" {
-				t.Errorf("second answers %s", got.answer())
+			synctest.Wait()
+			if n := len(r.server.candidates.all); n != maxCandidates {
+				t.Errorf("%d addresses are being checked, want %d", n, maxCandidates)
 			}
-			second.silent()
-			first.text(first.asked(question), "U")
-			r.expect("registered dev", "introduced dev", "registered dev", "introduced dev")
-			if got, _ := r.server.Device("dev"); got.Peer != first.peer || "/rd/"+got.ID != first.where {
+			moved := r.device("10.0.0.2:5683").registered("dev", "&lwm2m=1.1")
+			if got := moved.register("dev", "&lwm2m=1.1"); got.answer() != "5.03" {
+				t.Errorf("while it is being checked it is answered %s", got.answer())
+			}
+			moved.text(moved.asked(question), "U")
+			r.expect("registered dev", "introduced dev")
+			if got, _ := r.server.Device("dev"); got.Peer != moved.peer || "/rd/"+got.ID != moved.where {
 				t.Errorf("known is %+v", got)
+			}
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if n := len(r.server.candidates.all) + len(r.server.links.sets); n != 1 {
+				t.Errorf("%d checks and sets of links are left, want the device's set", n)
+			}
+		})
+	})
+	t.Run("many devices' forged addresses", func(t *testing.T) {
+		bubble(t, Config{Limits: Limits{Verifications: 2}}, func(r *rig) {
+			for n := range 5 {
+				r.device(fmt.Sprintf("10.0.0.%d:5683", n)).registered(fmt.Sprint("dev-", n), "&lwm2m=1.1")
+			}
+			for n := range 4 {
+				r.device(fmt.Sprintf("10.6.6.%d:1234", n)).registered(fmt.Sprint("dev-", n), "&lwm2m=1.1")
+			}
+			moved := r.device("10.0.1.4:5683").registered("dev-4", "&lwm2m=1.1")
+			moved.text(moved.asked(question), "U")
+			synctest.Wait()
+			if got, _ := r.server.Device("dev-4"); got.Peer != moved.peer {
+				t.Errorf("it is at %s", got.Peer)
+			}
+			if n := len(r.server.candidates.all); n != 1 {
+				t.Errorf("%d addresses are being checked, want the last of the forged", n)
 			}
 		})
 	})

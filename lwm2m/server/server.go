@@ -58,7 +58,6 @@ func New(c Config) (*Server, error) {
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
 		unchallenged: limiter(c.Limits.Challenge), echo: newEcho(),
-		candidates: candidates{all: make(map[string]*candidate)},
 		complaints: rate.Sometimes{Interval: 10 * time.Second}, refusals: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	s.work.server = s

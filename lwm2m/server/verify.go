@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,29 +13,54 @@ import (
 // A device without security that speaks from a new address may be somebody else who forges its own: so the server asks
 // something of that address, and moves the device only when it answers. Until then all stays as it was.
 
-// candidate is an address being checked, one for each device at a time.
+// candidate is an address being checked.
 type candidate struct {
-	peer  coap.Peer
-	moved func()   // makes the address the device's; called without locks held
-	then  []func() // what came from there meanwhile, done after that
+	endpoint string
+	peer     coap.Peer
+	moved    func()   // makes the address the device's; called without locks held
+	then     []func() // what came from there meanwhile, done after that
+	stop     func()   // ends the check
 }
 
-const maxThen = 16 // of one address being checked
+const (
+	maxThen       = 16 // of one address being checked
+	maxCandidates = 16 // of one device
+)
 
+// candidates are the addresses being checked, oldest first. Anybody can name addresses where nobody answers, while who is where he says
+// answers soon: so the oldest make room for others, and a forger would have to be faster than the device is.
 type candidates struct {
 	mu  sync.Mutex
-	all map[string]*candidate // by endpoint
+	all []*candidate
 }
 
-// begin notes that an address is being checked. It returns false if one of the device is already, or too many are: then
-// what came is to be dropped; the device will say it again.
-func (c *candidates) begin(endpoint string, n *candidate, most int) bool {
+// begin notes that an address is being checked. It returns false if that one of the device is already.
+func (c *candidates) begin(n *candidate, most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all[endpoint] != nil || len(c.all) >= most {
-		return false
+	var oldest *candidate
+	known := 0
+	for _, o := range c.all {
+		if o.endpoint != n.endpoint {
+			continue
+		}
+		if whereIs(o.peer) == whereIs(n.peer) {
+			return false
+		}
+		if oldest == nil {
+			oldest = o
+		}
+		known++
 	}
-	c.all[endpoint] = n
+	switch {
+	case known >= maxCandidates:
+		c.remove(oldest)
+		oldest.stop()
+	case len(c.all) >= most:
+		c.all[0].stop()
+		c.remove(c.all[0])
+	}
+	c.all = append(c.all, n)
 	return true
 }
 
@@ -42,28 +68,35 @@ func (c *candidates) begin(endpoint string, n *candidate, most int) bool {
 func (c *candidates) join(endpoint string, p coap.Peer, then func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.all[endpoint]
-	if n == nil || whereIs(n.peer) != whereIs(p) || len(n.then) == maxThen {
-		return false
+	for _, n := range c.all {
+		if n.endpoint == endpoint && whereIs(n.peer) == whereIs(p) && len(n.then) < maxThen {
+			n.then = append(n.then, then)
+			return true
+		}
 	}
-	n.then = append(n.then, then)
-	return true
+	return false
 }
 
 // end forgets a check and returns what waited for it.
-func (c *candidates) end(endpoint string) []func() {
+func (c *candidates) end(n *candidate) []func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.all[endpoint]
-	delete(c.all, endpoint)
+	c.remove(n)
 	return n.then
+}
+
+// remove takes a check out, if it is there. The lock is held.
+func (c *candidates) remove(n *candidate) {
+	if i := slices.Index(c.all, n); i >= 0 {
+		c.all = slices.Delete(c.all, i, i+1)
+	}
 }
 
 // verifyMove checks where a registered device claims to be now. Then is called after it has moved; nil is nothing. The device
 // is locked.
 func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 	id, root := d.id, d.links.root
-	n := &candidate{peer: p}
+	n := &candidate{endpoint: d.endpoint, peer: p}
 	if then != nil {
 		if s.candidates.join(d.endpoint, p, then) {
 			return
@@ -80,7 +113,7 @@ func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 		s.saveRegistration(d)
 		s.heard(d, milliseconds(time.Now()), Event{Kind: Updated, Endpoint: d.endpoint}) // unlocks
 	}
-	s.verify(d.endpoint, root, n)
+	s.verify(root, n)
 }
 
 // verifyRegistration checks where a device claims to be that registers again from elsewhere. Its answer is 2.01 all the same:
@@ -88,7 +121,7 @@ func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 func (s *Server) verifyRegistration(d *device, a *application, p coap.Peer, links *linkSet, id uint64) error {
 	application := *a
 	taken := false
-	began := s.verify(d.endpoint, links.root, &candidate{peer: p, moved: func() {
+	began := s.verify(links.root, &candidate{endpoint: d.endpoint, peer: p, moved: func() {
 		d.mu.Lock()
 		if d.gone || !mayReplace(d.peer, p) {
 			d.mu.Unlock()
@@ -110,14 +143,19 @@ func (s *Server) verifyRegistration(d *device, a *application, p coap.Peer, link
 
 // verify asks for something small and calls moved if there is any answer to it. It reports whether it has begun; finally is
 // called in the end if so.
-func (s *Server) verify(endpoint, root string, c *candidate, finally ...func()) bool {
-	if !s.candidates.begin(endpoint, c, s.config.Limits.Verifications) {
+func (s *Server) verify(root string, c *candidate, finally ...func()) bool {
+	check, stop := context.WithTimeout(context.Background(), s.config.Times.Exchange)
+	c.stop = stop
+	if !s.candidates.begin(c, s.config.Limits.Verifications) {
+		stop()
 		return false
 	}
 	began := s.work.do(func(ctx context.Context) {
+		defer stop()
+		defer context.AfterFunc(ctx, stop)()
 		moved := false
 		defer func() {
-			then := s.candidates.end(endpoint)
+			then := s.candidates.end(c)
 			for _, f := range finally {
 				f()
 			}
@@ -128,20 +166,19 @@ func (s *Server) verify(endpoint, root string, c *candidate, finally ...func()) 
 				f()
 			}
 		}()
-		ctx, stop := context.WithTimeout(ctx, s.config.Times.Exchange)
-		defer stop()
 		question := coap.Message{Code: coap.GET}
 		question.SetPath(root + "/3/0/16") // Supported Binding and Modes, which every device has; that it refuses is an answer too
 		question.SetUint(coap.Accept, uint32(lwm2m.FormatText))
-		if _, err := s.endpoint.Do(ctx, c.peer, &question); err != nil {
-			s.config.Logger.Debug("a device is not where it was said to be", "endpoint", endpoint, "peer", c.peer.String(), "error", err)
+		if _, err := s.endpoint.Do(check, c.peer, &question); err != nil {
+			s.config.Logger.Debug("a device is not where it was said to be", "endpoint", c.endpoint, "peer", c.peer.String(), "error", err)
 			return
 		}
 		c.moved()
 		moved = true
 	})
 	if !began {
-		s.candidates.end(endpoint)
+		s.candidates.end(c)
+		stop()
 	}
 	return began
 }
