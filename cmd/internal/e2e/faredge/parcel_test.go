@@ -25,7 +25,7 @@ func trusted() string {
 }
 
 // average is the example's workload, with so many bytes beside it that nobody needs.
-func average(t *testing.T, name string, padding int) []byte {
+func average(t *testing.T, padding int) []byte {
 	t.Helper()
 	const example = examples + "07-temp-average"
 	m, err := pluginstest.TinyGo(example)
@@ -33,7 +33,7 @@ func average(t *testing.T, name string, padding int) []byte {
 	section := append([]byte{4}, "pads"...)
 	section = append(section, make([]byte, padding)...)
 	m = append(binary.AppendUvarint(append(pluginstest.Pack(t, example, m), 0), uint64(len(section))), section...)
-	return pack(t, name, m)
+	return pack(t, "temp-average", m)
 }
 
 // pack is a module with the statement that vouches for it.

@@ -23,7 +23,7 @@ type Config struct {
 	Lifetime  time.Duration
 	Bootstrap bool
 	Models    []string // files with definitions of objects; 9, 19, 35001 and 35002 are there if they are among them
-	Identity  string // of PSK; empty: no security
+	Identity  string   // of PSK; empty: no security
 	Key       []byte
 }
 
