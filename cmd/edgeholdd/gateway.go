@@ -67,10 +67,7 @@ func gatewayCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := gateway.OpenCredentials(config.LwM2M.Credentials, config.LwM2M.NoSec...); err != nil {
-				return err
-			}
-			if _, err := config.models(); err != nil {
+			if err := config.readable(); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
@@ -79,6 +76,17 @@ func gatewayCheckCommand() *cobra.Command {
 	}
 	f.add(c)
 	return c
+}
+
+// readable reads every file that the configuration names, and reports each that can't be used.
+func (c *gatewayConfig) readable() error {
+	_, credentials := gateway.OpenCredentials(c.LwM2M.Credentials, c.LwM2M.NoSec...)
+	_, models := c.models()
+	_, keys := packageKeys(c.Packages.Keys)
+	_, _, devices := c.LwM2M.x509()
+	_, clients := c.MQTT.tls()
+	_, broker := c.MQTT.Broker.tls()
+	return errors.Join(credentials, models, keys, devices, clients, broker)
 }
 
 func gatewayExampleCommand() *cobra.Command {

@@ -121,6 +121,27 @@ func TestGatewayConfigurationIsChecked(t *testing.T) {
 	}
 }
 
+func TestGatewayCheckReadsEveryFile(t *testing.T) {
+	c := gatewayCheckCommand()
+	c.SetOut(io.Discard)
+	files := map[string]string{"lwm2m.credentials": "/no/credentials", "lwm2m.models": "/no/models", "lwm2m.certificate": "/no/certificate", "mqtt.certificate": "/no/other", "mqtt.client_ca": "/no/ca"}
+	args := []string{"--set", "packages.keys=[/no/key]", "--set", "lwm2m.key=/no/x", "--set", "lwm2m.client_ca=/no/x", "--set", "mqtt.key=/no/x"}
+	for key, file := range files {
+		args = append(args, "--set", key+"="+file)
+	}
+	c.SetArgs(args)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	err := c.Execute()
+	if err == nil {
+		t.Fatal("files that are not there are fine")
+	}
+	for _, file := range []string{"/no/credentials", "/no/models", "/no/certificate", "/no/other", "/no/key"} {
+		if !strings.Contains(err.Error(), file) {
+			t.Errorf("nothing is said of %s: %v", file, err)
+		}
+	}
+}
+
 const patience = 20 * time.Second
 
 func freePort(t *testing.T, network string) string {
