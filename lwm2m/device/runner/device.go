@@ -19,6 +19,7 @@ type device struct {
 	paths    []lwm2m.Path
 	granted  []bool // properties
 	knobs    []bool
+	turned   []string      // by knob: what the workload has set it to, "" for nothing
 	values   []lwm2m.Value // for the call under way
 	next     []lwm2m.Value // for the one after it; the runner's loop alone uses it
 }
@@ -26,7 +27,7 @@ type device struct {
 func newDevice(r *Runner, m *wasmabi.Manifest) *device {
 	w := &m.Workload
 	d := &device{runner: r, manifest: m, paths: make([]lwm2m.Path, len(w.Properties)), granted: make([]bool, len(w.Properties)),
-		knobs: make([]bool, len(w.Knobs)), values: make([]lwm2m.Value, len(w.Properties)), next: make([]lwm2m.Value, len(w.Properties))}
+		knobs: make([]bool, len(w.Knobs)), turned: make([]string, len(w.Knobs)), values: make([]lwm2m.Value, len(w.Properties)), next: make([]lwm2m.Value, len(w.Properties))}
 	offers := func(p lwm2m.Path, knob string) bool { return r.config.Offers == nil || r.config.Offers(m, p, knob) }
 	for i := range w.Properties {
 		path, err := lwm2m.ParsePath(w.Properties[i].Path)
@@ -81,7 +82,7 @@ func (d *device) Call(_ context.Context, op uint32, in, dst []byte) ([]byte, err
 		if err := d.knob(place, true); err != nil {
 			return dst, err
 		}
-		return dst, d.runner.config.Knobs.Set(d.manifest.Workload.Knobs[place].Name, rest)
+		return dst, d.turn(place, rest)
 	}
 	return dst, host.ErrInvalid
 }
@@ -106,6 +107,33 @@ func (d *device) read(place uint32, dst []byte) ([]byte, error) {
 		return dst, fmt.Errorf("%s is no number", p.Path)
 	}
 	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f)), nil
+}
+
+func (d *device) turn(place uint32, value string) (err error) {
+	knobs, name := d.runner.config.Knobs, d.manifest.Workload.Knobs[place].Name
+	if err := knobs.Set(name, value); err != nil {
+		return err
+	}
+	d.turned[place], err = knobs.Get(name) // as it is kept
+	return err
+}
+
+// giveBack puts the knobs that the workload has turned to their defaults, but those that somebody else has turned since.
+func (d *device) giveBack() {
+	for place, value := range d.turned {
+		if value == "" {
+			continue
+		}
+		d.turned[place] = ""
+		knobs, name := d.runner.config.Knobs, d.manifest.Workload.Knobs[place].Name
+		now, err := knobs.Get(name)
+		if err == nil && now == value {
+			err = knobs.Reset(name)
+		}
+		if err != nil {
+			d.runner.config.Logger.Warn("a knob stays as a workload left it", "workload", d.manifest.Name, "knob", name, "error", err)
+		}
+	}
 }
 
 func (d *device) knob(place uint32, write bool) error {

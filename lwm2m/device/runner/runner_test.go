@@ -166,6 +166,17 @@ func TestPropertiesAndKnobs(t *testing.T) {
 	if v, _ := b.knobs.Get("TX_PWR"); v != "LOW" {
 		t.Errorf("the knob is at %s", v)
 	}
+	if err := b.knobs.Set("TX_PWR", "MEDIUM"); err != nil { // a server's word is newer
+		t.Fatal(err)
+	}
+	b.order(1, turns)
+	b.order(1, count)
+	b.want("count", 2)
+	b.Stop(t.Context(), 1)
+	b.want("count", -1)
+	if v, _ := b.knobs.Get("TX_PWR"); v != "HIGH" {
+		t.Errorf("after the stop the knob is at %s", v)
+	}
 }
 
 // What was not asked for or is never given answers, and the workload goes on.

@@ -96,6 +96,9 @@ func (w *workload) run(ctx context.Context) {
 	w.mu.Lock()
 	w.device.show()
 	changed := w.step(ctx)
+	if !w.running { // it begins anew
+		w.device.giveBack()
+	}
 	w.mu.Unlock()
 	if changed {
 		w.runner.config.Changed(w.id)
@@ -162,6 +165,7 @@ func (w *workload) start(ctx context.Context) error {
 	w.running = err == nil
 	if err != nil {
 		w.fresh(ctx)
+		w.device.giveBack()
 	}
 	return err
 }
@@ -240,6 +244,7 @@ func (w *workload) end(ctx context.Context) {
 			w.runner.config.Logger.Debug("a workload's last word", "workload", w.manifest.Name, "error", err)
 		}
 	}
+	w.device.giveBack()
 	w.module.Close()
 	w.module, w.running = nil, false
 }

@@ -31,7 +31,7 @@
 // # What lives how long
 //
 // One instance lives from Start to Stop: fields and globals keep their values. When a method returns an error the workload goes on
-// and the device reports it; when it panics, runs out of fuel or of memory, the device throws it away and starts it anew, less and less often.
+// and the device reports it; when it panics, runs out of fuel or of memory, the device throws it away and starts it anew, less and less often. Knobs that it has turned go back to their defaults then, and when it stops.
 //
 // # Small devices
 //
