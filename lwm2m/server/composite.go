@@ -85,15 +85,20 @@ func (s *Server) writeEach(ctx context.Context, d *device, r *Request) (Answer, 
 	return last, nil
 }
 
-// observeEach observes one path after the other; either all are observed or none.
+// observeEach observes one path after the other; either all are observed or none that was not before.
 func (s *Server) observeEach(ctx context.Context, d *device, r *Request) (Answer, error) {
 	all := Answer{Code: coap.Content}
+	d.mu.Lock()
+	before := d.observations // which is replaced, never changed
+	d.mu.Unlock()
 	for _, p := range r.Paths {
 		answer, err := s.observe(ctx, d, &Request{Operation: OpObserve, Path: p})
 		if err != nil {
 			d.mu.Lock()
 			for _, id := range all.Observations {
-				s.dropObservation(d, id)
+				if !slices.ContainsFunc(before, func(o *observation) bool { return o.id() == id }) {
+					s.dropObservation(d, id)
+				}
 			}
 			d.mu.Unlock()
 			return Answer{}, err

@@ -335,3 +335,27 @@ func TestLargeNotificationIsRead(t *testing.T) {
 		r.expect("notified dev /3/0/9 = 2")
 	})
 }
+
+// TestJointObservationLeavesOthers: one that fails half way, path by path, ends what it has begun, and not what was observed before.
+func TestJointObservationLeavesOthers(t *testing.T) {
+	bubble(t, Config{}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		r.expect("registered dev", "introduced dev")
+		id, _ := r.observing(d)
+		joint := begin(func() (Answer, error) {
+			return r.server.Do(r.t.Context(), "dev", Request{Operation: OpObserveComposite, Paths: []lwm2m.Path{at("/3/0/9"), at("/3/0/1"), at("/3/0/2")}})
+		})
+		d.reply(d.asked("FETCH / observe=0 format=112 accept=112"), "4.05", "")
+		d.text(d.asked("GET /3/0/9 observe=0 accept=112"), "80", uintField(optObserve, 11))
+		d.text(d.asked("GET /3/0/1 observe=0 accept=112"), "model", uintField(optObserve, 1))
+		d.reply(d.asked("GET /3/0/2 observe=0 accept=112"), "4.04", "")
+		if _, err := joint.wait(); err == nil {
+			t.Error("observed what is not there")
+		}
+		left, err := r.server.Observations("dev")
+		must(r.t, err)
+		if len(left) != 1 || left[0].ID != id {
+			t.Errorf("observations %v, want %x alone", left, id)
+		}
+	})
+}
