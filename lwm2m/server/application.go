@@ -129,6 +129,8 @@ func (a *application) check(p coap.Peer, maxName int) error {
 		return malformed("register "+quoted(a.endpoint), fmt.Sprintf("the name is longer than %d bytes", maxName), "use a shorter name")
 	case !printable(a.endpoint):
 		return malformed("register "+quoted(a.endpoint), "the name has characters that cannot be printed", "use letters, digits and - . _ :")
+	case strings.Trim(a.endpoint, " ") != a.endpoint:
+		return malformed("register "+quoted(a.endpoint), "the name begins or ends with a space, and looks like another", "leave the space out")
 	case !a.has.version:
 		return malformed("register "+quoted(a.endpoint), "lwm2m is missing", "lwm2m=1.1")
 	case a.version.Major != 1 || a.version.Minor > 2:
