@@ -71,6 +71,8 @@ var documents = map[string]document{
 			{"until edgehold device workloads", "temp-average"},
 			{"until mosquitto_sub", `(?m)^[0-9.]+$`},
 			{"edgehold device list", "sensor-2"},
+			{"edgehold-device fleet", "forgotten by the gateway 0"},
+			{"edgehold device list -o name", "(?m)^202$"},
 		},
 	},
 	"CONTRIBUTING.md":                   {inClone: true},
@@ -193,7 +195,7 @@ edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@
 
 // ports are those that documents name; a test has its own.
 var ports = []string{
-	"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693", "127.0.0.1:25694", "127.0.0.1:25695", "127.0.0.1:25684", "127.0.0.1:25685", "127.0.0.1:25686", "127.0.0.1:25883",
+	"127.0.0.1:8443", "127.0.0.1:4317", "127.0.0.1:4318", "127.0.0.1:5000", "127.0.0.1:5693", "127.0.0.1:25694", "127.0.0.1:25695", "127.0.0.1:25683", "127.0.0.1:25684", "127.0.0.1:25685", "127.0.0.1:25686", "127.0.0.1:25883",
 }
 
 // places are folders of a machine; a test has its own.
