@@ -1936,8 +1936,8 @@ EHI uint64_t ehi_call(const eh_policy *p, uint32_t op, uint32_t length) {
 #define EHI_EXPORT(name)
 #endif
 
-/* EH_POLICY(.initialize = ..., .analyze = ..., .plan = ...) makes the file a policy: it defines what the host calls. */
-#define EH_POLICY(...)                                                                                                  \
+/* What the host finds; answer is what a call with op and length comes to. */
+#define EHI_EXPORTS(answer)                                                                                             \
 	EHI_EXPORT("edgehold_abi_v1") void ehi_export_marker(void);                                                        \
 	EHI_EXPORT("edgehold_abi_v1") void ehi_export_marker(void) {}                                                      \
 	EHI_EXPORT("edgehold_window") uint32_t ehi_export_window(void);                                                    \
@@ -1950,11 +1950,13 @@ EHI uint64_t ehi_call(const eh_policy *p, uint32_t op, uint32_t length) {
 		return (uint32_t)(uintptr_t)record;                                                                            \
 	}                                                                                                                   \
 	EHI_EXPORT("edgehold_call") uint64_t ehi_export_call(uint32_t op, uint32_t length);                                \
-	EHI_EXPORT("edgehold_call") uint64_t ehi_export_call(uint32_t op, uint32_t length) {                               \
-		static const eh_policy policy = {__VA_ARGS__};                                                                 \
-		return ehi_call(&policy, op, length);                                                                          \
-	}                                                                                                                   \
+	EHI_EXPORT("edgehold_call") uint64_t ehi_export_call(uint32_t op, uint32_t length) { return answer; }              \
 	EHI_EXPORT("_initialize") void ehi_export_initialize(void);                                                        \
 	EHI_EXPORT("_initialize") void ehi_export_initialize(void) {}
+
+/* EH_POLICY(.initialize = ..., .analyze = ..., .plan = ...) makes the file a policy: it defines what the host calls. */
+#define EH_POLICY(...)                                                                                                  \
+	static const eh_policy ehi_policy = {__VA_ARGS__};                                                                 \
+	EHI_EXPORTS(ehi_call(&ehi_policy, op, length))
 
 #endif
