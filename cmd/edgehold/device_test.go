@@ -101,6 +101,45 @@ func TestDeviceCompletions(t *testing.T) {
 	}
 }
 
+// A node that is the device's proxy speaks to the same shell: its answers are not a person's.
+func TestKnobsWhileOthersAsk(t *testing.T) {
+	dir, err := os.MkdirTemp("", "eh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	gateway, broker, _, stop, err := startThings(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for args, want := range map[string]string{
+		"device knobs sensor-1":             "KNOB TX_PWR HIGH",
+		"device knobs sensor-1 get TX_PWR":  "TX_PWR HIGH",
+		"device knobs sensor-1 options":     "LOW,MEDIUM,HIGH",
+		"device knobs sensor-1 get NOTHING": "",
+	} {
+		gateway.mu.Lock()
+		gateway.devices["sensor-1"].others = []string{"mlsysops knobs options", "mlsysops knobs get TX_PWR"}
+		if strings.HasSuffix(args, "options") {
+			gateway.devices["sensor-1"].others[0] = "mlsysops knobs list"
+		}
+		gateway.mu.Unlock()
+		var out, errs strings.Builder
+		Main(t.Context(), strings.Fields(args), nil, &out, &errs, func(name string) string {
+			return map[string]string{"EDGEHOLD_BROKER": broker}[name]
+		})
+		for _, word := range strings.Fields(want) {
+			if !strings.Contains(out.String(), word) {
+				t.Errorf("%s: got %s%s", args, &out, &errs)
+			}
+		}
+		if want == "" && !strings.Contains(errs.String(), "no such knob") {
+			t.Errorf("%s: got %s%s", args, &out, &errs)
+		}
+	}
+}
+
 // TestDeviceListWithoutGateway: devices stay announced while their gateway is gone, and a person is told.
 func TestDeviceListWithoutGateway(t *testing.T) {
 	dir, err := os.MkdirTemp("", "eh")

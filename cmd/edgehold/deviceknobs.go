@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,7 +138,7 @@ func (f *fleet) shell(ctx context.Context, device string, instance uint16) (*kno
 
 // knobs says a command and reads what knobs the answer has. After set it asks what the knob is.
 func (s *knobShell) knobs(ctx context.Context, words []string) ([]deviceKnob, error) {
-	answer, err := s.say(ctx, words)
+	answer, err := s.ask(ctx, words)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (s *knobShell) knobs(ctx context.Context, words []string) ([]deviceKnob, er
 		if why := refusal(answer); why != "" {
 			return nil, s.refused(words, why)
 		}
-		if answer, err = s.say(ctx, []string{"get", words[1]}); err != nil {
+		if answer, err = s.ask(ctx, []string{"get", words[1]}); err != nil {
 			return nil, err
 		}
 	}
@@ -161,6 +162,16 @@ func (s *knobShell) knobs(ctx context.Context, words []string) ([]deviceKnob, er
 
 func (s *knobShell) refused(words []string, why string) error {
 	return failDevice(exitFailed, strings.Join(words, " ")+" on "+s.device, "device.knob-refused", "the device says: "+why, "see edgehold device knobs "+s.device)
+}
+
+// ask says a command that is a question again if what comes is the answer to another: a node that is the device's proxy speaks to the same shell.
+func (s *knobShell) ask(ctx context.Context, words []string) (answer string, err error) {
+	for range 3 {
+		if answer, err = s.say(ctx, words); err != nil || words[0] == "set" || refusal(answer) != "" || answers(words, answer) {
+			break
+		}
+	}
+	return answer, err
 }
 
 // say writes a command and reads the answer, which a device may take a moment for: until it is no longer what it was, or the device says that it has none.
@@ -194,8 +205,10 @@ func (s *knobShell) say(ctx context.Context, words []string) (string, error) {
 func answers(words []string, answer string) bool {
 	all := parseKnobs(answer)
 	switch words[0] {
-	case "list", "options":
-		return strings.Contains(answer, "Knob ID")
+	case "list":
+		return strings.Contains(answer, "Knob ID") && !slices.ContainsFunc(all, func(k deviceKnob) bool { return k.Values != "" })
+	case "options":
+		return strings.Contains(answer, "Knob ID") && !slices.ContainsFunc(all, func(k deviceKnob) bool { return k.Values == "" })
 	case "get":
 		return len(all) == 1 && strings.EqualFold(all[0].Name, words[1]) && !strings.Contains(answer, "Knob ID")
 	}

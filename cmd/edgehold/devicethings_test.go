@@ -37,7 +37,8 @@ type device struct {
 	registered []oma.Registered
 	tree       lwm2m.Tree
 	knobs      *knob.Panel
-	refuse     bool // packages
+	refuse     bool     // packages
+	others     []string // what somebody else says to its knobs at the same time
 }
 
 type thingsKey struct{}
@@ -258,6 +259,10 @@ func (g *things) write(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.Pat
 		d.put(lwm2m.Record{Path: at, Value: value})
 		if at == lwm2m.MustParsePath("/19/0/0/0") {
 			d.set("/19/0/0/1", lwm2m.Opaque([]byte(d.knobs.Answer(value.Text()))))
+			if len(d.others) > 0 { // speak in between
+				d.set("/19/0/0/1", lwm2m.Opaque([]byte(d.knobs.Answer(d.others[0]))))
+				d.others = d.others[1:]
+			}
 		}
 		return &mqtt.Response{Code: mqtt.Changed}, nil
 	}
