@@ -178,7 +178,9 @@ func (f *fleet) announced(ctx context.Context, device string) (*crowd, error) {
 	for !w.has(device) && !w.still(patience) && !(told && w.count() <= fewDevices) {
 		select {
 		case r := <-answered:
-			told, patience = r, quiet
+			if told = r; told {
+				patience = quiet
+			}
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

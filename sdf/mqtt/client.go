@@ -138,25 +138,31 @@ func (c *Client) Watch(ctx context.Context, w Watcher) (cancel func(), err error
 	if w.Thing != "" {
 		which = Topic{Thing: w.Thing}.String()
 	}
-	return c.subscribe(ctx, map[string]func(*Message){
-		topicAnnounce + "/" + which:   w.announced,
-		topicUnregister + "/" + which: w.gone,
-		topicGateway + "/+":           w.gateway,
+	return c.subscribe(ctx, []listening{
+		{topicGateway + "/+", w.gateway},
+		{topicUnregister + "/" + which, w.gone},
+		{topicAnnounce + "/" + which, w.announced}, // last: as many come as there are things, and the next acknowledgement behind them
 	})
 }
 
-func (c *Client) subscribe(ctx context.Context, filters map[string]func(*Message)) (cancel func(), err error) {
+// listening is what receives the messages of a filter.
+type listening struct {
+	filter  string
+	receive func(*Message)
+}
+
+func (c *Client) subscribe(ctx context.Context, all []listening) (cancel func(), err error) {
 	var cancels []func()
 	cancel = func() {
 		for _, f := range cancels {
 			f()
 		}
 	}
-	for filter, receive := range filters {
-		stop, err := c.bus.Subscribe(ctx, filter, receive)
+	for _, l := range all {
+		stop, err := c.bus.Subscribe(ctx, l.filter, l.receive)
 		if err != nil {
 			cancel()
-			return nil, fmt.Errorf("subscribe to %s: %w", filter, err)
+			return nil, fmt.Errorf("subscribe to %s: %w", l.filter, err)
 		}
 		cancels = append(cancels, stop)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // watched are the observations that clients hold. Several may hold one; the last to let go ends it, and who does not renew lets go.
@@ -51,8 +52,17 @@ func (w *watched) hold(t Topic, holder string) (why string) {
 	case len(holds) >= w.config.MaxWatchers:
 		return fmt.Sprintf("%d clients observe it", len(holds))
 	}
-	w.topics[t] = append(holds, hold{holder, until})
+	if holds == nil {
+		t = t.own()
+	}
+	w.topics[t] = append(holds, hold{unique.Make(holder).Value(), until})
 	return ""
+}
+
+// own is t without the packet that it was read from, which its strings would keep; many things have the same objects and names.
+func (t Topic) own() Topic {
+	t.Thing, t.Object, t.Name = strings.Clone(t.Thing), unique.Make(t.Object).Value(), unique.Make(t.Name).Value()
+	return t
 }
 
 // release takes a hold back. last: nobody holds t any more; held: holder did.

@@ -33,7 +33,7 @@ func (r *returns) add(ctx context.Context, c *Client, back chan struct{}) {
 		return
 	}
 	w := Watcher{Gateway: r.seen}
-	stop, err := c.subscribe(ctx, map[string]func(*Message){topicGateway + "/+": w.gateway})
+	stop, err := c.subscribe(ctx, []listening{{topicGateway + "/+", w.gateway}})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stop = stop; err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // asker is a plain MQTT client that can say what a Client can't.
@@ -241,4 +242,30 @@ func TestHugeRequest(t *testing.T) {
 		_ = bus.Publish(t.Context(), &Message{Topic: "x"})
 		return len(in) > 0
 	})
+}
+
+// What is observed does not keep the packets that asked for it.
+func TestObservedTopicIsItsOwn(t *testing.T) {
+	var w watched
+	w.init(ServeConfig{MaxObserved: 2, MaxWatchers: 2, Now: time.Now})
+	packet := "sensor-1/Temperature/0/Property/Sensor_Value"
+	asked, err := ParseTopic(packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := w.hold(asked, "a client"); why != "" {
+		t.Fatal(why)
+	}
+	within := func(s string) bool {
+		begin, at := uintptr(unsafe.Pointer(unsafe.StringData(packet))), uintptr(unsafe.Pointer(unsafe.StringData(s)))
+		return at >= begin && at < begin+uintptr(len(packet))
+	}
+	for kept := range w.topics {
+		if kept != asked || within(kept.Thing) || within(kept.Object) || within(kept.Name) {
+			t.Errorf("%v is kept of %v, with the memory of its packet", kept, asked)
+		}
+	}
+	if last, held := w.release(asked, "a client"); !last || !held {
+		t.Error("what was asked for is not what is held")
+	}
 }
