@@ -16,10 +16,8 @@ import (
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
 	"github.com/edgehold/edgehold/lwm2m/fleet"
-	"github.com/edgehold/edgehold/lwm2m/gateway"
 	"github.com/edgehold/edgehold/lwm2m/server"
 	devicestore "github.com/edgehold/edgehold/lwm2m/store"
-	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
 // The LwM2M server that is measured runs in a process of its own, so that the devices' work is not counted as its own. It
@@ -96,12 +94,6 @@ func obey(ctx context.Context, s *server.Server, disk *devicestore.Store, comman
 			return err
 		}
 		fmt.Println(s.Len())
-	case "bus":
-		address, err := openBus(ctx, s)
-		if err != nil {
-			return err
-		}
-		fmt.Println(address)
 	case "read":
 		p99, err := readsP99(ctx, s)
 		if err != nil {
@@ -114,26 +106,6 @@ func obey(ctx context.Context, s *server.Server, disk *devicestore.Store, comman
 		return errors.New("no such command: " + command)
 	}
 	return nil
-}
-
-// openBus puts SDF over MQTT in front of a server, for as long as the process lives.
-func openBus(ctx context.Context, s *server.Server) (address string, err error) {
-	broker, err := mqtt.NewBroker(mqtt.BrokerConfig{Listeners: []mqtt.Listener{{Address: "mqtt://127.0.0.1:0"}}})
-	if err != nil {
-		return "", err
-	}
-	g, err := gateway.New(gateway.Config{Server: s, Bus: broker.Bus("gateway")})
-	if err != nil {
-		return "", err
-	}
-	for _, run := range []func(context.Context) error{broker.Run, g.Run} {
-		go func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				gatewayFailed(err)
-			}
-		}()
-	}
-	return "mqtt://" + broker.Addresses()[0].String(), nil
 }
 
 // readsP99 reads one resource of every device, a few at a time.

@@ -59,6 +59,12 @@ var rows = []Row{
 	{"edgehold-device with a workload: resident", "", AtMost(8, "MB"), deviceMemory("VmRSS")},
 	{"edgehold-device with a workload: of its own", "", AtMost(8, "MB"), deviceMemory("RssAnon")},
 	{"MQTT request to a device and back, p99, 1,000 devices", "added to a CoAP read", AtMost(10e6, "ns"), addedByMQTT},
+	{"whole gateway: a device, one resource observed", "", AtMost(2.5, "KB"), ofWhole(func(s *wholeStorm) float64 { return s.bytes / 1024 }, "KB")},
+	{"whole gateway: durable registrations, storm of 100,000", "", AtLeast(5000, "/s"), ofWhole(func(s *wholeStorm) float64 { return s.rate }, "/s")},
+	{"whole gateway: registration p99, storm of 100,000", "", AtMost(500e6, "ns"), ofWhole(func(s *wholeStorm) float64 { return float64(s.p99) }, "ns")},
+	{"whole gateway: edgehold device list, 100,000", "", AtMost(5e9, "ns"), ofWhole(func(s *wholeStorm) float64 { return float64(s.list) }, "ns")},
+	{"whole gateway: killed, a device of 100,000 is read again", "", AtMost(5e9, "ns"), ofWhole(func(s *wholeStorm) float64 { return float64(s.restart) }, "ns")},
+	{"whole gateway: a device after that", "", AtMost(2.5, "KB"), ofWhole(func(s *wholeStorm) float64 { return s.after / 1024 }, "KB")},
 	{"killed gateway serves 100,000 again", "", AtMost(5e9, "ns"), ofStorm(func(s *storm) float64 { return float64(s.restart) }, "ns")},
 }
 
