@@ -266,9 +266,12 @@ func (r *Router) count(err error) {
 	}
 }
 
+// tellAgain is the least time between two lines about the same host: where routes form a loop each other value is lost.
+const tellAgain = time.Minute
+
 // send has what a lane carries sent. A host that is dead is told of once, and when it is back: there may be many values a second, for months.
 func (r *Router) send(ctx context.Context, l *lane) {
-	lost := 0
+	lost, told := 0, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -279,10 +282,13 @@ func (r *Router) send(ctx context.Context, l *lane) {
 			switch {
 			case ctx.Err() != nil:
 			case err == nil && lost > 0:
-				r.config.Logger.Info("values are delivered again", "to", l.destination.Address, "lost", lost)
+				if time.Since(told) > tellAgain || lost > 1 {
+					r.config.Logger.Info("values are delivered again", "to", l.destination.Address, "lost", lost)
+				}
 				lost = 0
 			case err != nil:
-				if lost++; lost == 1 {
+				if lost++; lost == 1 && time.Since(told) > tellAgain {
+					told = time.Now()
 					r.config.Logger.Warn("a value was not delivered, nor may be those that follow", "to", l.destination.Address, "error", err)
 				}
 			}
