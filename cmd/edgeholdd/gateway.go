@@ -144,9 +144,12 @@ func exampleGateway() gatewayConfig {
 // credentialsEvery is how often the file of credentials is looked at.
 const credentialsEvery = 2 * time.Second
 
+// collectDevicesAt is collectAt of a gateway, most of whose memory is what devices take for long.
+const collectDevicesAt = 40
+
 // runGateway opens everything, serves, and closes it in the opposite order. What the store has is durable before it returns.
 func runGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (err error) {
-	debug.SetGCPercent(collectAt) // most of the memory is what devices take for long
+	debug.SetGCPercent(collectDevicesAt)
 	parts, err := openGateway(ctx, config, log)
 	if err != nil {
 		return err
