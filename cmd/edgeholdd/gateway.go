@@ -164,27 +164,37 @@ func runGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (er
 	if err != nil {
 		return errors.Join(err, parts.closeTransports())
 	}
+	heard := make(chan struct{})
 	g, err := gateway.New(gateway.Config{
 		Server: parts.server, Bus: bus.Bus, Models: parts.models, Facts: parts.store.Bucket(store.Settings), Strings: config.MQTT.Values == valuesStrings,
 		Embed: config.MQTT.EmbedModels, PackageKeys: parts.keys, Left: left, Logger: log.With("part", "gateway"),
-		Serve: mqtt.ServeConfig{Name: config.Name, Authorise: bus.authorise, Logger: log.With("part", "mqtt")},
+		Serve: mqtt.ServeConfig{Name: config.Name, Authorise: bus.authorise, Ready: func() { close(heard) }, Logger: log.With("part", "mqtt")},
 	})
 	if err != nil {
 		return errors.Join(err, parts.closeTransports())
 	}
 	bus.up.Store(g)
-	return parts.serve(ctx, bus, g)
+	return parts.serve(ctx, bus, g, heard)
 }
 
-// serve runs all parts. The store runs longest: others write to it until they have ended.
-func (p *gatewayParts) serve(ctx context.Context, bus *gatewayBus, g *gateway.Gateway) error {
+// serve runs all parts. The store runs longest: others write to it until they have ended. The broker takes clients when the gateway hears them, which
+// takes a while with many devices: what they ask before would be lost.
+func (p *gatewayParts) serve(ctx context.Context, bus *gatewayBus, g *gateway.Gateway, heard <-chan struct{}) error {
 	kept, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var keeping errgroup.Group
 	keeping.Go(func() error { return p.store.Run(kept) })
 	group, ctx := errgroup.WithContext(ctx)
-	if bus.broker != nil {
-		group.Go(func() error { return bus.broker.Run(ctx) })
-	}
+	group.Go(func() error {
+		select {
+		case <-heard:
+			p.log.Info("ready", "gateway", p.config.Name, "devices", p.server.Len(), "lwm2m", p.addresses(), "mqtt", bus.addresses())
+		case <-ctx.Done():
+		}
+		if bus.broker != nil {
+			return bus.broker.Run(ctx)
+		}
+		return nil
+	})
 	group.Go(func() error { return p.server.Run(ctx) })
 	group.Go(func() error { return g.Run(ctx) })
 	group.Go(func() error { return p.credentials.Watch(ctx, credentialsEvery, p.log, p.credentialsChanged) })
@@ -195,7 +205,6 @@ func (p *gatewayParts) serve(ctx context.Context, bus *gatewayBus, g *gateway.Ga
 		group.Go(func() error { return p.serveMetrics(ctx, g) })
 	}
 	p.judge() // what the store had of those who were taken out of the file meanwhile
-	p.log.Info("ready", "gateway", p.config.Name, "devices", p.server.Len(), "lwm2m", p.addresses(), "mqtt", bus.addresses())
 	err := group.Wait()
 	stop()
 	return errors.Join(err, keeping.Wait())

@@ -60,7 +60,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	heard := make(chan struct{})
-	serve.Ready = sync.OnceFunc(func() { close(heard) })
+	serve.Ready = sync.OnceFunc(func() {
+		close(heard)
+		if told := g.config.Serve.Ready; told != nil {
+			told()
+		}
+	})
 	group.Go(func() error { return g.follow(ctx, events) })
 	for range g.config.Limits.Announcers {
 		group.Go(func() error {
