@@ -39,7 +39,7 @@ var theStorm = sync.OnceValues(func() (*storm, error) {
 		return nil, err
 	}
 	defer func() { g.kill() }()
-	f, run, stop, err := prepareFleet(ctx, g.addr, fleetSize)
+	f, run, stop, err := prepareFleet(ctx, g.addr, fleetSize, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ var theStorm = sync.OnceValues(func() (*storm, error) {
 	return s, err
 })
 
-// prepareFleet makes a fleet that begins when run is called.
-func prepareFleet(ctx context.Context, target netip.AddrPort, devices int) (f *fleet.Fleet, run, stop func(), err error) {
-	f, err = fleet.New(fleet.Config{Devices: devices, Target: target, Lifetime: 24 * time.Hour, Notify: time.Hour})
+// prepareFleet makes a fleet that begins when run is called, as fast as the gateway takes it or so many devices in a second.
+func prepareFleet(ctx context.Context, target netip.AddrPort, devices int, rate float64) (f *fleet.Fleet, run, stop func(), err error) {
+	f, err = fleet.New(fleet.Config{Devices: devices, Target: target, Rate: rate, Lifetime: 24 * time.Hour, Notify: time.Hour})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -160,7 +160,7 @@ func addedByMQTT(ctx context.Context) (Measured, error) {
 		return Measured{}, err
 	}
 	defer g.kill()
-	f, run, stop, err := prepareFleet(ctx, g.addr, devices)
+	f, run, stop, err := prepareFleet(ctx, g.addr, devices, 0)
 	if err != nil {
 		return Measured{}, err
 	}

@@ -107,6 +107,9 @@ func value(device string) mqtt.Topic {
 	return mqtt.Topic{Thing: device, Object: "Temperature", Label: mqtt.At(0), Affordance: mqtt.Property, Name: "Sensor_Value"}
 }
 
+// wholeRate is below what a gateway takes in a second unless it is told otherwise: who is beyond that comes back after up to a minute.
+const wholeRate = 9_000
+
 // wholeStorm is what the whole process went through with a fleet, as a storm is for its server.
 type wholeStorm struct {
 	bytes   float64       // for each device with one resource observed over MQTT
@@ -130,7 +133,7 @@ var theWholeStorm = sync.OnceValues(func() (_ *wholeStorm, err error) {
 		return nil, err
 	}
 	defer w.kill()
-	f, run, stop, err := prepareFleet(ctx, w.addr, fleetSize)
+	f, run, stop, err := prepareFleet(ctx, w.addr, fleetSize, wholeRate)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +270,7 @@ func throughWhole(ctx context.Context, devices int) (p99 time.Duration, err erro
 		return 0, err
 	}
 	defer w.kill()
-	f, run, stop, err := prepareFleet(ctx, w.addr, devices)
+	f, run, stop, err := prepareFleet(ctx, w.addr, devices, 0)
 	if err != nil {
 		return 0, err
 	}
