@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"crypto/tls"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -265,8 +266,12 @@ func (h *hook) OnPacketProcessed(c *mochi.Client, pk packets.Packet, err error) 
 }
 
 func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
-	for _, kept := range h.broker.server.Topics.Messages(f.Filter) {
-		if h.OnACLCheck(c, kept.TopicName, false) && !retained(c, o, f, kept.Copy(false)) {
+	for topic := range h.broker.retained(f.Filter) {
+		if !h.OnACLCheck(c, topic, false) {
+			continue
+		}
+		o.room() // before it is looked up: what waits is not to be old
+		if kept, ok := h.broker.server.Topics.Retained.Get(topic); ok && !retained(c, o, f, kept.Copy(false)) {
 			return
 		}
 	}
@@ -278,6 +283,25 @@ func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
 		o.room() // before it is asked for: what waits is not to be old
 		if m := k.message(topic, thing); m != nil && !retained(c, o, f, m.packet()) {
 			return
+		}
+	}
+}
+
+// retained iterates over the topics that match filter and have a retained message. mochi's own look-up reads its tree without the lock that is held
+// by who retains something.
+func (b *Broker) retained(filter string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		kept := b.server.Topics.Retained
+		if !strings.ContainsAny(filter, "+#") {
+			if _, ok := kept.Get(filter); ok {
+				yield(filter)
+			}
+			return
+		}
+		for topic := range kept.GetAll() {
+			if matches(filter, topic) && !yield(topic) {
+				return
+			}
 		}
 	}
 }

@@ -87,8 +87,10 @@ func (i *inline) Subscribe(_ context.Context, filter string, receive func(*Messa
 	}
 	s := &subscription{filter: filter, owner: i, receive: receive}
 	i.broker.local.change(func(subs []*subscription) []*subscription { return append(subs, s) })
-	for _, pk := range i.broker.server.Topics.Messages(filter) {
-		receive(message(&pk, nil))
+	for topic := range i.broker.retained(filter) {
+		if pk, ok := i.broker.server.Topics.Retained.Get(topic); ok {
+			receive(message(&pk, nil))
+		}
 	}
 	k := i.broker.keeper.Load()
 	for topic, thing := range k.topics(filter) {
