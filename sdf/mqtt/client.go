@@ -71,6 +71,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	defer cancel()
 	r.CBOR = c.config.CBOR
 	m, err := c.exchange(ctx, &r)
+	if own, ok := errors.AsType[*Error](err); ok {
+		return nil, own
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.Operation, r.Topic, err)
 	}
@@ -95,6 +98,9 @@ func (c *Client) exchange(ctx context.Context, r *Request) (*Message, error) {
 	}
 	correlation, ch := c.await()
 	defer c.forget(correlation)
+	back := make(chan struct{}, 1)
+	c.returns.add(ctx, c, back)
+	defer c.returns.remove(back)
 	m := &Message{
 		Topic: r.Topic.String(), Payload: payload, ContentType: contentType(r.CBOR), ResponseTopic: c.reply, Correlation: []byte(correlation),
 		Pointer: r.Pointer(), Expiry: c.timeout(ctx),
@@ -105,8 +111,28 @@ func (c *Client) exchange(ctx context.Context, r *Request) (*Message, error) {
 	select {
 	case m := <-ch:
 		return m, nil
+	case <-back:
+		return afterReturn(ctx, ch, r)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+	}
+}
+
+// grace is how long a gateway that came back may take for the answer to a request that it got just before it told so.
+const grace = time.Second
+
+// afterReturn waits for an answer of a gateway that came back: what it was asked before that it knows nothing of.
+func afterReturn(ctx context.Context, ch chan *Message, r *Request) (*Message, error) {
+	select {
+	case m := <-ch:
+		return m, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+	case <-time.After(grace):
+		return nil, &Error{
+			Status: Unavailable, Code: "gateway.started-anew", Message: fmt.Sprintf("%s %s", r.Operation, r.Topic),
+			Why: "the gateway was started anew before it answered, and nobody knows whether it was done", Hint: "see how the device is, and ask again",
+		}
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// returns tells observations that a gateway came back: what was notified while it or its broker were away nobody has heard, so they ask again.
+// returns tells observations that a gateway came back: what was notified while it or its broker were away nobody has heard, so they ask again. And it
+// tells requests, which are not answered any more.
 type returns struct {
 	mu    sync.Mutex
 	since map[string]time.Time // of gateways that were seen

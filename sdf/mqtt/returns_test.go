@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,11 +33,7 @@ func TestObserversHearWhatTheyMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cancel()
-	eventually(t, "it knows the gateway", func() bool {
-		c.returns.mu.Lock()
-		defer c.returns.mu.Unlock()
-		return len(c.returns.since) == 1
-	})
+	knowsAGateway(t, c)
 	for i, value := range []int64{0, 7} { // unchanged, then changed
 		g.value.Store(value)
 		p := Presence{Name: "one", Online: true, Time: time.Now().Add(time.Duration(i+1) * time.Second)}
@@ -53,4 +50,30 @@ func TestObserversHearWhatTheyMissed(t *testing.T) {
 	if len(told) > 0 {
 		t.Errorf("told %v too", <-told)
 	}
+}
+
+// Who asked a gateway that was then killed hears of it when it is back, not when the time is up.
+func TestRequestsOfAGatewayThatWasKilled(t *testing.T) {
+	b, _ := startBroker(t, BrokerConfig{})
+	publish(t, b.Bus("gateway"), *Presence{Name: "one", Online: true, Time: time.Unix(1, 0)}.message())
+	c := newClient(t, b.Bus("asker"), ClientConfig{Timeout: time.Hour})
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Do(t.Context(), Request{Operation: Get, Topic: property("sensor-1", "RSSI")})
+		failed <- err
+	}()
+	knowsAGateway(t, c)
+	publish(t, b.Bus("again"), *Presence{Name: "one", Online: true, Time: time.Unix(2, 0)}.message())
+	if e, ok := errors.AsType[*Error](<-failed); !ok || e.Code != "gateway.started-anew" {
+		t.Errorf("got %v", e)
+	}
+}
+
+func knowsAGateway(t *testing.T, c *Client) {
+	t.Helper()
+	eventually(t, "it knows the gateway", func() bool {
+		c.returns.mu.Lock()
+		defer c.returns.mu.Unlock()
+		return len(c.returns.since) == 1
+	})
 }
