@@ -140,7 +140,11 @@ func (g *Gateway) announce(ctx context.Context) {
 			g.finish(ctx, endpoint, why, hash, false, err)
 			continue
 		}
-		err := g.tellGone(ctx, endpoint, cmp.Or(why, "expired"))
+		if why == "" { // the event that says why is on its way, and marks it again
+			g.finish(ctx, endpoint, "", before, false, nil)
+			continue
+		}
+		err := g.tellGone(ctx, endpoint, why)
 		if err == nil && !known {
 			g.forgetFacts(endpoint)
 		}
