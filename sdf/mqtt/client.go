@@ -255,7 +255,10 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 	if attributes != nil {
 		r.Data = attributes
 	}
+	back := make(chan struct{}, 1) // from before the first time: a return is not to be missed
+	c.returns.add(ctx, c, back)
 	if first, err = c.Do(ctx, r); err != nil {
+		c.returns.remove(back)
 		stop()
 		return first, nil, err
 	}
@@ -263,7 +266,8 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 	renewing, end := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
-		c.renew(renewing, r, heard)
+		c.renew(renewing, r, heard, back)
+		c.returns.remove(back)
 		stop()
 	})
 	return first, func() {
@@ -276,10 +280,7 @@ func (c *Client) Observe(ctx context.Context, t Topic, attributes map[string]any
 }
 
 // renew asks again and again for what is asked for once: an observation lives no longer than its lease.
-func (c *Client) renew(ctx context.Context, r Request, heard *latest) {
-	back := make(chan struct{}, 1)
-	c.returns.add(ctx, c, back)
-	defer c.returns.remove(back)
+func (c *Client) renew(ctx context.Context, r Request, heard *latest, back <-chan struct{}) {
 	tick := time.NewTicker(c.config.Lease / 3)
 	defer tick.Stop()
 	for {

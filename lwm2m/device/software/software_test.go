@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"unicode/utf8"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -466,25 +465,22 @@ func TestPullOfABadPackageEnds(t *testing.T) {
 	b.want(1, Initial, ResultType, false)
 }
 
-// A package whose state can't be kept comes again, with pauses, until it can.
+// A pull whose state can't be kept ends and says why; asked for again, it begins anew.
 func TestPullWhileTheDiskIsFull(t *testing.T) {
 	f := &fetcher{parcel: packed(t, "1.0.0", 1)}
 	b := pulling(t, f)
 	b.must(b.Write(instance(1), uri("coap://[::1]/average"), client.Update))
 	full := filepath.Join(b.dir, "1.json.new")
 	b.must(os.Mkdir(full, 0o700))
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*pullDelay+pullDelay/2)
-		defer cancel()
-		b.pullAll(ctx)
-	})
-	if len(f.from) != 3 {
-		t.Errorf("fetched from %v", f.from)
-	}
-	b.want(1, DownloadStarted, ResultDownloading, false)
+	b.pullOnce()
+	b.want(1, Initial, ResultDevice, false)
 	b.must(os.Remove(full))
+	b.must(b.Write(instance(1), uri("coap://[::1]/average"), client.Update))
 	b.pullOnce()
 	b.want(1, Delivered, ResultDelivered, false)
+	if len(f.from) != 2 || f.from[1] != 0 {
+		t.Errorf("fetched from %v", f.from)
+	}
 }
 
 func TestReasonsAreText(t *testing.T) {
