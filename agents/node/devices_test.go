@@ -93,7 +93,6 @@ func TestPolicyForADevice(t *testing.T) {
 	r := newRigWith(t, func(c *Config) {
 		c.Devices.Broker = address
 		c.Devices.Interval = Duration(time.Second)
-		c.Guests.CompileTime = Duration(2 * time.Minute) // under the race detector, on a machine that has other work
 	})
 	r.await("the knob is there", func() bool {
 		k, err := r.supervisor.Options(t.Context(), proxy.Mechanism)

@@ -59,6 +59,7 @@ func newRigWith(t *testing.T, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r.config = Config{Name: "test", StateDirectory: filepath.Join(dir, "state")}
+	r.config.Guests.CompileTime = Duration(2 * time.Minute) // under the race detector, on a machine that has other work
 	r.config.MechanismPlugins.Root = r.tree
 	r.config.MechanismPlugins.GuardGrace = Duration(200 * time.Millisecond)
 	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
