@@ -9,6 +9,7 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 )
 
 // ErrNoServer says that a device has neither usable accounts nor a bootstrap server to get some from.
@@ -23,7 +24,7 @@ func (c *Client) bootstrap(ctx context.Context) error {
 	}
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	pace := backoff{}
-	if !sleep(ctx, min(sources[0].HoldOff, longestMaxAge)) {
+	if !pause.For(ctx, min(sources[0].HoldOff, longestMaxAge)) {
 		return nil
 	}
 	for {
@@ -37,7 +38,7 @@ func (c *Client) bootstrap(ctx context.Context) error {
 			wait = max(wait, jitter(busy.wait, random))
 		}
 		c.log.Warn("bootstrap failed", "error", err, "wait", wait)
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 )
 
 // errRejected is a server's no to a registration.
@@ -73,7 +74,7 @@ func (c *Client) turn(ctx context.Context, s *server, before []*server) bool {
 			}
 		}
 	}
-	return sleep(ctx, c.serverSeconds(s, serverInitialDelay, 0))
+	return pause.For(ctx, c.serverSeconds(s, serverInitialDelay, 0))
 }
 
 // registration reaches the server, registers, and serves until that ends. It returns how long to wait before the next one, and why this
@@ -277,10 +278,10 @@ func (c *Client) stay(ctx context.Context, s *server) (disabled bool, err error)
 		events := s.take()
 		switch {
 		case events&eventDisable != 0:
-			sleep(ctx, answerTime)
+			pause.For(ctx, answerTime)
 			c.leave(s)
 			return true, nil
-		case events&eventObjects != 0 && !sleep(ctx, settleObjects):
+		case events&eventObjects != 0 && !pause.For(ctx, settleObjects):
 			continue
 		case events != 0 || !time.Now().Before(update):
 			if err := c.refreshRegistration(ctx, s, events|event(s.take())); err != nil {
@@ -409,20 +410,5 @@ func (c *Client) idle(ctx context.Context, s *server, wait time.Duration) bool {
 				return true
 			}
 		}
-	}
-}
-
-// sleep waits; false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

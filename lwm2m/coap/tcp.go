@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 )
 
 // TCPConfig says where a transport of RFC 8323 listens, and what its connections may cost.
@@ -131,7 +133,7 @@ func (t *TCP) accept(ctx context.Context, l net.Listener) error {
 		case err != nil:
 			var temporary net.Error
 			if errors.As(err, &temporary) { // out of descriptors, aborted before it was taken
-				if !pause(ctx, 50*time.Millisecond) {
+				if !pause.For(ctx, 50*time.Millisecond) {
 					return nil
 				}
 				continue
@@ -145,17 +147,6 @@ func (t *TCP) accept(ctx context.Context, l net.Listener) error {
 		if c == nil {
 			_ = conn.Close()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

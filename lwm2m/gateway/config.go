@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"context"
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
@@ -73,27 +73,10 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	preset(&c.Limits.Events, 65_536)
-	preset(&c.Limits.Announcers, 4)
-	preset(&c.Limits.Notifiers, 2)
-	preset(&c.Limits.NotifierLine, 4096)
-	preset(&c.Limits.Retry, time.Second)
+	c.Limits.Events = cmp.Or(c.Limits.Events, 65_536)
+	c.Limits.Announcers = cmp.Or(c.Limits.Announcers, 4)
+	c.Limits.Notifiers = cmp.Or(c.Limits.Notifiers, 2)
+	c.Limits.NotifierLine = cmp.Or(c.Limits.NotifierLine, 4096)
+	c.Limits.Retry = cmp.Or(c.Limits.Retry, time.Second)
 	return c
-}
-
-func preset[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
-	}
-}
-
-// pause waits, unless the context ends before.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

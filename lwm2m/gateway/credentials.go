@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/edgehold/edgehold/lwm2m/coap/dtls"
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 	"github.com/edgehold/edgehold/lwm2m/server"
 )
 
@@ -261,7 +262,7 @@ func (c *Credentials) Watch(ctx context.Context, every time.Duration, log *slog.
 	}
 	var refused stamp
 	for {
-		pause(ctx, every)
+		pause.For(ctx, every)
 		if ctx.Err() != nil {
 			return nil
 		}

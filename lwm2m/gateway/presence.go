@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 	"github.com/edgehold/edgehold/lwm2m/server"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
@@ -157,7 +158,7 @@ func (g *Gateway) finish(ctx context.Context, endpoint, why string, hash uint64,
 	if err != nil && ctx.Err() == nil {
 		g.stats.failures.Add(1)
 		g.log.Warn("an announcement could not be published and will be tried again", "endpoint", endpoint, "error", err)
-		pause(ctx, g.config.Limits.Retry)
+		pause.For(ctx, g.config.Limits.Retry)
 	}
 	g.presence.done(endpoint, why, hash, gone, err)
 }

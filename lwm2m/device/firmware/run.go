@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 )
 
 // How often and how far apart a pull that was cut off is tried again, before its result is "connection lost".
@@ -73,7 +74,7 @@ func (u *Update) pull(ctx context.Context, uri string) {
 			return
 		}
 		u.config.Logger.Warn("firmware does not come", "uri", uri, "error", err)
-		if !sleep(pulling, delay) {
+		if !pause.For(pulling, delay) {
 			return
 		}
 		delay *= 2
@@ -104,16 +105,5 @@ func (u *Update) sink(uri string) func(int64, []byte, bool) error {
 			return errors.Join(errOver, err)
 		}
 		return err
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

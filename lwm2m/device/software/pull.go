@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/internal/pause"
 )
 
 // How often and how far apart a pull that was cut off is tried again, before its result is "connection lost".
@@ -55,7 +56,7 @@ func (m *Manager) pullAll(ctx context.Context) {
 	for id, uri, ok := m.pending(); ok && ctx.Err() == nil; {
 		m.fetch(ctx, id, uri)
 		next, nextURI, more := m.pending()
-		if more && next == id && nextURI == uri && !wait(ctx, pullDelay) {
+		if more && next == id && nextURI == uri && !pause.For(ctx, pullDelay) {
 			return
 		}
 		id, uri, ok = next, nextURI, more
@@ -88,23 +89,12 @@ func (m *Manager) fetch(ctx context.Context, id uint16, uri string) {
 			return
 		}
 		m.config.Logger.Warn("a package does not come", "instance", id, "uri", uri, "error", err)
-		if !wait(ctx, delay) {
+		if !pause.For(ctx, delay) {
 			return
 		}
 		delay *= 2
 	}
 	m.giveUp(id, uri, fmt.Errorf("%w: %w", errLost, err))
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 func (m *Manager) arrived(id uint16) int64 {
