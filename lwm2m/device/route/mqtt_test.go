@@ -38,29 +38,36 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// TestBrokersThatAskWhoComes is the gateway's own broker as it is on a network: by TLS, with users.
-func TestBrokersThatAskWhoComes(t *testing.T) {
-	own, roots := certificate(t)
-	broker, err := mqtt.NewBroker(mqtt.BrokerConfig{
-		Listeners: []mqtt.Listener{{Address: "mqtts://127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{own}}}, {Address: "mqtt://127.0.0.1:0"}},
-		Access:    []mqtt.User{{Name: "sensor-7", Password: mqtt.HashPassword("well met")}},
-	})
+// listening runs a broker for the length of a test, and tells what is published to a topic.
+func listening(t *testing.T, topic string, c mqtt.BrokerConfig) (*mqtt.Broker, <-chan *mqtt.Message) {
+	t.Helper()
+	broker, err := mqtt.NewBroker(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- broker.Run(ctx) }()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		<-ended
-	}()
+	})
 	heard := make(chan *mqtt.Message, 4)
-	stop, err := broker.Bus("test").Subscribe(ctx, "greenhouse/average", func(m *mqtt.Message) { heard <- m })
+	stop, err := broker.Bus("test").Subscribe(ctx, topic, func(m *mqtt.Message) { heard <- m })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
+	t.Cleanup(stop)
+	return broker, heard
+}
+
+// TestBrokersThatAskWhoComes is the gateway's own broker as it is on a network: by TLS, with users.
+func TestBrokersThatAskWhoComes(t *testing.T) {
+	own, roots := certificate(t)
+	broker, heard := listening(t, "greenhouse/average", mqtt.BrokerConfig{
+		Listeners: []mqtt.Listener{{Address: "mqtts://127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{own}}}, {Address: "mqtt://127.0.0.1:0"}},
+		Access:    []mqtt.User{{Name: "sensor-7", Password: mqtt.HashPassword("well met")}},
+	})
 	secure, plain := broker.Addresses()[0].String(), broker.Addresses()[1].String()
 	for name, test := range map[string]struct {
 		address string
@@ -77,7 +84,7 @@ func TestBrokersThatAskWhoComes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := &Publisher{ClientID: "sensor-7", Brokers: map[string]Broker{test.address: test.known}}
 			defer p.Close()
-			err := p.Send(ctx, End{Kind: MQTT, Address: test.address, Name: "greenhouse/average", Secure: test.secure}, Item{Payload: []byte("21.25"), Format: lwm2m.FormatText})
+			err := p.Send(t.Context(), End{Kind: MQTT, Address: test.address, Name: "greenhouse/average", Secure: test.secure}, Item{Payload: []byte("21.25"), Format: lwm2m.FormatText})
 			if (err == nil) != test.ok {
 				t.Fatalf("got %v", err)
 			}
@@ -90,7 +97,7 @@ func TestBrokersThatAskWhoComes(t *testing.T) {
 	}
 	p := &Publisher{ClientID: "sensor-7", Brokers: map[string]Broker{plain: {User: "sensor-7", Password: "well met", Roots: roots}}}
 	defer p.Close()
-	if err := p.Send(ctx, End{Kind: MQTT, Address: plain, Name: "greenhouse/average"}, Item{}); !errors.Is(err, errInTheClear) {
+	if err := p.Send(t.Context(), End{Kind: MQTT, Address: plain, Name: "greenhouse/average"}, Item{}); !errors.Is(err, errInTheClear) {
 		t.Errorf("a server's route has the password go in the clear: %v", err)
 	}
 }

@@ -130,23 +130,7 @@ func TestForwardingToAnotherDevice(t *testing.T) {
 }
 
 func TestForwardingToABroker(t *testing.T) {
-	broker, err := mqtt.NewBroker(mqtt.BrokerConfig{Listeners: []mqtt.Listener{{Address: "mqtt://127.0.0.1:0"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- broker.Run(ctx) }()
-	defer func() {
-		cancel()
-		<-ended
-	}()
-	heard := make(chan *mqtt.Message, 4)
-	stop, err := broker.Bus("test").Subscribe(ctx, "topic1", func(m *mqtt.Message) { heard <- m })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	broker, heard := listening(t, "topic1", mqtt.BrokerConfig{Listeners: []mqtt.Listener{{Address: "mqtt://127.0.0.1:0"}}})
 	a, b := newDevice(t), newDevice(t)
 	a.route(t, 0, "local://1/temp_avg", "coap://"+b.address+"/endpoint1")
 	b.route(t, 0, "coap://endpoint1", "mqtt://"+broker.Addresses()[0].String()+"/topic1")
