@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,15 +40,15 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	setDefault(&c.DefaultLease, 2*time.Minute)
-	setDefault(&c.DriverPatience, drivePatience)
-	setDefault(&c.MaxLease, 24*time.Hour)
-	setDefault(&c.DriftEvery, 10*time.Second)
-	setDefault(&c.LockPatience, 5*time.Second)
-	setDefault(&c.AuditBytes, 8<<20)
-	setDefault(&c.Exit, ExitRevert)
-	setDefault(&c.Actor, "daemon")
-	setDefault(&c.HandsOff, filepath.Join(c.Dir, "hands-off"))
+	c.DefaultLease = cmp.Or(c.DefaultLease, 2*time.Minute)
+	c.DriverPatience = cmp.Or(c.DriverPatience, drivePatience)
+	c.MaxLease = cmp.Or(c.MaxLease, 24*time.Hour)
+	c.DriftEvery = cmp.Or(c.DriftEvery, 10*time.Second)
+	c.LockPatience = cmp.Or(c.LockPatience, 5*time.Second)
+	c.AuditBytes = cmp.Or(c.AuditBytes, 8<<20)
+	c.Exit = cmp.Or(c.Exit, ExitRevert)
+	c.Actor = cmp.Or(c.Actor, "daemon")
+	c.HandsOff = cmp.Or(c.HandsOff, filepath.Join(c.Dir, "hands-off"))
 	if c.Clock == nil {
 		c.Clock = SystemClock{}
 	}
@@ -56,13 +57,6 @@ func (c *Config) setDefaults() {
 	}
 	if c.Observe == nil {
 		c.Observe = func(Event) {}
-	}
-}
-
-func setDefault[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
 	}
 }
 

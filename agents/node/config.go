@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -194,33 +195,26 @@ func (c *Config) SetDefaults() {
 	if c.Name == "" {
 		c.Name, _ = os.Hostname()
 	}
-	setDefault(&c.ContinuumLayer, "node")
-	setDefault(&c.StateDirectory, DefaultState)
-	setDefault(&c.ManagementMode, "heuristic")
-	setDefault(&c.Arbitration, "knob")
-	setDefault(&c.Telemetry.Retention, Duration(defaultRetention))
-	setDefault(&c.Telemetry.Interval, Duration(defaultInterval))
-	setDefault(&c.Telemetry.MaxSeries, defaultSeries)
-	setDefault(&c.Telemetry.Root, "/")
-	setDefault(&c.MechanismPlugins.Root, "/")
-	setDefault(&c.MechanismPlugins.Lease, Duration(defaultLease))
-	setDefault(&c.MechanismPlugins.Exit, "revert")
-	setDefault(&c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
-	setDefault(&c.API.Socket, DefaultSocket)
-	setDefault(&c.API.SocketMode, DefaultSocketMode)
-	setDefault(&c.Guests.Engine, "auto")
-	setDefault(&c.Guests.CompileTime, Duration(defaultCompile))
-	setDefault(&c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
+	c.ContinuumLayer = cmp.Or(c.ContinuumLayer, "node")
+	c.StateDirectory = cmp.Or(c.StateDirectory, DefaultState)
+	c.ManagementMode = cmp.Or(c.ManagementMode, "heuristic")
+	c.Arbitration = cmp.Or(c.Arbitration, "knob")
+	c.Telemetry.Retention = cmp.Or(c.Telemetry.Retention, Duration(defaultRetention))
+	c.Telemetry.Interval = cmp.Or(c.Telemetry.Interval, Duration(defaultInterval))
+	c.Telemetry.MaxSeries = cmp.Or(c.Telemetry.MaxSeries, defaultSeries)
+	c.Telemetry.Root = cmp.Or(c.Telemetry.Root, "/")
+	c.MechanismPlugins.Root = cmp.Or(c.MechanismPlugins.Root, "/")
+	c.MechanismPlugins.Lease = cmp.Or(c.MechanismPlugins.Lease, Duration(defaultLease))
+	c.MechanismPlugins.Exit = cmp.Or(c.MechanismPlugins.Exit, "revert")
+	c.MechanismPlugins.GuardGrace = cmp.Or(c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
+	c.API.Socket = cmp.Or(c.API.Socket, DefaultSocket)
+	c.API.SocketMode = cmp.Or(c.API.SocketMode, DefaultSocketMode)
+	c.Guests.Engine = cmp.Or(c.Guests.Engine, "auto")
+	c.Guests.CompileTime = cmp.Or(c.Guests.CompileTime, Duration(defaultCompile))
+	c.Guests.CacheDirectory = cmp.Or(c.Guests.CacheDirectory, filepath.Join(c.StateDirectory, "cache"))
 	c.Trust.setDefaults(c.Name)
 	c.Registry.setDefaults()
 	c.Devices.setDefaults()
-}
-
-func setDefault[T comparable](v *T, fallback T) {
-	var zero T
-	if *v == zero {
-		*v = fallback
-	}
 }
 
 // Validate reports every problem of the configuration at once, each with its key.

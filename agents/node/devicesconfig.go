@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -50,8 +51,8 @@ const (
 )
 
 func (d *Devices) setDefaults() {
-	setDefault(&d.Interval, Duration(defaultDeviceInterval))
-	setDefault(&d.Max, defaultDevices)
+	d.Interval = cmp.Or(d.Interval, Duration(defaultDeviceInterval))
+	d.Max = cmp.Or(d.Max, defaultDevices)
 }
 
 func (d *Devices) resolve(absolute func(string) string) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,8 +57,8 @@ const (
 )
 
 func (r *Registry) setDefaults() {
-	setDefault(&r.Stall, Duration(defaultStall))
-	setDefault(&r.StoreBytes, defaultStoreBytes)
+	r.Stall = cmp.Or(r.Stall, Duration(defaultStall))
+	r.StoreBytes = cmp.Or(r.StoreBytes, defaultStoreBytes)
 }
 
 func (r *Registry) validate(p *problems) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -41,10 +42,10 @@ const (
 const defaultTrustInterval = time.Minute
 
 func (t *Trust) setDefaults(name string) {
-	setDefault(&t.Require, requireUnsigned)
-	setDefault(&t.Clock, clockSystem)
-	setDefault(&t.Interval, Duration(defaultTrustInterval))
-	setDefault(&t.Node, name)
+	t.Require = cmp.Or(t.Require, requireUnsigned)
+	t.Clock = cmp.Or(t.Clock, clockSystem)
+	t.Interval = cmp.Or(t.Interval, Duration(defaultTrustInterval))
+	t.Node = cmp.Or(t.Node, name)
 }
 
 func (t *Trust) validate(p *problems) {

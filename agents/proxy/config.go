@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -83,22 +84,15 @@ func (c *Config) defaults() {
 	if c.Properties == nil {
 		c.Properties = DefaultProperties()
 	}
-	preset(&c.Refresh, 30*time.Second)
-	preset(&c.Settle, 30*time.Second)
-	preset(&c.Patience, 10*time.Second)
-	preset(&c.Devices, defaultDevices)
+	c.Refresh = cmp.Or(c.Refresh, 30*time.Second)
+	c.Settle = cmp.Or(c.Settle, 30*time.Second)
+	c.Patience = cmp.Or(c.Patience, 10*time.Second)
+	c.Devices = cmp.Or(c.Devices, defaultDevices)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func preset[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
 	}
 }
 

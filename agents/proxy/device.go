@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -246,7 +247,7 @@ func (d *device) told(t target, o mqtt.Objects, at time.Time) {
 		at = d.proxy.config.Now()
 	}
 	scale := t.property.Scale
-	preset(&scale, 1)
+	scale = cmp.Or(scale, 1)
 	d.proxy.append(t.property.Metric, f*scale, at, d.endpoint, t.instance)
 }
 

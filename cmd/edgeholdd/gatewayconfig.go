@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -143,23 +144,16 @@ func absolute(dir, p string) string {
 }
 
 func (c *gatewayConfig) setDefaults() {
-	preset(&c.Name, "gateway")
-	preset(&c.StateDirectory, defaultGatewayState)
-	preset(&c.LwM2M.DTLS, ":5684")
-	preset(&c.LwM2M.Sockets, 1)
-	preset(&c.MQTT.Values, valuesNative)
+	c.Name = cmp.Or(c.Name, "gateway")
+	c.StateDirectory = cmp.Or(c.StateDirectory, defaultGatewayState)
+	c.LwM2M.DTLS = cmp.Or(c.LwM2M.DTLS, ":5684")
+	c.LwM2M.Sockets = cmp.Or(c.LwM2M.Sockets, 1)
+	c.MQTT.Values = cmp.Or(c.MQTT.Values, valuesNative)
 	if c.LwM2M.UDP == nil {
 		c.LwM2M.UDP = []string{":5683"}
 	}
 	if c.MQTT.Listen == nil && c.MQTT.Broker.Address == "" {
 		c.MQTT.Listen = []string{defaultMQTTSocket}
-	}
-}
-
-func preset[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
 	}
 }
 

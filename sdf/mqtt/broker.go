@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -48,17 +49,17 @@ type Limits struct {
 }
 
 func (l *Limits) defaults() {
-	preset(&l.PacketBytes, 8<<20)
-	preset(&l.PendingBytes, 3*int(l.PacketBytes))
-	preset(&l.Stall, 30*time.Second)
-	preset(&l.Clients, 1024)
-	preset(&l.Subscriptions, 1024)
-	preset(&l.Inflight, 128)
-	preset(&l.InflightBytes, 2*int(l.PacketBytes))
-	preset(&l.Retained, 256<<10)
-	preset(&l.SessionExpiry, 2*time.Minute)
-	preset(&l.Handshake, 10*time.Second)
-	preset(&l.KeepAlive, 10*time.Minute)
+	l.PacketBytes = cmp.Or(l.PacketBytes, 8<<20)
+	l.PendingBytes = cmp.Or(l.PendingBytes, 3*int(l.PacketBytes))
+	l.Stall = cmp.Or(l.Stall, 30*time.Second)
+	l.Clients = cmp.Or(l.Clients, 1024)
+	l.Subscriptions = cmp.Or(l.Subscriptions, 1024)
+	l.Inflight = cmp.Or(l.Inflight, 128)
+	l.InflightBytes = cmp.Or(l.InflightBytes, 2*int(l.PacketBytes))
+	l.Retained = cmp.Or(l.Retained, 256<<10)
+	l.SessionExpiry = cmp.Or(l.SessionExpiry, 2*time.Minute)
+	l.Handshake = cmp.Or(l.Handshake, 10*time.Second)
+	l.KeepAlive = cmp.Or(l.KeepAlive, 10*time.Minute)
 }
 
 // Broker is a broker of MQTT v5 (and 3.1.1, for those who only publish or subscribe) inside this process.

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -37,8 +38,8 @@ var ErrNoAnswer = errors.New("no answer")
 
 // NewClient listens for answers on bus. Close ends that; the bus stays open.
 func NewClient(ctx context.Context, bus Bus, config ClientConfig) (*Client, error) {
-	preset(&config.Timeout, 30*time.Second)
-	preset(&config.Lease, time.Hour)
+	config.Timeout = cmp.Or(config.Timeout, 30*time.Second)
+	config.Lease = cmp.Or(config.Lease, time.Hour)
 	own := string(appendSegment([]byte(topicReply+"/"), bus.Name(), false))
 	c := &Client{bus: bus, config: config, reply: own + "/" + rand.Text(), waiting: map[string]chan *Message{}}
 	stop, err := bus.Subscribe(ctx, c.reply, c.answered)

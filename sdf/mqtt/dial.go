@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -50,7 +51,7 @@ func Dial(ctx context.Context, config DialConfig) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to broker %q: %w", config.Address, err)
 	}
-	preset(&config.Name, "edgehold-"+randomName())
+	config.Name = cmp.Or(config.Name, "edgehold-"+randomName())
 	if config.Backoff == nil {
 		config.Backoff = backoff
 	}

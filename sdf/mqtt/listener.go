@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func open(l Listener) (net.Listener, error) {
 		}
 		return tls.NewListener(inner, l.TLS), nil
 	case "unix":
-		preset(&l.Mode, 0o660)
+		l.Mode = cmp.Or(l.Mode, 0o660)
 		return listenUnix(u.Path, fs.FileMode(l.Mode))
 	}
 	return nil, fmt.Errorf("broker listener %q: its scheme is none of mqtt, mqtts and unix", l.Address)

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,27 +27,20 @@ type ServeConfig struct {
 }
 
 func (c *ServeConfig) defaults() {
-	preset(&c.Name, "edgehold")
-	preset(&c.Deadline, 30*time.Second)
-	preset(&c.MaxDeadline, time.Hour)
-	preset(&c.MaxRequests, 16<<10)
-	preset(&c.MaxPerThing, 32)
-	preset(&c.MaxPerClient, max(1, c.MaxRequests/4))
-	preset(&c.MaxObserved, 256<<10)
-	preset(&c.MaxWatchers, 64)
-	preset(&c.Lease, time.Hour)
+	c.Name = cmp.Or(c.Name, "edgehold")
+	c.Deadline = cmp.Or(c.Deadline, 30*time.Second)
+	c.MaxDeadline = cmp.Or(c.MaxDeadline, time.Hour)
+	c.MaxRequests = cmp.Or(c.MaxRequests, 16<<10)
+	c.MaxPerThing = cmp.Or(c.MaxPerThing, 32)
+	c.MaxPerClient = cmp.Or(c.MaxPerClient, max(1, c.MaxRequests/4))
+	c.MaxObserved = cmp.Or(c.MaxObserved, 256<<10)
+	c.MaxWatchers = cmp.Or(c.MaxWatchers, 64)
+	c.Lease = cmp.Or(c.Lease, time.Hour)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func preset[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
 	}
 }
 

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,16 +53,16 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.MaxMessageBytes, 4<<20)
-	setDefault(&c.MaxPoints, 10_000)
-	setDefault(&c.MaxClients, 256)
-	setDefault(&c.MaxSeries, 2000)
-	setDefault(&c.MaxSeriesInAll, 6000)
-	setDefault(&c.Rate, 50_000)
-	setDefault(&c.Requests, 4)
-	setDefault(&c.Connections, 256)
-	setDefault(&c.Wait, time.Second)
-	setDefault(&c.Idle, 15*time.Minute)
+	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, 4<<20)
+	c.MaxPoints = cmp.Or(c.MaxPoints, 10_000)
+	c.MaxClients = cmp.Or(c.MaxClients, 256)
+	c.MaxSeries = cmp.Or(c.MaxSeries, 2000)
+	c.MaxSeriesInAll = cmp.Or(c.MaxSeriesInAll, 6000)
+	c.Rate = cmp.Or(c.Rate, 50_000)
+	c.Requests = cmp.Or(c.Requests, 4)
+	c.Connections = cmp.Or(c.Connections, 256)
+	c.Wait = cmp.Or(c.Wait, time.Second)
+	c.Idle = cmp.Or(c.Idle, 15*time.Minute)
 	if c.Promote == nil {
 		c.Promote = []string{"service.name", "service.namespace", "service.version", "deployment.environment.name"}
 	}
@@ -72,13 +73,6 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Validate reports every problem of c at once.

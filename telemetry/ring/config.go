@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,18 +42,18 @@ type Config struct {
 const samplesPerChunk = 120
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.Window, 15*time.Minute)
-	setDefault(&c.Lookback, min(5*time.Minute, c.Window))
-	setDefault(&c.MaxAhead, time.Minute)
-	setDefault(&c.MaxSeries, 8192)
-	setDefault(&c.MaxBytes, 8<<20)
-	setDefault(&c.MaxSelections, 4096)
-	setDefault(&c.MaxLabels, 32)
-	setDefault(&c.MaxNameBytes, 256)
-	setDefault(&c.MaxValueBytes, 1024)
-	setDefault(&c.QueryTimeout, 2*time.Second)
-	setDefault(&c.QueryMaxSamples, 500_000)
-	setDefault(&c.QueryConcurrency, 4)
+	c.Window = cmp.Or(c.Window, 15*time.Minute)
+	c.Lookback = cmp.Or(c.Lookback, min(5*time.Minute, c.Window))
+	c.MaxAhead = cmp.Or(c.MaxAhead, time.Minute)
+	c.MaxSeries = cmp.Or(c.MaxSeries, 8192)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 8<<20)
+	c.MaxSelections = cmp.Or(c.MaxSelections, 4096)
+	c.MaxLabels = cmp.Or(c.MaxLabels, 32)
+	c.MaxNameBytes = cmp.Or(c.MaxNameBytes, 256)
+	c.MaxValueBytes = cmp.Or(c.MaxValueBytes, 1024)
+	c.QueryTimeout = cmp.Or(c.QueryTimeout, 2*time.Second)
+	c.QueryMaxSamples = cmp.Or(c.QueryMaxSamples, 500_000)
+	c.QueryConcurrency = cmp.Or(c.QueryConcurrency, 4)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -60,13 +61,6 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Validate reports every problem of c at once.
