@@ -128,12 +128,11 @@ func TestAddressIsChecked(t *testing.T) {
 				t.Fatalf("answers %s", got.answer())
 			}
 			asked := moved.asked(question)
-			r.expect("updated dev")
 			if got, _ := r.server.Device("dev"); got.Peer != old.peer {
 				t.Errorf("moved unchecked to %s", got.Peer)
 			}
 			moved.text(asked, "U")
-			r.expect("updated dev")
+			r.expect("updated dev", "updated dev") // it has moved, and what its Update said holds
 			if got, _ := r.server.Device("dev"); got.Peer != moved.peer {
 				t.Errorf("it is at %s", got.Peer)
 			}
@@ -154,6 +153,26 @@ func TestAddressIsChecked(t *testing.T) {
 			r.expect("updated dev", "updated dev")
 			if got, _ := r.server.Device("dev"); got.Peer != moved.peer {
 				t.Errorf("it is at %s", got.Peer)
+			}
+		})
+	})
+	t.Run("a forged update changes nothing", func(t *testing.T) {
+		bubble(t, Config{}, func(r *rig) {
+			d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&lt=600&b=U")
+			before, _ := r.server.Device("dev")
+			forged := r.device("10.0.0.66:1234")
+			forged.where = d.where
+			time.Sleep(5 * time.Minute)
+			if got := forged.update("?lt=86400&b=UQ"); got.answer() != "2.04" {
+				t.Errorf("answers %s", got.answer())
+			}
+			if got, _ := r.server.Device("dev"); got.Peer != d.peer || got.Lifetime != before.Lifetime || got.Binding != "U" || got.Seen != before.Seen {
+				t.Errorf("is %+v, was %+v", got, before)
+			}
+			time.Sleep(5*time.Minute + r.server.config.Times.Grace + time.Second)
+			synctest.Wait()
+			if got, known := r.server.Device("dev"); known {
+				t.Errorf("the other's update keeps it alive: %+v", got)
 			}
 		})
 	})

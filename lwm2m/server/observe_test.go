@@ -138,10 +138,9 @@ func TestNotificationsDuringTheCheck(t *testing.T) {
 		moved.update("")
 		moved.notify(token, 20, "81")
 		moved.notify(token, 21, "82")
-		r.expect("updated dev")
 		r.quiet()
 		moved.text(moved.asked("GET /3/0/16 accept=0"), "U")
-		r.expect("updated dev", "notified dev /3/0/9 = 81", "notified dev /3/0/9 = 82")
+		r.expect("updated dev", "updated dev", "notified dev /3/0/9 = 81", "notified dev /3/0/9 = 82")
 		r.device("10.0.0.66:1111").notify(token, 23, "666") // never answers
 		r.quiet()
 		moved.notify(token, 22, "83")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -48,7 +49,8 @@ func unknownRegistration() error {
 	return &Error{Code: "lwm2m-server.unknown-registration", CoAP: coap.NotFound, What: "find the registration", Why: "it is not known", Hint: "register again"}
 }
 
-// update changes a registration. The device is locked; it is unlocked when update returns.
+// update changes a registration, once it is sure that the device is where the Update came from. The device is locked; it is
+// unlocked when update returns.
 func (s *Server) update(d *device, p coap.Peer, request *coap.Message) error {
 	unlock := d.mu.Unlock
 	var a application
@@ -61,17 +63,42 @@ func (s *Server) update(d *device, p coap.Peer, request *coap.Message) error {
 		unlock()
 		return err
 	}
+	if s.mustVerify(d.peer, p) {
+		defer unlock()
+		id, late := d.id, bytes.Clone(document)
+		if !s.verifyMove(d, p, func() { s.updateLate(d, id, p, &a, late) }) {
+			return tooBusy(d.endpoint)
+		}
+		return nil
+	}
+	return s.updateNow(d, p, &a, document) // unlocks
+}
+
+// updateLate does what an Update from an address asked for that had to be checked first, if that is still where the device is.
+func (s *Server) updateLate(d *device, id uint64, p coap.Peer, a *application, document []byte) {
+	d.mu.Lock()
+	if d.gone || d.id != id || whereIs(d.peer) != whereIs(p) {
+		d.mu.Unlock()
+		return
+	}
+	if err := s.updateNow(d, p, a, document); err != nil { // unlocks
+		s.config.Logger.Warn("an update is done in part only", "endpoint", d.endpoint, "error", err)
+	}
+}
+
+// updateNow changes a registration. The device is locked; it is unlocked when updateNow returns.
+func (s *Server) updateNow(d *device, p coap.Peer, a *application, document []byte) error {
 	changed := false
 	if document != nil && string(document) != d.links.document {
 		links, err := s.acquireLinks(document)
 		if err != nil {
-			unlock()
+			d.mu.Unlock()
 			return err
 		}
 		s.links.release(d.links)
 		d.links, changed = links, true
 	}
-	changed = s.change(d, &a) || changed
+	changed = s.change(d, a) || changed
 	moved := s.arrived(d, p)
 	now := milliseconds(time.Now())
 	d.refreshed = now
@@ -102,13 +129,8 @@ func (s *Server) change(d *device, a *application) (changed bool) {
 	return changed
 }
 
-// arrived makes p the device's peer, at once if security vouches for it, and else as soon as it is checked. The device is
-// locked.
+// arrived makes p, which needs no check, the device's peer. The device is locked.
 func (s *Server) arrived(d *device, p coap.Peer) (moved bool) {
-	if s.mustVerify(d.peer, p) {
-		s.verifyMove(d, p, nil)
-		return false
-	}
 	moved = whereIs(d.peer) != whereIs(p)
 	if p != d.peer {
 		if p.Identity == d.endpoint {

@@ -92,17 +92,14 @@ func (c *candidates) remove(n *candidate) {
 	}
 }
 
-// verifyMove checks where a registered device claims to be now. Then is called after it has moved; nil is nothing. The device
-// is locked.
-func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
-	id, root := d.id, d.links.root
-	n := &candidate{endpoint: d.endpoint, peer: p}
-	if then != nil {
-		if s.candidates.join(d.endpoint, p, then) {
-			return
-		}
-		n.then = []func(){then}
+// verifyMove checks where a registered device claims to be now. Then is called after it has moved. It reports whether the check
+// is under way: there is a bound on them. The device is locked.
+func (s *Server) verifyMove(d *device, p coap.Peer, then func()) bool {
+	if s.candidates.join(d.endpoint, p, then) {
+		return true
 	}
+	id, root := d.id, d.links.root
+	n := &candidate{endpoint: d.endpoint, peer: p, then: []func(){then}}
 	n.moved = func() {
 		d.mu.Lock()
 		if d.gone || d.id != id {
@@ -113,7 +110,7 @@ func (s *Server) verifyMove(d *device, p coap.Peer, then func()) {
 		s.saveRegistration(d)
 		s.heard(d, milliseconds(time.Now()), Event{Kind: Updated, Endpoint: d.endpoint}) // unlocks
 	}
-	s.verify(root, n)
+	return s.verify(root, n)
 }
 
 // verifyRegistration checks where a device claims to be that registers again from elsewhere. Its answer is 2.01 all the same:
