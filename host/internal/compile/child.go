@@ -26,9 +26,11 @@ type Bounds struct {
 // DefaultBounds leave a factor of about eight over what a large Go guest needs.
 var DefaultBounds = Bounds{CPU: slowdown * 10 * time.Second, Memory: 512 << 20, Wall: slowdown * 60 * time.Second}
 
-// WithCPU returns the bounds for a processor that needs so much time; zero leaves them. The wall clock grows along.
+// WithCPU returns the bounds for a processor that needs so much time, of a program without the race detector; zero leaves them.
+// The wall clock grows along.
 func (b Bounds) WithCPU(d time.Duration) Bounds {
 	if d > 0 {
+		d *= slowdown
 		b.Wall = time.Duration(float64(b.Wall) * d.Seconds() / b.CPU.Seconds())
 		b.CPU = d
 	}
