@@ -43,6 +43,9 @@ var program = sync.OnceValues(func() (string, error) {
 	return file, err
 })
 
+// deadline is of one operation, on a machine that has other work.
+const deadline = 10 * time.Second
+
 // rig is the adapter of testdata/go/files, granted the level of one bank in a folder of the test's.
 type rig struct {
 	*fallback.Plugin
@@ -62,7 +65,7 @@ func newRig(t *testing.T, change func(*fallback.Grant)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := host.New(t.Context(), host.Config{AdapterDeadline: 3 * time.Second})
+	runtime, err := host.New(t.Context(), host.Config{AdapterDeadline: deadline})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +214,10 @@ func TestHostile(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	r := newRig(t, asOffered)
 	slow := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if _, err := r.state(); err != nil { // the process is there
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		request := wasmabi.AppendSettings(nil, &wasmabi.Settings{Settings: []wasmabi.KnobSetting{{Knob: "do", Number: math.NaN(), Choice: "loop"}}})
 		return r.Operate(ctx, host.SessionConfig{}, r.init, wasmabi.OpApply, request, func([]byte) error { return nil })

@@ -43,8 +43,8 @@ var exports = []string{"options", "state", "apply", "revert", "plan", "initializ
 
 const (
 	required     = 3
-	startWithin  = 30 * time.Second
-	answerExtra  = 64 << 10 // of JSON around an output, and log lines
+	startWithin  = 2 * time.Minute // the first start compiles, on a slow processor too
+	answerExtra  = 64 << 10        // of JSON around an output, and log lines
 	folderEnding = ".helper"
 	keptCaches   = 3 // versions whose machine code is kept
 )

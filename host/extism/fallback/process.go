@@ -22,6 +22,10 @@ type process struct {
 }
 
 // Waits between starts. The first is at once: somebody may have killed the helper, and a knob waits to be put back.
+// helperGrace is how much longer than an operation may take the helper lets it run: it is ended from here, which says why. Its own
+// limit is for a helper that nobody looks after any more.
+const helperGrace = 5 * time.Second
+
 const (
 	firstWait  = time.Second
 	longest    = time.Minute
@@ -42,7 +46,7 @@ func (p *Plugin) launch(ctx context.Context, parameters map[string]string, g Gra
 	most := int64(p.limits.ResponseBytes)*2 + int64(p.limits.LogBytes)*2 + answerExtra
 	return helper.StartConfined(ctx, p.config.Program, p.dir, most, &helper.Order{
 		Engine: helper.EngineSDK, Name: p.manifest.Name, Module: p.module, Manifest: manifest, CacheDir: p.cache(),
-		MemoryBytes: p.limits.Memory, DeadlineMS: uint32(p.limits.Deadline / time.Millisecond), OutputBytes: uint64(p.limits.ResponseBytes),
+		MemoryBytes: p.limits.Memory, DeadlineMS: uint32((p.limits.Deadline + helperGrace) / time.Millisecond), OutputBytes: uint64(p.limits.ResponseBytes),
 		LogBytes: uint64(p.limits.LogBytes), Grant: granted, Ask: exports,
 	})
 }
