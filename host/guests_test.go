@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -68,6 +69,7 @@ func newRuntime(t testing.TB, c Config) *Runtime {
 	if c.CacheDir == "" {
 		c.CacheDir = t.TempDir()
 	}
+	c.Limits.Deadline = cmp.Or(c.Limits.Deadline, patience)
 	r, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

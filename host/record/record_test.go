@@ -27,6 +27,7 @@ var _ host.Recorder = (*Recorder)(nil)
 
 func newRuntime(t testing.TB, c host.Config) *host.Runtime {
 	t.Helper()
+	c.Limits.Deadline = 2 * time.Minute // none of these tests is about time
 	r, err := host.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestReplayOnTheOtherEngine(t *testing.T) {
 		"loop":    wasmtest.EndlessLoop(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			limits := host.Limits{Fuel: 100_000, Deadline: 20 * time.Second}
+			limits := host.Limits{Fuel: 100_000}
 			one := prepare(t, newRuntime(t, host.Config{Limits: limits}), module)
 			other := prepare(t, newRuntime(t, host.Config{Limits: limits, Engine: host.Interpreter}), module)
 			e := run(t, one, nil, request{wasmabi.OpAnalyze, []byte("a")}, request{wasmabi.OpPlan, []byte("bc")})

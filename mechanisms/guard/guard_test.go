@@ -36,12 +36,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+const grace = 300 * time.Millisecond // unless a test says otherwise
+
 // daemonMain holds every frequency window at its minimum until it is killed.
 func daemonMain(args []string) int {
 	fl := flag.NewFlagSet("daemon", flag.ExitOnError)
 	root, dir := fl.String("root", "", ""), fl.String("dir", "", "")
 	lease, exit := fl.Duration("lease", time.Hour, ""), fl.String("exit", "revert", "")
-	grace := fl.Duration("grace", 300*time.Millisecond, "")
+	grace := fl.Duration("grace", grace, "")
 	set := fl.Bool("set", true, "")
 	_ = fl.Parse(args)
 	ctx := context.Background()
@@ -56,7 +58,7 @@ func daemonMain(args []string) int {
 	d, err := cpufreq.Open(*root)
 	die(err)
 	g, err := guard.Start(ctx, guard.Config{Args: []string{"guard"}, Dir: *dir, Drivers: map[string]string{cpufreq.Name: *root}, Grace: *grace,
-		Patience: 20 * time.Second, Exit: mechanisms.ExitPolicy(*exit), Stderr: os.Stderr})
+		Patience: patience, Exit: mechanisms.ExitPolicy(*exit), Stderr: os.Stderr})
 	die(err)
 	die(s.Register(ctx, d))
 	if *set {
@@ -90,7 +92,7 @@ func startDaemon(t *testing.T, args ...string) *daemon {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
-		within(t, 15*time.Second, "guard gone", func() bool { return d.guard == 0 || !alive(d.guard) })
+		await(t, "guard gone", func() bool { return d.guard == 0 || !alive(d.guard) })
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
@@ -142,12 +144,15 @@ const (
 	high = "3000000"
 )
 
-// within waits for a condition that another process brings about.
-func within(t *testing.T, d time.Duration, what string, cond func() bool) {
+// patience is for what another process brings about, on a machine that has other work.
+const patience = 2 * time.Minute
+
+// await waits for a condition that another process brings about.
+func await(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(d); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %s: %s", d, what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
@@ -171,13 +176,13 @@ func TestKilledDaemon(t *testing.T) {
 	if got := m.maxFreq(t); got != low {
 		t.Fatalf("held at %s, want %s", got, low)
 	}
-	d.kill(t)
 	begun := time.Now()
-	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
-	if took := time.Since(begun); took < 250*time.Millisecond {
+	d.kill(t)
+	await(t, "knob back", func() bool { return m.maxFreq(t) == high })
+	if took := time.Since(begun); took < grace {
 		t.Errorf("back after %s, before the grace was over", took)
 	}
-	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	await(t, "guard gone", func() bool { return !alive(d.guard) })
 	if n, err := mechanisms.VerifyAudit(m.dir, nil); err != nil || n == 0 {
 		t.Errorf("audit: %d events, %v", n, err)
 	}
@@ -189,8 +194,8 @@ func TestRemovedStateFolderEndsTheGuard(t *testing.T) {
 	m := newMachine(t)
 	d := startDaemon(t, m.args("--grace=2s")...)
 	d.kill(t)
-	within(t, time.Second, "folder removed", func() bool { return os.RemoveAll(m.dir) == nil })
-	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	await(t, "folder removed", func() bool { return os.RemoveAll(m.dir) == nil })
+	await(t, "guard gone", func() bool { return !alive(d.guard) })
 	if _, err := os.Stat(m.dir); err == nil {
 		t.Error("the state folder was made again")
 	}
@@ -205,7 +210,7 @@ func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.kill(t)
-	within(t, 10*time.Second, "the other policy back", func() bool {
+	await(t, "the other policy back", func() bool {
 		b, err := os.ReadFile(filepath.Join(filepath.Dir(policy), "policy0/scaling_max_freq"))
 		return err == nil && strings.TrimSpace(string(b)) == high
 	})
@@ -215,21 +220,21 @@ func TestOfflinePolicyIsPutBackWhenItReturns(t *testing.T) {
 	if err := os.Rename(m.root+"/away", policy); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 15*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	await(t, "knob back", func() bool { return m.maxFreq(t) == high })
 }
 
 func TestRestartWithinGraceAdopts(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	first := startDaemon(t, m.args("--grace=20s")...)
+	first := startDaemon(t, m.args("--grace=1m")...)
 	first.kill(t)
 	second := startDaemon(t, m.args("--set=false")...)
-	within(t, 10*time.Second, "first guard gone", func() bool { return !alive(first.guard) })
+	await(t, "first guard gone", func() bool { return !alive(first.guard) })
 	if got := m.maxFreq(t); got != low {
 		t.Errorf("after adoption %s, want %s", got, low)
 	}
 	second.kill(t)
-	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	await(t, "knob back", func() bool { return m.maxFreq(t) == high })
 }
 
 func TestStoppedDaemonLeaseEnds(t *testing.T) {
@@ -239,14 +244,14 @@ func TestStoppedDaemonLeaseEnds(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
+	await(t, "knob back", func() bool { return m.maxFreq(t) == high })
 	if !alive(d.guard) {
 		t.Error("the guard left a daemon that is alive")
 	}
 	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "daemon ends the lease too", func() bool {
+	await(t, "daemon ends the lease too", func() bool {
 		n, _, err := mechanisms.Peek(mechanisms.Config{Dir: m.dir})
 		return err == nil && n == 0
 	})
@@ -259,12 +264,13 @@ func TestStoppedDaemonLeaseEnds(t *testing.T) {
 func TestExitKeepRunsLeaseOut(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	d := startDaemon(t, m.args("--lease=2s", "--exit=keep")...)
-	begun := time.Now()
+	const lease = 2 * time.Second
+	begun := time.Now() // before the lease
+	d := startDaemon(t, m.args("--lease="+lease.String(), "--exit=keep")...)
 	d.kill(t)
-	within(t, 10*time.Second, "knob back", func() bool { return m.maxFreq(t) == high })
-	if took := time.Since(begun); took < time.Second {
-		t.Errorf("back after %s, long before the lease was over", took)
+	await(t, "knob back", func() bool { return m.maxFreq(t) == high })
+	if took := time.Since(begun); took < lease {
+		t.Errorf("back after %s, before the lease was over", took)
 	}
 }
 
@@ -276,7 +282,7 @@ func TestGuardDiesToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.kill(t)
-	within(t, 10*time.Second, "guard gone", func() bool { return !alive(d.guard) })
+	await(t, "guard gone", func() bool { return !alive(d.guard) })
 	if got := m.maxFreq(t); got != low {
 		t.Fatalf("who put it back? %s", got)
 	}
@@ -319,5 +325,5 @@ func TestKeepRestartsGuard(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "second guard leaves", func() bool { return !alive(second) })
+	await(t, "second guard leaves", func() bool { return !alive(second) })
 }

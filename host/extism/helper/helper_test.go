@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// hanging is the file that a confined helper makes in its folder once a call hangs.
+const hanging = "hanging"
+
 // echo answers with what it is given, and can be told to die.
 type echo struct{ mortal bool }
 
@@ -48,6 +51,7 @@ func (e echo) Call(_ context.Context, c Call) Answer {
 		os.Stderr.WriteString("I am slain\n")
 		os.Exit(3)
 	case e.mortal && c.Export == "hang":
+		_ = os.WriteFile(hanging, nil, 0o600)
 		time.Sleep(time.Hour) // until it is killed
 	case e.mortal && c.Export == "look":
 		dir, _ := os.Getwd()
@@ -174,9 +178,18 @@ func TestConfined(t *testing.T) {
 }
 
 func TestCallThatHangs(t *testing.T) {
-	c, _ := confined(t, 1<<10)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	c, dir := confined(t, 1<<10)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(dir, hanging)); err == nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
 	_, err := c.CallContext(ctx, Call{Export: "hang"})
 	if f, ok := errors.AsType[*Failure](err); !ok || f.Code != CodeDeadline || !c.Broken() {
 		t.Errorf("%v", err)

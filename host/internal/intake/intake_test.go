@@ -151,7 +151,7 @@ func TestBombsAreRefusedAtOnce(t *testing.T) {
 			}
 			// Far above what a busy machine takes, far below the minutes of a pass that is not linear; the benchmarks
 			// hold the figure.
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > 30*time.Second {
 				t.Errorf("refused after %v", took)
 			}
 		})
