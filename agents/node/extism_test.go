@@ -2,7 +2,6 @@ package node
 
 import (
 	"testing"
-	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/plugins"
@@ -43,9 +42,6 @@ func TestExtismPluginDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t)
-	r.stop()
-	r.config.Guests.Deadline = Duration(2 * time.Second) // it reads and writes JSON by reflection; this is not about time
-	r.start()
 	r.busy(0.1)
 	if _, err := r.Policies.Upload(t.Context(), packed, api.UploadOptions{}, api.DaemonActor); err != nil {
 		t.Fatalf("%+v", err)

@@ -35,6 +35,9 @@ func module(t *testing.T, example string) []byte {
 	return pluginstest.Pack(t, dir, pluginstest.Module(t, dir))
 }
 
+// patience is for what has to happen, on a machine that has other work.
+const patience = 2 * time.Minute
+
 // rig is a node on a recorded tree, without a host to measure: its metrics are what the test says.
 type rig struct {
 	*Node
@@ -59,7 +62,8 @@ func newRigWith(t *testing.T, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r.config = Config{Name: "test", StateDirectory: filepath.Join(dir, "state")}
-	r.config.Guests.CompileTime = Duration(2 * time.Minute) // under the race detector, on a machine that has other work
+	r.config.Guests.CompileTime = Duration(2 * time.Minute) // on a machine that has other work
+	r.config.Guests.Deadline = Duration(patience)
 	r.config.MechanismPlugins.Root = r.tree
 	r.config.MechanismPlugins.GuardGrace = Duration(200 * time.Millisecond)
 	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
@@ -147,7 +151,7 @@ func (r *rig) await(what string, holds func() bool) {
 	r.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for !holds() {
 		select {
 		case <-tick.C:
@@ -160,7 +164,7 @@ func (r *rig) await(what string, holds func() bool) {
 // awaitEvent waits for an event of a kind.
 func (r *rig) awaitEvent(kind string) api.Event {
 	r.t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case e := <-r.events:

@@ -29,7 +29,7 @@ capabilities:
     bytes: 4KiB
     reason: turn the plug's fan
 limits:
-  deadline: 5s
+  deadline: 1m
 `
 
 func extismModule(t *testing.T) *host.Module {
@@ -42,7 +42,7 @@ func extismModule(t *testing.T) *host.Module {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := host.New(t.Context(), host.Config{Limits: host.Limits{Deadline: 5 * time.Second, Fuel: 100_000_000}})
+	r, err := host.New(t.Context(), host.Config{Limits: host.Limits{Deadline: time.Minute, Fuel: 100_000_000}})
 	if err != nil {
 		t.Fatal(err)
 	}
