@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -41,17 +42,17 @@ func (p *policies) examine(ctx context.Context, next *running, record *state.Pol
 	if err := p.translate(ctx, next, what, record, o); err != nil {
 		return err
 	}
-	if err := (&guest{module: next.native(), dict: next.dict}).try(ctx, p.now()); err != nil {
+	if err := (&loop.Guest{Module: next.native(), Dictionary: next.dict}).Try(ctx, p.now()); err != nil {
 		return &Error{
 			Code: "policy.does-not-start", What: what, Why: "its Initialize failed: " + err.Error(), Err: err,
 			Hint: "try it with `edgehold policy test`, against the metrics and knobs of this node",
 		}
 	}
-	view, err := p.sensor.open(m, next.dict, interval(m))
+	view, err := p.sensor.Open(m, next.dict)
 	if err != nil {
 		return err
 	}
-	view.close()
+	view.Close()
 	return nil
 }
 
@@ -121,14 +122,4 @@ func allowedRange(p wasmabi.Parameter) string {
 		return strings.TrimSpace(fmt.Sprintf("at most %v %s", p.Max, p.Unit))
 	}
 	return "a number"
-}
-
-func warnings(d *dictionary) []string {
-	var out []string
-	for _, g := range d.grants {
-		if !g.Granted() {
-			out = append(out, fmt.Sprintf("%s is not granted: %s", g.Subject(), g.Reason))
-		}
-	}
-	return out
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/wasmabi"
+	"github.com/edgehold/edgehold/agents/node/loop"
 )
 
 // activate puts a version in charge, first in the engine, then in the database; if the second fails, the first is taken
@@ -45,11 +44,11 @@ func (p *policies) takeBack(ctx context.Context, next, before *running) {
 	}
 	if before == nil || !before.bound() {
 		_ = p.engine.Unbind(ctx, key(next.name))
-		p.sensor.show(key(next.name), nil)
-		next.view.close()
+		p.sensor.Show(key(next.name), nil)
+		next.view.Close()
 		return
 	}
-	p.sensor.show(key(next.name), before.view)
+	p.sensor.Show(key(next.name), before.view)
 	if err := p.engine.Replace(ctx, p.binding(before)); err != nil { // the loop must not be left with a module that is closed
 		p.log.Error("the version before can't be put back; the policy stands still until it is started again", "policy", next.name, "error", err)
 		stub := before.stub("version " + before.version + " could not be put back: " + err.Error())
@@ -59,13 +58,13 @@ func (p *policies) takeBack(ctx context.Context, next, before *running) {
 		stub.again = p.now().Add(startAgainAfter)
 		p.running.Store(next.name, stub)
 	}
-	next.view.close()
+	next.view.Close()
 }
 
 // bind hands the loop over to next, or starts it, or leaves next waiting for what it needs.
 func (p *policies) bind(ctx context.Context, next, before *running) error {
 	k := key(next.name)
-	view, err := p.sensor.open(next.module.Manifest(), next.dict, interval(next.module.Manifest()))
+	view, err := p.sensor.Open(next.module.Manifest(), next.dict)
 	if err != nil {
 		return err
 	}
@@ -73,14 +72,14 @@ func (p *policies) bind(ctx context.Context, next, before *running) error {
 		return p.swap(ctx, next, before, view)
 	}
 	if next.waits = p.waitsFor(ctx, next, view); next.waits != "" {
-		view.close()
+		view.Close()
 		return nil
 	}
-	p.sensor.show(k, view)
+	p.sensor.Show(k, view)
 	next.view = view
 	if err := p.engine.Bind(ctx, p.binding(next)); err != nil {
-		p.sensor.show(k, nil)
-		view.close()
+		p.sensor.Show(k, nil)
+		view.Close()
 		next.view = nil
 		return err
 	}
@@ -88,28 +87,28 @@ func (p *policies) bind(ctx context.Context, next, before *running) error {
 }
 
 // swap hands the loop over from before to next, which sees view. Until the engine has done so, the sensor shows both views.
-func (p *policies) swap(ctx context.Context, next, before *running, view *view) error {
+func (p *policies) swap(ctx context.Context, next, before *running, view *loop.View) error {
 	k := key(next.name)
-	p.sensor.show(k, view.with(before.view))
+	p.sensor.Show(k, view.With(before.view))
 	next.view = view
 	err := p.engine.Replace(ctx, p.binding(next))
 	if err != nil {
-		p.sensor.show(k, before.view)
-		next.view.close()
+		p.sensor.Show(k, before.view)
+		next.view.Close()
 		next.view = nil
 		return fmt.Errorf("swap policy %s from %s to %s: %w", next.name, before.version, next.version, err)
 	}
-	p.sensor.show(k, view)
+	p.sensor.Show(k, view)
 	return nil
 }
 
 // waitsFor says what a policy lacks, or nothing.
-func (p *policies) waitsFor(ctx context.Context, r *running, v *view) string {
+func (p *policies) waitsFor(ctx context.Context, r *running, v *loop.View) string {
 	if why := p.unfit(ctx, r); why != "" {
 		return why
 	}
 	m := r.module.Manifest()
-	if missing := v.missing(m); len(missing) > 0 {
+	if missing := v.Missing(m); len(missing) > 0 {
 		return "nobody has sent " + strings.Join(missing, ", ") + " yet"
 	}
 	return ""
@@ -117,37 +116,24 @@ func (p *policies) waitsFor(ctx context.Context, r *running, v *view) string {
 
 // unfit says why a policy can't start with the knobs that there are, or nothing.
 func (p *policies) unfit(ctx context.Context, r *running) string {
-	if len(r.module.Manifest().Mechanisms) > 0 && len(r.dict.init.Mechanisms) == 0 {
-		return "none of its mechanisms is granted: " + strings.Join(warnings(r.dict), "; ")
+	if len(r.module.Manifest().Mechanisms) > 0 && len(r.dict.Init().Mechanisms) == 0 {
+		return "none of its mechanisms is granted: " + strings.Join(r.dict.Denied(), "; ")
 	}
-	if err := (&guest{module: r.native(), dict: r.dict}).try(ctx, p.now()); err != nil {
+	if err := (&loop.Guest{Module: r.native(), Dictionary: r.dict}).Try(ctx, p.now()); err != nil {
 		return "its Initialize failed: " + err.Error()
 	}
 	return ""
 }
 
-// defaultAnalyzeInterval is for manifests that name none.
-const defaultAnalyzeInterval = 5 * time.Second
-
-func interval(m *wasmabi.Manifest) time.Duration {
-	if m.AnalyzeIntervalMS == 0 {
-		return defaultAnalyzeInterval
-	}
-	return time.Duration(m.AnalyzeIntervalMS) * time.Millisecond
-}
-
 func (p *policies) binding(r *running) agents.Binding {
-	m := r.module.Manifest()
-	return agents.Binding{
-		Key: key(r.name), Version: r.version, Module: r.digest, Policy: &guest{module: r.native(), dict: r.dict, plans: r.plans},
-		Interval: interval(m), Bounds: bounds(m), Grants: r.dict.agentGrants(), UsesML: m.UsesML, Schema: m.StateSchema,
-	}
+	guest := &loop.Guest{Module: r.native(), Dictionary: r.dict, Plans: r.plans}
+	return guest.Binding(key(r.name), r.version, r.digest)
 }
 
 // retire gives up what a version held in memory; a replay that still runs on it keeps the module until it is done.
 func (r *running) retire() {
 	if r.view != nil {
-		r.view.close()
+		r.view.Close()
 	}
 	if r.unit != nil {
 		_ = r.unit.module.Rest() // idle connections, or a process

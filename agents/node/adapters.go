@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/node/adapter"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host/capability"
@@ -145,16 +147,7 @@ func capabilitySummary(c *wasmabi.CapabilityRequest) api.ManifestCapability {
 }
 
 // lacks says which capabilities an adapter was not granted, or nothing. One that it can do without it need not ask for.
-func lacks(d *dictionary) string {
-	why := ""
-	for _, w := range warnings(d) {
-		if why != "" {
-			why += "; "
-		}
-		why += w
-	}
-	return why
-}
+func lacks(d *loop.Dictionary) string { return strings.Join(d.Denied(), "; ") }
 
 // activateAdapter puts a version in charge: in the supervisor, then in the database; if the second fails, the first is taken back.
 func (p *policies) activateAdapter(ctx context.Context, next *running) error {
@@ -232,7 +225,7 @@ func (p *policies) unserve(ctx context.Context, next, before *running) {
 // open makes what was granted.
 func (a *adapters) open(r *running) *adapter.Module {
 	m := r.module.Manifest()
-	init := r.dict.init
+	init := r.dict.Init()
 	init.Asset = a.node
 	return &adapter.Module{Host: a.runner(r), Init: init, Grant: capability.Open(m.Capabilities, a.capabilities(r.name))}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/decision"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/host/record"
 )
 
@@ -129,7 +130,7 @@ func fullDecision(d *agents.Decision) api.Decision {
 	}
 	for _, r := range d.Observation.Readings {
 		out.Observations = append(out.Observations, api.Observation{
-			Metric: r.Name, Unit: r.Unit, Value: api.Float(r.Value), AgeMS: ageMS(r.Age), Missing: r.Missing(),
+			Metric: r.Name, Unit: r.Unit, Value: api.Float(r.Value), AgeMS: loop.AgeMS(r.Age), Missing: r.Missing(),
 		})
 	}
 	if c := d.Trigger.Crossing; c != nil {

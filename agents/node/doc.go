@@ -3,11 +3,11 @@
 //
 // A Node is put together once (node.go) from a Config (config.go, configfile.go) and consists of:
 //
-//   - what the engine looks through and acts by: sensor.go, dictionary.go, guest.go, actuator.go, equipment.go;
+//   - what the engine looks through and acts by: package loop, and the mechanisms of this machine (equipment.go);
 //   - policies, one version or two of each: how a module is taken in (policies.go, fetch.go, folder.go, accept.go), comes into charge
 //     (activate.go), starts, stops and is deleted (lifecycle.go), and is looked after (review.go);
 //   - rollouts, which own every change of version: trial.go steps the state machine of package rollout and carries out what it
-//     asks for (exchange.go), tally.go and measure.go tell it how the versions do, narrow.go bounds a canary's steps;
+//     asks for (exchange.go), tally.go and measure.go tell it how the versions do;
 //   - adapters, modules that are mechanisms (adapters.go), what the guard needs to know of them (adapterguard.go), and the driver
 //     in package adapter;
 //   - trust: what may run (trust.go), and the director that says what should (follow.go, delivery.go);

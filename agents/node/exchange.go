@@ -7,6 +7,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/rollout"
 )
@@ -24,7 +25,7 @@ func (p *policies) ready(ctx context.Context, t *trial, digest string) error {
 	if err != nil {
 		return err
 	}
-	if err := (&guest{module: next.native(), dict: next.dict}).try(ctx, p.now()); err != nil {
+	if err := (&loop.Guest{Module: next.native(), Dictionary: next.dict}).Try(ctx, p.now()); err != nil {
 		next.retire()
 		return err
 	}
@@ -50,7 +51,7 @@ func (p *policies) contend(ctx context.Context, t *trial, c agents.Contender) er
 	c.Binding, c.Rollout, c.Report = p.binding(t.other), t.state.ID, p.report(t.tally)
 	if err := p.engine.Contend(ctx, c); err != nil {
 		if !t.beside {
-			p.sensor.show(key(t.name), live.view)
+			p.sensor.Show(key(t.name), live.view)
 		}
 		return err
 	}
@@ -63,15 +64,15 @@ func (p *policies) lookToo(t *trial, live *running) error {
 	other := *t.other
 	t.other = &other
 	if other.view == nil {
-		other.dict.distinguish(live.dict)
+		other.dict.Distinguish(live.dict)
 		m := other.module.Manifest()
-		view, err := p.sensor.open(m, other.dict, interval(m))
+		view, err := p.sensor.Open(m, other.dict)
 		if err != nil {
 			return err
 		}
 		other.view = view
 	}
-	p.sensor.show(key(t.name), live.view.with(other.view))
+	p.sensor.Show(key(t.name), live.view.With(other.view))
 	return nil
 }
 
@@ -97,11 +98,11 @@ func (p *policies) standAside(ctx context.Context, t *trial) {
 		p.log.Warn("a version still runs beside the one in charge", "policy", t.name, "error", err)
 	}
 	if live := p.find(t.name); live != nil && live.bound() {
-		p.sensor.show(key(t.name), live.view)
+		p.sensor.Show(key(t.name), live.view)
 	}
 	other := *t.other
 	if other.view != nil {
-		other.view.close()
+		other.view.Close()
 		other.view = nil
 	}
 	t.other = &other
@@ -118,8 +119,7 @@ func (p *policies) rejoin(ctx context.Context, t *trial) {
 	}
 	other := *t.other
 	record = p.optionsOf(record, other.digest)
-	dict := newDictionary(ctx, other.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
-	other.dict, other.view = &dict, nil
+	other.dict, other.view = p.dictionary(ctx, other.module.Manifest(), record.Parameters, record.Allow), nil
 	t.other = &other
 	c := agents.Contender{Share: t.state.Spec.ShadowBudget, Back: true}
 	switch {
@@ -182,16 +182,16 @@ func (p *policies) turn(ctx context.Context, t *trial, c agents.Contender, activ
 	}
 	k := key(t.name)
 	old, next := p.find(t.name), *t.other
-	p.sensor.show(k, next.view.with(old.view))
+	p.sensor.Show(k, next.view.With(old.view))
 	if err := p.engine.Swap(ctx, k); err != nil {
-		p.sensor.show(k, old.view.with(next.view))
+		p.sensor.Show(k, old.view.With(next.view))
 		return err
 	}
 	if err := p.db.Point(ctx, t.name, active, standby); err != nil {
 		if c.Back { // the engine has gone back, and that is what counts; the machine tries again
 			p.log.Error("a rollback is not written down", "policy", t.name, "error", err)
 		} else {
-			p.sensor.show(k, old.view.with(next.view))
+			p.sensor.Show(k, old.view.With(next.view))
 			return errors.Join(err, p.engine.Swap(ctx, k))
 		}
 	}

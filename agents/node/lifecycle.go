@@ -302,7 +302,7 @@ func (p *policies) stop(ctx context.Context, name string) error {
 		if err := p.engine.Unbind(ctx, key(name)); err != nil {
 			return err
 		}
-		p.sensor.show(key(name), nil)
+		p.sensor.Show(key(name), nil)
 	}
 	if err := p.handBack(ctx, name, true); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/mechanisms"
 )
 
@@ -213,7 +214,7 @@ func setting(s api.Setting, options []mechanisms.Knob, verb mechanisms.Verb) (me
 		out.Value = mechanisms.Choice(s.Value.Choice)
 		return out, nil
 	}
-	i := slices.IndexFunc(options, func(o mechanisms.Knob) bool { return o.Name == s.Knob || asked([]string{s.Knob}, o.Name) })
+	i := slices.IndexFunc(options, func(o mechanisms.Knob) bool { return o.Name == s.Knob || loop.Matches([]string{s.Knob}, o.Name) })
 	if i >= 0 && !sameUnit(options[i].Unit, s.Unit) {
 		return out, &Error{
 			Code: "mechanism.unit", What: "set " + s.Knob, Why: fmt.Sprintf("its unit is %q, the command says %q", options[i].Unit, s.Unit),
@@ -258,7 +259,7 @@ func (k *knobs) revert(ctx context.Context, m *mechanisms.Supervised, names []st
 }
 
 func holdsAny(l mechanisms.Lease, names []string) bool {
-	return len(names) == 0 || slices.ContainsFunc(l.Holds, func(h mechanisms.Hold) bool { return asked(names, h.Knob) })
+	return len(names) == 0 || slices.ContainsFunc(l.Holds, func(h mechanisms.Hold) bool { return loop.Matches(names, h.Knob) })
 }
 
 func mechanismResult(name string, r mechanisms.Result, dry bool) api.MechanismResult {

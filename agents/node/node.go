@@ -15,6 +15,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/decision"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
@@ -153,13 +154,13 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 		return err
 	}
 	n.Policies = &policies{
-		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: newSensor(n.telemetry, n.supervisor),
+		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: loop.NewSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
 		adapters: adapters, metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
 	n.Rollouts = rollouts{n.Policies}
 	n.engine, err = agents.New(agents.Config{
-		Sensor: n.Policies.sensor, Actuator: actuator{n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
+		Sensor: n.Policies.sensor, Actuator: loop.Actuator{Supervisor: n.supervisor}, Log: announcer{log, publish}, Contexts: n.db.Contexts(),
 		Tracer: tracer{n.telemetry.Tracer()}, Logger: n.log.With("part", "engine"), Mode: start, Rule: rules[n.config.Arbitration],
 		Lease: time.Duration(n.config.MechanismPlugins.Lease), MaxActions: maxActions, OnUnhealthy: n.Policies.unhealthy,
 	})

@@ -33,7 +33,7 @@ func TestOptionsOfAVersionThatDoesNotStay(t *testing.T) {
 				}
 				live := r.Policies.find("cpu-boost")
 				high := slices.IndexFunc(live.module.Manifest().Parameters, func(p wasmabi.Parameter) bool { return p.Name == "high" })
-				return live.dict.init.Parameters[high], record.Parameters["high"]
+				return live.dict.Init().Parameters[high], record.Parameters["high"]
 			}
 			upload(module(t, "01-cpu-boost"), 0.3, nil)
 			s := quick()

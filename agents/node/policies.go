@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/extism/fallback"
@@ -26,7 +27,7 @@ type policies struct {
 	db         *state.DB
 	runtime    *host.Runtime
 	engine     *agents.Engine
-	sensor     *sensor
+	sensor     *loop.Sensor
 	supervisor *mechanisms.Supervisor
 	adapters   *adapters
 	trust      *trust
@@ -59,9 +60,9 @@ type running struct {
 	version   string
 	digest    string
 	module    prepared
-	dict      *dictionary
-	view      *view // nil while it is not bound
-	unit      *unit // of an adapter that serves
+	dict      *loop.Dictionary
+	view      *loop.View // nil while it is not bound
+	unit      *unit      // of an adapter that serves
 	waits     string
 	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
@@ -145,12 +146,12 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 	if err := p.examine(ctx, next, &record, o); err != nil {
 		return false, err
 	}
-	result.Accepted, result.Grants = true, next.dict.grants
+	result.Accepted, result.Grants = true, next.dict.Grants
 	doubts, err := p.examineRollout(ctx, o.Rollout)
 	if err != nil {
 		return false, err
 	}
-	result.Warnings = append(warnings(next.dict), doubts...)
+	result.Warnings = append(next.dict.Denied(), doubts...)
 	if w := warningOf(next.module); w != "" {
 		result.Warnings = append(result.Warnings, "adapter "+next.name+" "+w)
 	}
@@ -256,6 +257,13 @@ func (p *policies) setOptions(ctx context.Context, name string, o api.UploadOpti
 		errs = append(errs, p.db.SetParameters(ctx, name, parameters))
 	}
 	return errors.Join(errs...)
+}
+
+// dictionary is what a module and this node agree on: a policy's mechanisms, an adapter's capabilities.
+func (p *policies) dictionary(ctx context.Context, m *wasmabi.Manifest, parameters map[string]float64, allow []string) *loop.Dictionary {
+	d := loop.NewDictionary(ctx, m, parameters, allow, p.supervisor)
+	d.Grants = append(d.Grants, p.adapters.grants(m, allow)...)
+	return d
 }
 
 func (p *policies) auditUpload(ctx context.Context, by api.Actor, r api.UploadResult, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -98,8 +99,8 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 		return out, nil
 	}
 	out.ActivatedAt = r.activated
-	out.Manifest, out.Grants = manifestSummary(r.module.Manifest()), r.dict.grants
-	for i, v := range r.dict.init.Parameters {
+	out.Manifest, out.Grants = manifestSummary(r.module.Manifest()), r.dict.Grants
+	for i, v := range r.dict.Init().Parameters {
 		out.Manifest.Parameters[i].Default = v
 	}
 	out.Health = healthOf(r, r.module.Stats(), status)
@@ -207,7 +208,7 @@ func health(s host.Stats, status agents.Status) api.PolicyHealth {
 func manifestSummary(m *wasmabi.Manifest) api.ManifestSummary {
 	out := api.ManifestSummary{
 		Name: m.Name, Version: m.Version, Kind: m.Kind, Layer: m.Layer, Scope: m.Scope, ABI: m.ABI, Door: m.Door, Description: m.Description,
-		AnalyzeIntervalMS: uint32(interval(m).Milliseconds()), UsesML: m.UsesML, StateSchema: m.StateSchema, Vectors: len(m.Vectors),
+		AnalyzeIntervalMS: uint32(loop.Interval(m).Milliseconds()), UsesML: m.UsesML, StateSchema: m.StateSchema, Vectors: len(m.Vectors),
 		Limits:  api.Limits{Fuel: m.Limits.Fuel, DeadlineMS: m.Limits.DeadlineMS, MemoryBytes: m.Limits.MemoryBytes},
 		Metrics: []api.ManifestMetric{}, Mechanisms: []api.ManifestMechanism{},
 	}

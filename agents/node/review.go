@@ -2,12 +2,9 @@ package node
 
 import (
 	"context"
-	"slices"
 	"time"
 
-	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
-	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // reviewEvery is how often waiting policies and changed hardware are looked at.
@@ -45,12 +42,12 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 		return
 	}
 	record = p.optionsOf(record, r.digest)
-	dict := newDictionary(ctx, r.module.Manifest(), agents.Node, record.Parameters, record.Allow, p.supervisor)
-	if r.bound() && sameKnobs(dict.init.Knobs, r.dict.init.Knobs) {
+	dict := p.dictionary(ctx, r.module.Manifest(), record.Parameters, record.Allow)
+	if r.bound() && dict.SameKnobs(r.dict) {
 		return
 	}
 	next := *r
-	next.dict, next.view, next.waits = &dict, nil, ""
+	next.dict, next.view, next.waits = dict, nil, ""
 	if r.bound() {
 		if next.waits = p.unfit(ctx, &next); next.waits != "" {
 			p.suspend(ctx, r, &next)
@@ -68,7 +65,7 @@ func (p *policies) reviewOne(ctx context.Context, r *running) {
 	}
 	p.running.Store(r.name, &next)
 	if r.view != nil {
-		r.view.close()
+		r.view.Close()
 	}
 	if next.bound() && !r.bound() {
 		p.publish(api.ResourcePolicy, r.name, api.EventPolicyActivated, "version "+r.version)
@@ -84,17 +81,8 @@ func (p *policies) suspend(ctx context.Context, r, next *running) {
 		p.log.Warn("policy is not suspended", "policy", r.name, "error", err)
 		return
 	}
-	p.sensor.show(key(r.name), nil)
+	p.sensor.Show(key(r.name), nil)
 	p.running.Store(r.name, next)
-	r.view.close()
+	r.view.Close()
 	p.log.Warn("policy waits", "policy", r.name, "reason", next.waits)
 }
-
-func sameKnobs(a, b []wasmabi.KnobInfo) bool {
-	return slices.EqualFunc(a, b, func(x, y wasmabi.KnobInfo) bool {
-		return x.Name == y.Name && x.Mechanism == y.Mechanism && sameNumber(x.Min, y.Min) && sameNumber(x.Max, y.Max) &&
-			slices.Equal(x.Table, y.Table) && slices.Equal(x.Choices, y.Choices)
-	})
-}
-
-func sameNumber(a, b float64) bool { return a == b || a != a && b != b }

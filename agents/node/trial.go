@@ -208,7 +208,7 @@ func (t *trial) narrow(step float64) func(agents.Plan, agents.Observation) (agen
 	if t.other == nil {
 		return nil
 	}
-	return t.other.dict.narrow(step)
+	return t.other.dict.Narrow(step)
 }
 
 // answers are the events that say that an action was carried out.

@@ -63,9 +63,11 @@ var imports = []rule{
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/proxy", []string{"mechanisms", "plugins/store", "sdf/mqtt", "telemetry/ring"}}, // plugins/store for its durable files
+	{"agents/node/fault", nil},
+	{"agents/node/loop", []string{"wasmabi", "agents", "agents/api", "agents/node/fault", "host", "host/record", "mechanisms", "telemetry", "telemetry/ring"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
-		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/adapter", "agents/proxy", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
+		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/...", "agents/proxy", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
 		"lwm2m/coap", // for adapters that ask devices
 	}},

@@ -1,4 +1,4 @@
-package node
+package loop
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 )
 
 func TestNarrow(t *testing.T) {
-	d := &dictionary{knobs: []mechanisms.Knob{
+	d := &Dictionary{knobs: []mechanisms.Knob{
 		{Name: "range", Kind: mechanisms.KindNumber, Unit: "W", Min: 0, Max: 100},
 		{Name: "table", Kind: mechanisms.KindNumber, Unit: "Hz", Min: 1e9, Max: 3e9, Table: []float64{1e9, 1.5e9, 2e9, 2.5e9, 3e9}},
 		{Name: "governor", Kind: mechanisms.KindChoice, Choices: []string{"performance", "powersave"}},
@@ -48,7 +48,7 @@ func TestNarrow(t *testing.T) {
 		{"giving back", 0.01, reset, []agents.Action{reset}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			plan, why := d.narrow(test.share)(agents.Plan{Actions: []agents.Action{test.in}}, o)
+			plan, why := d.Narrow(test.share)(agents.Plan{Actions: []agents.Action{test.in}}, o)
 			if diff := cmp.Diff(plan.Actions, test.want); diff != "" {
 				t.Error(diff)
 			}
@@ -57,20 +57,19 @@ func TestNarrow(t *testing.T) {
 			}
 		})
 	}
-	if d.narrow(0) != nil {
+	if d.Narrow(0) != nil {
 		t.Error("no bound narrows")
 	}
 }
 
 // TestSameNameReadOtherwise: two versions that run beside each other may mean different things by one metric's name.
 func TestSameNameReadOtherwise(t *testing.T) {
-	of := func(requests ...wasmabi.MetricRequest) *dictionary {
-		d := newDictionary(t.Context(), &wasmabi.Manifest{Metrics: requests}, agents.Node, nil, nil, nil)
-		return &d
+	of := func(requests ...wasmabi.MetricRequest) *Dictionary {
+		return NewDictionary(t.Context(), &wasmabi.Manifest{Metrics: requests}, nil, nil, nil)
 	}
 	live := of(wasmabi.MetricRequest{Name: "load"}, wasmabi.MetricRequest{Name: "power", Reduce: "sum"})
 	next := of(wasmabi.MetricRequest{Name: "power", Reduce: "max"}, wasmabi.MetricRequest{Name: "load", Reduce: "last"})
-	next.distinguish(live)
+	next.Distinguish(live)
 	if diff := cmp.Diff(next.labels, []string{"power (max)", "load"}); diff != "" {
 		t.Error(diff)
 	}

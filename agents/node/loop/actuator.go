@@ -1,4 +1,4 @@
-package node
+package loop
 
 import (
 	"context"
@@ -9,20 +9,18 @@ import (
 	"github.com/edgehold/edgehold/mechanisms"
 )
 
-// actuator has the supervisor do what plans say.
-type actuator struct {
-	supervisor *mechanisms.Supervisor
-}
+// Actuator has the supervisor do what plans say.
+type Actuator struct{ Supervisor *mechanisms.Supervisor }
 
-var _ agents.Actuator = actuator{}
+var _ agents.Actuator = Actuator{}
 
 // owner is the name under which a policy holds knobs.
 func owner(k agents.Key) string { return "policy:" + k.String() }
 
 // Apply carries a command out, once.
-func (a actuator) Apply(ctx context.Context, c agents.Command) agents.Result {
+func (a Actuator) Apply(ctx context.Context, c agents.Command) agents.Result {
 	start := time.Now()
-	result, err := a.supervisor.Apply(ctx, command(c))
+	result, err := a.Supervisor.Apply(ctx, command(c))
 	out := agents.Result{
 		Mechanism: c.Mechanism, Verb: c.Verb, Effect: effect(result.Outcome), Changes: changes(result.Changes),
 		Lease: agents.LeaseID(result.Lease), Expires: result.Expires, TTL: result.TTL, Code: result.Code, Message: result.Reason,
@@ -92,17 +90,17 @@ func explainFailure(r *agents.Result, err error) {
 }
 
 // Renew extends a lease.
-func (a actuator) Renew(ctx context.Context, lease agents.LeaseID, d time.Duration) error {
-	_, err := a.supervisor.Renew(ctx, mechanisms.LeaseID(lease), d)
+func (a Actuator) Renew(ctx context.Context, lease agents.LeaseID, d time.Duration) error {
+	_, err := a.Supervisor.Renew(ctx, mechanisms.LeaseID(lease), d)
 	return err
 }
 
 // Release gives knobs back: those named, of one owner.
-func (a actuator) Release(ctx context.Context, h agents.Holding) error {
+func (a Actuator) Release(ctx context.Context, h agents.Holding) error {
 	c := mechanisms.Command{Mechanism: h.Mechanism, Verb: mechanisms.Reset, Owner: owner(h.Owner)}
 	for _, k := range h.Knobs {
 		c.Settings = append(c.Settings, mechanisms.Setting{Knob: k})
 	}
-	_, err := a.supervisor.Apply(ctx, c)
+	_, err := a.Supervisor.Apply(ctx, c)
 	return err
 }

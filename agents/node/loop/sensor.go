@@ -1,11 +1,10 @@
-package node
+package loop
 
 import (
 	"context"
 	"fmt"
 	"math"
 	"sync"
-	"time"
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/mechanisms"
@@ -14,13 +13,13 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// sensor shows policies the ring's metrics and the mechanisms' knobs. It keeps a view for each loop.
-type sensor struct {
+// Sensor shows policies the ring's metrics and the mechanisms' knobs. It keeps a view for each loop.
+type Sensor struct {
 	feeds *telemetry.Pipeline
 	knobs knobReader
 
 	mu    sync.Mutex
-	views map[agents.Key]*view
+	views map[agents.Key]*View
 }
 
 // knobReader reads the knobs of a mechanism. *mechanisms.Supervisor is one.
@@ -28,27 +27,28 @@ type knobReader interface {
 	State(ctx context.Context, mechanism string) (mechanisms.State, error)
 }
 
-var _ agents.Sensor = (*sensor)(nil)
+var _ agents.Sensor = (*Sensor)(nil)
 
-func newSensor(feeds *telemetry.Pipeline, knobs knobReader) *sensor {
-	return &sensor{feeds: feeds, knobs: knobs, views: map[agents.Key]*view{}}
+// NewSensor returns a sensor without views.
+func NewSensor(feeds *telemetry.Pipeline, knobs knobReader) *Sensor {
+	return &Sensor{feeds: feeds, knobs: knobs, views: map[agents.Key]*View{}}
 }
 
-// view is what one loop looks at: a feed for each metric, in the order of the dictionary.
-type view struct {
-	dict   *dictionary
+// View is what one loop looks at: a feed for each metric, in the order of the dictionary.
+type View struct {
+	dict   *Dictionary
 	feeds  []*telemetry.Feed
-	beside *view // of the version that is being replaced, until it is, or that runs beside
+	beside *View // of the version that is being replaced, until it is, or that runs beside
 }
 
-// open makes a view of a manifest's metrics. Queries are evaluated as often as the policy looks.
-func (s *sensor) open(m *wasmabi.Manifest, dict *dictionary, interval time.Duration) (*view, error) {
-	v := &view{dict: dict}
+// Open makes a view of a manifest's metrics. Queries are evaluated as often as the policy looks.
+func (s *Sensor) Open(m *wasmabi.Manifest, dict *Dictionary) (*View, error) {
+	v := &View{dict: dict}
 	for i := range m.Metrics {
 		r := &m.Metrics[i]
-		feed, err := s.feeds.Feed(request(r), interval)
+		feed, err := s.feeds.Feed(request(r), Interval(m))
 		if err != nil {
-			v.close()
+			v.Close()
 			return nil, fmt.Errorf("observe metric %s: %w", r.Name, err)
 		}
 		v.feeds = append(v.feeds, feed)
@@ -67,22 +67,23 @@ func request(r *wasmabi.MetricRequest) ring.Request {
 	return req
 }
 
-// with returns the view together with another one, of which it takes precedence, or alone.
-func (v *view) with(beside *view) *view {
+// With returns the view together with another one, of which it takes precedence, or alone.
+func (v *View) With(beside *View) *View {
 	w := *v
 	w.beside = beside
 	return &w
 }
 
-func (v *view) close() {
+// Close ends the view; nobody may be looking through it any more.
+func (v *View) Close() {
 	for _, f := range v.feeds {
 		f.Close()
 	}
 }
 
-// show makes a view the one that a loop sees, and returns the one before, which the caller closes when nobody can be
+// Show makes a view the one that a loop sees, and returns the one before, which the caller closes when nobody can be
 // looking through it any more.
-func (s *sensor) show(k agents.Key, v *view) (before *view) {
+func (s *Sensor) Show(k agents.Key, v *View) (before *View) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before = s.views[k]
@@ -94,7 +95,7 @@ func (s *sensor) show(k agents.Key, v *view) (before *view) {
 	return before
 }
 
-func (s *sensor) view(k agents.Key) (*view, error) {
+func (s *Sensor) view(k agents.Key) (*View, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v := s.views[k]; v != nil {
@@ -104,7 +105,7 @@ func (s *sensor) view(k agents.Key) (*view, error) {
 }
 
 // Observe reads every metric and every granted knob of a loop.
-func (s *sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation, error) {
+func (s *Sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation, error) {
 	v, err := s.view(k)
 	if err != nil {
 		return agents.Observation{}, err
@@ -120,7 +121,7 @@ func (s *sensor) Observe(ctx context.Context, k agents.Key) (agents.Observation,
 }
 
 // look adds what a view shows. Mechanisms are read once for all views.
-func (s *sensor) look(ctx context.Context, v *view, read map[string]mechanisms.State, o *agents.Observation) error {
+func (s *Sensor) look(ctx context.Context, v *View, read map[string]mechanisms.State, o *agents.Observation) error {
 	shared := len(o.Readings) > 0 // what a view before has seen is not looked at again: both versions get the same
 	for i, feed := range v.feeds {
 		if shared && findReading(o.Readings, i, v.dict.labels[i]) >= 0 {
@@ -148,7 +149,7 @@ func (s *sensor) look(ctx context.Context, v *view, read map[string]mechanisms.S
 
 // appendKnobs adds the knobs of one mechanism that can be read now and that the dictionary grants. Both are sorted by
 // name. The first seen of dst are there already.
-func (v *view) appendKnobs(dst []agents.KnobReading, seen int, state *mechanisms.State) []agents.KnobReading {
+func (v *View) appendKnobs(dst []agents.KnobReading, seen int, state *mechanisms.State) []agents.KnobReading {
 	next := 0
 	for id, info := range v.dict.init.Knobs {
 		if v.dict.init.Mechanisms[info.Mechanism] != state.Mechanism {
@@ -170,7 +171,7 @@ func (v *view) appendKnobs(dst []agents.KnobReading, seen int, state *mechanisms
 }
 
 // Watch calls wake as soon as a sample takes a metric past its bound.
-func (s *sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Crossing)) (stop func(), err error) {
+func (s *Sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Crossing)) (stop func(), err error) {
 	v, err := s.view(k)
 	if err != nil {
 		return nil, err
@@ -195,7 +196,7 @@ func (s *sensor) Watch(k agents.Key, bounds []agents.Bound, wake func(agents.Cro
 }
 
 // find returns the feed that a bound is on, in the view of the version that set it.
-func (v *view) find(b agents.Bound) (*telemetry.Feed, error) {
+func (v *View) find(b agents.Bound) (*telemetry.Feed, error) {
 	for ; v != nil; v = v.beside {
 		if int(b.ID) < len(v.feeds) && v.dict.init.Metrics[b.ID].Name == b.Metric {
 			return v.feeds[b.ID], nil
@@ -204,8 +205,8 @@ func (v *view) find(b agents.Bound) (*telemetry.Feed, error) {
 	return nil, fmt.Errorf("no metric %d named %s", b.ID, b.Metric)
 }
 
-// missing names the required metrics that nobody has sent yet.
-func (v *view) missing(m *wasmabi.Manifest) []string {
+// Missing names the required metrics that nobody has sent yet.
+func (v *View) Missing(m *wasmabi.Manifest) []string {
 	var names []string
 	for i, r := range m.Metrics {
 		if r.Required && math.IsNaN(v.feeds[i].Read().Value) {

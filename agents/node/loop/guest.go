@@ -1,4 +1,4 @@
-package node
+package loop
 
 import (
 	"context"
@@ -9,36 +9,37 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/record"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// guest is a prepared module as the engine sees it: a policy.
-type guest struct {
-	module *host.Module
-	dict   *dictionary
-	plans  *atomic.Uint64 // counts the plans that it made; may be nil
+// Guest is a prepared module as the engine sees it: a policy.
+type Guest struct {
+	Module     *host.Module
+	Dictionary *Dictionary
+	Plans      *atomic.Uint64 // counts the plans that it made; may be nil
 }
 
 var (
-	_ agents.Policy   = (*guest)(nil)
-	_ agents.Migrator = (*guest)(nil)
+	_ agents.Policy   = (*Guest)(nil)
+	_ agents.Migrator = (*Guest)(nil)
 )
 
 // maxRecord bounds what is kept of one pass for replay.
 const maxRecord = 512 << 10
 
 // Begin takes a fresh instance and initialises it.
-func (g *guest) Begin(ctx context.Context, in agents.Input) (agents.Episode, error) {
+func (g *Guest) Begin(ctx context.Context, in agents.Input) (agents.Episode, error) {
 	e := &episode{guest: g, in: in, recorder: record.NewRecorder(maxRecord)}
-	session, err := g.module.Begin(ctx, host.SessionConfig{Time: in.Time, Seed: in.Seed, Recorder: e.recorder})
+	session, err := g.Module.Begin(ctx, host.SessionConfig{Time: in.Time, Seed: in.Seed, Recorder: e.recorder})
 	if err != nil {
 		return nil, err
 	}
 	e.session = session
-	init := g.dict.init
-	init.Context, init.ContextSchema = in.Context, g.module.Manifest().StateSchema
+	init := g.Dictionary.init
+	init.Context, init.ContextSchema = in.Context, g.Module.Manifest().StateSchema
 	request := wasmabi.AppendInit(nil, &init)
 	e.initBytes = len(request) - len(in.Context)
 	if _, err := session.Call(ctx, wasmabi.OpInit, request); err != nil {
@@ -49,13 +50,13 @@ func (g *guest) Begin(ctx context.Context, in agents.Input) (agents.Episode, err
 }
 
 // Migrate asks the module to read a context of an older layout.
-func (g *guest) Migrate(ctx context.Context, from uint32, state []byte) ([]byte, error) {
-	session, err := g.module.Begin(ctx, host.SessionConfig{Time: time.Unix(0, 0)})
+func (g *Guest) Migrate(ctx context.Context, from uint32, state []byte) ([]byte, error) {
+	session, err := g.Module.Begin(ctx, host.SessionConfig{Time: time.Unix(0, 0)})
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	init := g.dict.init
+	init := g.Dictionary.init
 	init.Context = nil
 	if _, err := session.Call(ctx, wasmabi.OpInit, wasmabi.AppendInit(nil, &init)); err != nil {
 		return nil, fmt.Errorf("initialise for migration: %w", err)
@@ -67,8 +68,8 @@ func (g *guest) Migrate(ctx context.Context, from uint32, state []byte) ([]byte,
 	return append([]byte(nil), migrated...), nil
 }
 
-// try runs a module's Initialize once, so that a version which can't start is refused before anything depends on it.
-func (g *guest) try(ctx context.Context, now time.Time) error {
+// Try runs a module's Initialize once, so that a version which can't start is refused before anything depends on it.
+func (g *Guest) Try(ctx context.Context, now time.Time) error {
 	e, err := g.Begin(ctx, agents.Input{Time: now})
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (g *guest) try(ctx context.Context, now time.Time) error {
 
 // episode is one pass over one observation, in one instance.
 type episode struct {
-	guest    *guest
+	guest    *Guest
 	in       agents.Input
 	session  *host.Session
 	recorder *record.Recorder
@@ -111,8 +112,8 @@ func (e *episode) Plan(ctx context.Context) (agents.Plan, error) {
 	if err := wasmabi.DecodePlan(response, &p); err != nil {
 		return agents.Plan{}, e.badAnswer("Plan", err)
 	}
-	if e.guest.plans != nil {
-		e.guest.plans.Add(1)
+	if e.guest.Plans != nil {
+		e.guest.Plans.Add(1)
 	}
 	return e.plan(&p)
 }
@@ -151,8 +152,8 @@ func (e *episode) End(ctx context.Context) (agents.Trace, error) {
 func (e *episode) checkContext(state []byte) error {
 	const head = 8 // what a longer byte string needs more than a shorter one, at most
 	if n, most := e.initBytes+head+len(state), e.session.RequestWindow(); n > most {
-		return &Error{
-			Code: "policy.context-too-large", What: "keep the context of " + e.guest.module.Manifest().Name,
+		return &fault.Error{
+			Code: "policy.context-too-large", What: "keep the context of " + e.guest.Module.Manifest().Name,
 			Why:  fmt.Sprintf("with its %d bytes the request of Initialize has %d, and the policy's window takes %d", len(state), n, most),
 			Hint: "save less, or reserve a larger request window",
 		}
@@ -163,12 +164,12 @@ func (e *episode) checkContext(state []byte) error {
 // observation puts the readings into the columns that the policy knows. Readings are found by name, so that an
 // observation that was made for the version before is read rightly by the version that has just replaced it.
 func (e *episode) observation() *wasmabi.Observation {
-	init, in := &e.guest.dict.init, &e.in.Observation
+	init, in := &e.guest.Dictionary.init, &e.in.Observation
 	o := &wasmabi.Observation{Seq: e.in.Seq, TimeNS: e.in.Time.UnixNano(), Trigger: trigger(e.in.Trigger.Kind)}
 	for id := range init.Metrics {
 		value, age := math.NaN(), uint32(wasmabi.AgeMissing)
-		if i := findReading(in.Readings, id, e.guest.dict.labels[id]); i >= 0 && !in.Readings[i].Missing() {
-			value, age = in.Readings[i].Value, ageMS(in.Readings[i].Age)
+		if i := findReading(in.Readings, id, e.guest.Dictionary.labels[id]); i >= 0 && !in.Readings[i].Missing() {
+			value, age = in.Readings[i].Value, AgeMS(in.Readings[i].Age)
 		}
 		o.IDs = append(o.IDs, uint32(id))
 		o.Values = append(o.Values, value)
@@ -180,7 +181,7 @@ func (e *episode) observation() *wasmabi.Observation {
 			continue
 		}
 		o.KnobIDs = append(o.KnobIDs, uint32(id))
-		o.KnobValues = append(o.KnobValues, e.guest.dict.encode(id, in.Knobs[i].Value))
+		o.KnobValues = append(o.KnobValues, e.guest.Dictionary.encode(id, in.Knobs[i].Value))
 	}
 	return o
 }
@@ -209,7 +210,8 @@ func findKnob(knobs []agents.KnobReading, guess int, mechanism, knob string) int
 	return -1
 }
 
-func ageMS(age time.Duration) uint32 {
+// AgeMS is the age of a reading as observations carry it.
+func AgeMS(age time.Duration) uint32 {
 	return uint32(min(max(age.Milliseconds(), 0), wasmabi.AgeMissing-1))
 }
 
@@ -224,7 +226,7 @@ func trigger(k agents.TriggerKind) uint32 {
 }
 
 func (e *episode) verdict(a *wasmabi.Analysis) (agents.Verdict, error) {
-	metrics := e.guest.dict.init.Metrics
+	metrics := e.guest.Dictionary.init.Metrics
 	v := agents.Verdict{Plan: a.Plan, Why: a.Why, Next: time.Duration(a.NextMS) * time.Millisecond}
 	for i, id := range a.BoundIDs {
 		if int(id) >= len(metrics) {
@@ -250,7 +252,7 @@ func (e *episode) plan(p *wasmabi.Plan) (agents.Plan, error) {
 }
 
 func (e *episode) action(p *wasmabi.Plan, i int) (agents.Action, error) {
-	dict := e.guest.dict
+	dict := e.guest.Dictionary
 	if int(p.Mechanisms[i]) >= len(dict.init.Mechanisms) {
 		return agents.Action{}, fmt.Errorf("setting %d names mechanism %d of %d", i, p.Mechanisms[i], len(dict.init.Mechanisms))
 	}
@@ -285,7 +287,7 @@ func (e *episode) action(p *wasmabi.Plan, i int) (agents.Action, error) {
 
 func (e *episode) badAnswer(entry string, err error) error {
 	e.failed = true
-	return &Error{
+	return &fault.Error{
 		Code: "policy.bad-answer", What: "read the answer of " + entry, Why: err.Error(), Err: err,
 		Hint: "build the policy with the SDK of this ABI version, or check its encoder against wasmabi/testdata/vectors",
 	}

@@ -1,8 +1,9 @@
-package node
+package loop
 
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"path"
 	"slices"
@@ -13,11 +14,12 @@ import (
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// dictionary is what a policy and this node agree on for as long as a version is bound: which metrics and knobs there
+// Dictionary is what a policy and this node agree on for as long as a version is bound: which metrics and knobs there
 // are, and by which numbers they go. It never changes; another hardware makes another dictionary.
-type dictionary struct {
-	init   wasmabi.Init // all but the context
-	grants []api.Grant
+type Dictionary struct {
+	Grants []api.Grant // what was asked for, and what came of it
+
+	init   wasmabi.Init      // all but the context
 	knobs  []mechanisms.Knob // beside init.Knobs
 	labels []string          // of init.Metrics, as readings carry them
 	asks   []wasmabi.MetricRequest
@@ -28,10 +30,10 @@ type knobLister interface {
 	Options(ctx context.Context, mechanism string) ([]mechanisms.Knob, error)
 }
 
-// newDictionary grants what the manifest asks for, the operator allows and the node offers. A nil allow allows all.
-func newDictionary(ctx context.Context, m *wasmabi.Manifest, asset agents.Asset, parameters map[string]float64, allow []string, offer knobLister) dictionary {
-	d := dictionary{init: *wasmabi.NewInit(m)}
-	d.init.Asset = string(asset)
+// NewDictionary grants what the manifest asks for, the operator allows and the node offers. A nil allow allows all.
+func NewDictionary(ctx context.Context, m *wasmabi.Manifest, parameters map[string]float64, allow []string, offer knobLister) *Dictionary {
+	d := &Dictionary{init: *wasmabi.NewInit(m)}
+	d.init.Asset = string(agents.Node)
 	d.asks = m.Metrics
 	for _, r := range m.Metrics {
 		d.labels = append(d.labels, metricLabel(r.Name, r.Labels))
@@ -47,8 +49,32 @@ func newDictionary(ctx context.Context, m *wasmabi.Manifest, asset agents.Asset,
 	return d
 }
 
-// distinguish labels the metrics that another version, which looks at the same time, knows by the same name and reads otherwise.
-func (d *dictionary) distinguish(other *dictionary) {
+// Init is what a version is initialised with, but for its context. It is not to be changed.
+func (d *Dictionary) Init() wasmabi.Init { return d.init }
+
+// Denied says what was asked for and not granted.
+func (d *Dictionary) Denied() []string {
+	var out []string
+	for _, g := range d.Grants {
+		if !g.Granted() {
+			out = append(out, fmt.Sprintf("%s is not granted: %s", g.Subject(), g.Reason))
+		}
+	}
+	return out
+}
+
+// SameKnobs reports whether a version would find with the other dictionary what it found with this one.
+func (d *Dictionary) SameKnobs(other *Dictionary) bool {
+	return slices.EqualFunc(d.init.Knobs, other.init.Knobs, func(x, y wasmabi.KnobInfo) bool {
+		return x.Name == y.Name && x.Mechanism == y.Mechanism && sameNumber(x.Min, y.Min) && sameNumber(x.Max, y.Max) &&
+			slices.Equal(x.Table, y.Table) && slices.Equal(x.Choices, y.Choices)
+	})
+}
+
+func sameNumber(a, b float64) bool { return a == b || a != a && b != b }
+
+// Distinguish labels the metrics that another version, which looks at the same time, knows by the same name and reads otherwise.
+func (d *Dictionary) Distinguish(other *Dictionary) {
 	for i, label := range d.labels {
 		for j, theirs := range other.labels {
 			if label == theirs && !sameRequest(&d.asks[i], &other.asks[j]) {
@@ -63,14 +89,7 @@ func sameRequest(a, b *wasmabi.MetricRequest) bool {
 	return a.Query == b.Query && cmp.Or(a.Reduce, "last") == cmp.Or(b.Reduce, "last")
 }
 
-// dictionary is what a module and this node agree on: a policy's mechanisms, an adapter's capabilities.
-func (p *policies) dictionary(ctx context.Context, m *wasmabi.Manifest, parameters map[string]float64, allow []string) *dictionary {
-	d := newDictionary(ctx, m, agents.Node, parameters, allow, p.supervisor)
-	d.grants = append(d.grants, p.adapters.grants(m, allow)...)
-	return &d
-}
-
-func (d *dictionary) grant(ctx context.Context, r wasmabi.MechanismRequest, allow []string, offer knobLister) {
+func (d *Dictionary) grant(ctx context.Context, r wasmabi.MechanismRequest, allow []string, offer knobLister) {
 	g := api.Grant{
 		Mechanism: r.Name, Verbs: r.Verbs, Knobs: r.Knobs, Reason: r.Reason,
 		Asked: true, Allowed: allow == nil || slices.Contains(allow, r.Name),
@@ -83,22 +102,22 @@ func (d *dictionary) grant(ctx context.Context, r wasmabi.MechanismRequest, allo
 	case err != nil:
 		g.Reason = err.Error()
 	}
-	d.grants = append(d.grants, g)
+	d.Grants = append(d.Grants, g)
 	if !g.Granted() {
 		return
 	}
 	mechanism := uint32(len(d.init.Mechanisms))
 	d.init.Mechanisms = append(d.init.Mechanisms, r.Name)
 	for _, k := range knobs {
-		if !k.ReadOnly && asked(r.Knobs, k.Name) && len(d.knobs) < wasmabi.MaxKnobs {
+		if !k.ReadOnly && Matches(r.Knobs, k.Name) && len(d.knobs) < wasmabi.MaxKnobs {
 			d.knobs = append(d.knobs, k)
 			d.init.Knobs = append(d.init.Knobs, knobInfo(k, mechanism))
 		}
 	}
 }
 
-// asked reports whether a knob matches one of the patterns that a manifest lists; none means all.
-func asked(patterns []string, knob string) bool {
+// Matches reports whether a knob matches one of the patterns that a manifest lists; none means all.
+func Matches(patterns []string, knob string) bool {
 	if len(patterns) == 0 {
 		return true
 	}
@@ -122,27 +141,8 @@ func knobInfo(k mechanisms.Knob, mechanism uint32) wasmabi.KnobInfo {
 	return info
 }
 
-// agentGrants is what the engine lets the policy's plans name.
-func (d *dictionary) agentGrants() []agents.Grant {
-	out := []agents.Grant{}
-	for _, g := range d.grants {
-		if !g.Granted() {
-			continue
-		}
-		a := agents.Grant{Mechanism: g.Mechanism, Knobs: g.Knobs}
-		for _, v := range g.Verbs {
-			a.Verbs = append(a.Verbs, agents.Verb(v))
-		}
-		if len(a.Knobs) == 0 {
-			a.Knobs = nil
-		}
-		out = append(out, a)
-	}
-	return out
-}
-
 // encode returns the number by which the policy knows a knob's value.
-func (d *dictionary) encode(knob int, v agents.Value) float64 {
+func (d *Dictionary) encode(knob int, v agents.Value) float64 {
 	if v.Choice == "" {
 		return v.Number
 	}
@@ -153,7 +153,7 @@ func (d *dictionary) encode(knob int, v agents.Value) float64 {
 }
 
 // decode is the reverse of encode; ok is false for a number that stands for nothing.
-func (d *dictionary) decode(knob int, x float64) (v agents.Value, ok bool) {
+func (d *Dictionary) decode(knob int, x float64) (v agents.Value, ok bool) {
 	k := d.knobs[knob]
 	if k.Kind != mechanisms.KindChoice {
 		return agents.Number(x), true
@@ -162,14 +162,4 @@ func (d *dictionary) decode(knob int, x float64) (v agents.Value, ok bool) {
 		return agents.Choice(k.Choices[i]), true
 	}
 	return v, false
-}
-
-// bounds are those that the manifest asks to be woken by.
-func bounds(m *wasmabi.Manifest) []agents.Bound {
-	var out []agents.Bound
-	for _, w := range m.Wake {
-		r := m.Metrics[w.Metric]
-		out = append(out, agents.Bound{ID: w.Metric, Metric: r.Name, Unit: r.Unit, Above: w.Above, Below: w.Below})
-	}
-	return out
 }

@@ -1,4 +1,4 @@
-package node
+package loop
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/edgehold/edgehold/mechanisms"
 )
 
-// narrow returns what has a canary change each knob by at most a share of its range at a time, from where it stands. A choice
+// Narrow returns what has a canary change each knob by at most a share of its range at a time, from where it stands. A choice
 // has no range, so it is left as it is; giving a knob back is always allowed. A share of zero bounds nothing.
-func (d *dictionary) narrow(share float64) func(agents.Plan, agents.Observation) (agents.Plan, []string) {
+func (d *Dictionary) Narrow(share float64) func(agents.Plan, agents.Observation) (agents.Plan, []string) {
 	if share <= 0 {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (d *dictionary) narrow(share float64) func(agents.Plan, agents.Observation)
 }
 
 // narrowOne returns the action as far as it may go; one without a knob may not go at all.
-func (d *dictionary) narrowOne(a agents.Action, o *agents.Observation, share float64) (agents.Action, string) {
+func (d *Dictionary) narrowOne(a agents.Action, o *agents.Observation, share float64) (agents.Action, string) {
 	k := d.knobOf(a)
 	if a.Verb != agents.Set || k == nil {
 		return a, ""
@@ -62,7 +62,7 @@ func (d *dictionary) narrowOne(a agents.Action, o *agents.Observation, share flo
 // position is a knob that a plan sets.
 type position struct{ *mechanisms.Knob }
 
-func (d *dictionary) knobOf(a agents.Action) *position {
+func (d *Dictionary) knobOf(a agents.Action) *position {
 	for i := range d.knobs {
 		if d.knobs[i].Name == a.Knob && d.init.Mechanisms[d.init.Knobs[i].Mechanism] == a.Mechanism {
 			return &position{&d.knobs[i]}
