@@ -2,22 +2,17 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/plugins/bundle"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
 )
 
-// delivery is where metadata and modules come from. Nothing of it is believed.
-type delivery interface {
-	sign.Source
-	// Module fetches what was assigned. It checks nothing that the caller does not.
-	Module(ctx context.Context, a sign.Assignment) ([]byte, error)
-}
-
 // openDelivery opens the configured source, or nil.
-func (n *Node) openDelivery() (delivery, error) {
+func (n *Node) openDelivery() (trust.Delivery, error) {
 	source := n.config.Trust.Source
 	switch {
 	case source == "":
@@ -31,22 +26,38 @@ func (n *Node) openDelivery() (delivery, error) {
 // plainFolder is a published tree on a disk.
 type plainFolder struct{ sign.Folder }
 
-// Module implements delivery.
+// Module implements trust.Delivery.
 func (f plainFolder) Module(ctx context.Context, a sign.Assignment) ([]byte, error) {
 	return f.Folder.Module(ctx, a.Digest, a.Length)
 }
 
+// openTrust opens what this node believes.
+func (n *Node) openTrust() (*trust.Judge, error) {
+	c := n.config.Trust
+	o := trust.Config{Signed: c.Require == requireSigned, Unsigned: c.Unsigned, IgnoreClock: c.Clock == clockSigned}
+	if c.Root != "" {
+		var err error
+		if o.Pin, err = readBounded(c.Root); err != nil {
+			return nil, fmt.Errorf("read trust.root: %w", err)
+		}
+	}
+	if c.Follow {
+		o.Node = c.Node
+	}
+	return trust.Open(o, n.folder("trust"))
+}
+
 // openTrustView makes what asks the source and what shows it.
 func (n *Node) openTrustView() error {
-	n.Trust = trustView{trust: n.Policies.trust, policies: n.Policies}
+	n.Trust = trust.View{Judge: n.Policies.trust, Policies: n.Policies, Audit: n.Policies.audit}
 	source, err := n.openDelivery()
 	if err != nil || source == nil {
 		return err
 	}
-	n.Trust.follower = &follower{
-		client: n.Policies.trust.client, source: source, follows: n.config.Trust.Follow, policies: n.Policies,
-		interval: time.Duration(n.config.Trust.Interval), now: time.Now, log: n.log.With("part", "trust"),
-	}
+	n.Trust.Follower = trust.NewFollower(n.Policies.trust, trust.FollowerConfig{
+		Source: source, Name: n.config.Trust.Source, Installer: n.Policies,
+		Interval: time.Duration(n.config.Trust.Interval), Now: time.Now, Logger: n.log.With("part", "trust"),
+	})
 	return nil
 }
 
@@ -58,7 +69,7 @@ type fleet struct {
 	at      registry.Reference
 }
 
-func (n *Node) registryDelivery(source string) (delivery, error) {
+func (n *Node) registryDelivery(source string) (trust.Delivery, error) {
 	at, err := registry.Parse(source)
 	if err != nil {
 		return nil, err
@@ -67,7 +78,7 @@ func (n *Node) registryDelivery(source string) (delivery, error) {
 	return fleet{f.client.Source(at), f, at}, nil
 }
 
-// Module implements delivery. What is here already serves as the base of a delta, and what a broken download has brought
+// Module implements trust.Delivery. What is here already serves as the base of a delta, and what a broken download has brought
 // is gone on with.
 func (f fleet) Module(ctx context.Context, a sign.Assignment) ([]byte, error) {
 	modules := f.fetcher.db.Store()

@@ -10,7 +10,7 @@
 //     asks for (exchange.go), tally.go and measure.go tell it how the versions do;
 //   - adapters, modules that are mechanisms (adapters.go), what the guard needs to know of them (adapterguard.go), and the driver
 //     in package adapter;
-//   - trust: what may run (trust.go), and the director that says what should (follow.go, delivery.go);
+//   - trust: what may run, and the director that says what should (package trust; delivery.go has what it needs from here);
 //   - what people are shown: the *view.go files, decisions.go, replay.go, doctor.go, audit.go, metrics.go.
 //
 // Versions change one at a time, under policies.mu, which is held across the database and the engine.

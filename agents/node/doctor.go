@@ -25,7 +25,7 @@ func (e examiner) Examine(ctx context.Context) (api.DoctorReport, error) {
 		doctor.Check{Name: "policies", Run: e.policies},
 		doctor.Check{Name: "state", Run: e.state},
 		doctor.Check{Name: "audit", Run: e.audit},
-		doctor.Check{Name: "trust", Run: e.n.Trust.check},
+		doctor.Check{Name: "trust", Run: e.n.Trust.Check},
 		doctor.Check{Name: "devices", Run: e.devices},
 	)
 	return doctor.Examine(ctx, checks), ctx.Err()

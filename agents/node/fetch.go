@@ -3,21 +3,20 @@ package node
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io/fs"
 	"path"
 
+	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/bundle"
 	"github.com/edgehold/edgehold/plugins/registry"
-	"github.com/edgehold/edgehold/plugins/sign"
 )
 
 // fetcher gets modules out of whatever an upload brings or names.
 type fetcher struct {
 	client *registry.Client
 	db     *state.DB
-	trust  *trust
+	trust  *trust.Judge
 }
 
 // module returns the module of an upload: raw itself, or what a bundle holds, or what a reference names, and then from where
@@ -31,7 +30,7 @@ func (f *fetcher) module(ctx context.Context, raw []byte, reference string) (mod
 		if err != nil {
 			return nil, "", err
 		}
-		return b.Module, "", f.trust.takeIn(ctx, b.Trust)
+		return b.Module, "", f.trust.TakeIn(ctx, b.Trust)
 	}
 	return raw, "", nil
 }
@@ -59,7 +58,7 @@ func (f *fetcher) pull(ctx context.Context, reference string) (module []byte, fr
 	if module, err = f.db.Module(pulled.Digest); err != nil {
 		return nil, "", err
 	}
-	return module, pulled.Manifest.String(), f.learn(ctx, r)
+	return module, pulled.Manifest.String(), f.trust.Learn(ctx, f.client.Source(r))
 }
 
 // makeRoom has old versions go where the store could not take another module.
@@ -83,22 +82,10 @@ func (f *fetcher) bases(ctx context.Context, likely string) (all []string, err e
 	return all, nil
 }
 
-// learn takes in the trust metadata that lies beside a module, if there is any.
-func (f *fetcher) learn(ctx context.Context, r registry.Reference) error {
-	if f.trust.client == nil {
-		return nil
-	}
-	err := f.trust.client.Update(ctx, sign.Under(f.client.Source(r), sign.ImagesFolder), nil)
-	if errors.Is(err, fs.ErrNotExist) || sign.Code(err) == sign.CodeRolledBack || sign.Code(err) == sign.CodeExpired {
-		return nil // the module is judged by what is believed already
-	}
-	return err
-}
-
 // shelf is what this node hands out as a mirror.
 type shelf struct {
 	db    *state.DB
-	trust *trust
+	trust *trust.Judge
 }
 
 // Editions lists the versions of a policy that did not misbehave here.
@@ -122,9 +109,4 @@ func (s *shelf) Editions(ctx context.Context, name string) (all []registry.Editi
 func (s *shelf) Module(digest string) ([]byte, error) { return s.db.Module(digest) }
 
 // Trust hands on what this node believes of the modules that exist.
-func (s *shelf) Trust(context.Context) (map[string][]byte, error) {
-	if s.trust.client == nil {
-		return nil, nil
-	}
-	return s.trust.client.Files(), nil
-}
+func (s *shelf) Trust(context.Context) (map[string][]byte, error) { return s.trust.Files(), nil }

@@ -2,13 +2,9 @@ package node
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
@@ -89,7 +85,6 @@ func TestASourceThatLies(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.assign("edge-1", "2.0.0")
-		r.Trust.follower.remember(store.Digest(two), nil) // as if its pause had passed
 		a, s := r.assigned()
 		if a.State != api.AssignmentFailed || a.Running != "1.0.0" || s.LastErrorCode != sign.CodeDigestMismatch {
 			t.Errorf("%s: got %+v, %s", name, a, s.LastErrorCode)
@@ -129,7 +124,6 @@ func TestTheDirectorIsFollowedOverARegistry(t *testing.T) {
 		t.Fatalf("before the module is there: got %+v, %s", a, s.LastError)
 	}
 	o.push(fleet, "2.0.0", two)
-	r.Trust.follower.remember(store.Digest(two), nil) // as if its pause had passed
 	if a, s := r.assigned(); a.State != api.AssignmentRunning || a.Running != "2.0.0" {
 		t.Fatalf("the next version: got %+v, %s", a, s.LastError)
 	}
@@ -177,45 +171,4 @@ func TestUpdateWithoutASource(t *testing.T) {
 	if err != nil || s.Rooted || s.Require != requireUnsigned {
 		t.Errorf("got %+v, %v", s, err)
 	}
-}
-
-// stalled is a source that says nothing until it is told to stop.
-type stalled struct{ asked int }
-
-func (s *stalled) Metadata(ctx context.Context, _ string, _ int64) ([]byte, error) {
-	s.asked++
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func (s *stalled) Module(context.Context, sign.Assignment) ([]byte, error) {
-	return nil, errors.New("never asked for")
-}
-
-// TestAStalledSourceIsAskedLessAndLess: rounds are bounded, and pauses grow to an hour.
-func TestAStalledSourceIsAskedLessAndLess(t *testing.T) {
-	pin, err := os.ReadFile(writePin(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		client, err := sign.Open(dir, pin, sign.Options{Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		source := new(stalled)
-		f := &follower{client: client, source: source, interval: time.Minute, now: time.Now, log: slog.New(slog.DiscardHandler)}
-		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
-		defer cancel()
-		if err := f.run(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if source.asked < 18 || source.asked > 35 {
-			t.Errorf("asked %d times in a day, want about one each hour", source.asked)
-		}
-		if codeIn(f.failed) != sign.CodeUnreachable {
-			t.Errorf("got %v", f.failed)
-		}
-	})
 }

@@ -120,7 +120,7 @@ func (p *policies) resume(ctx context.Context, record state.Policy, digest strin
 }
 
 func (p *policies) prepareStored(ctx context.Context, record state.Policy, digest string) (*running, error) {
-	if err := p.trust.still(record.Name, digest, digest == record.Active); err != nil {
+	if err := p.trust.Still(record.Name, digest, digest == record.Active); err != nil {
 		return nil, err
 	}
 	raw, err := p.db.Module(digest)
@@ -218,6 +218,15 @@ func (p *policies) Rollback(ctx context.Context, name, version string, by api.Ac
 	})
 }
 
+// mayGoBack refuses a rollback by a person to what was withdrawn. A target that is not there is somebody else's error.
+func (p *policies) mayGoBack(ctx context.Context, record state.Policy, version string) error {
+	digest, err := p.rollbackTarget(ctx, record, version)
+	if err != nil {
+		return nil
+	}
+	return p.trust.Still(record.Name, digest, digest == record.Active)
+}
+
 // undoes reports whether going back to the standby is for the state machine to do: it knows which that is, and has it prepared.
 func (p *policies) undoes(t *trial) bool {
 	live := p.find(t.name)
@@ -278,6 +287,13 @@ func (p *policies) delete(ctx context.Context, name string) error {
 	}
 	p.publish(api.ResourcePolicy, name, api.EventPolicyDeleted, "")
 	return nil
+}
+
+// forgetVouchers drops the vouchers of modules that are not stored any more.
+func (p *policies) forgetVouchers() {
+	if err := p.trust.Discard(p.db.Store().Has); err != nil {
+		p.log.Warn("vouchers of modules that are gone stay on disk", "error", err)
+	}
 }
 
 // keptVersions is how many versions of a policy are kept besides the active one and the standby.

@@ -16,6 +16,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/decision"
 	"github.com/edgehold/edgehold/agents/node/loop"
+	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
@@ -37,7 +38,7 @@ type Node struct {
 	Metrics    metrics
 	Mode       *mode
 	Audit      audit
-	Trust      trustView
+	Trust      trust.View
 	Doctor     examiner
 
 	config     Config
@@ -140,7 +141,7 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	if err != nil {
 		return err
 	}
-	trust, err := openTrust(n.config.Trust, n.folder("trust"))
+	judge, err := n.openTrust()
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 		return err
 	}
 	n.Policies = &policies{
-		db: n.db, trust: trust, fetcher: &fetcher{client, n.db, trust}, runtime: n.runtime, supervisor: n.supervisor, sensor: loop.NewSensor(n.telemetry, n.supervisor),
+		db: n.db, trust: judge, fetcher: &fetcher{client, n.db, judge}, runtime: n.runtime, supervisor: n.supervisor, sensor: loop.NewSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
 		adapters: adapters, metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
@@ -211,8 +212,8 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		n.Policies.forgetVouchers()
 		n.ready.Store(true)
 		ready()
-		if n.Trust.follower != nil {
-			run("follow trust", n.Trust.follower.run)
+		if n.Trust.Follower != nil {
+			run("follow trust", n.Trust.Follower.Run)
 		}
 		return n.reviewPolicies(ctx)
 	})

@@ -11,7 +11,9 @@ import (
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/agents/node/loop"
+	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/extism/fallback"
@@ -30,7 +32,7 @@ type policies struct {
 	sensor     *loop.Sensor
 	supervisor *mechanisms.Supervisor
 	adapters   *adapters
-	trust      *trust
+	trust      *trust.Judge
 	fetcher    *fetcher
 	log        *slog.Logger
 	now        func() time.Time
@@ -67,7 +69,7 @@ type running struct {
 	again     time.Time // without a module: when to try again to start it; zero is never
 	activated time.Time
 	plans     *atomic.Uint64 // made since the version was prepared
-	verdict   *verdict       // while it is being accepted: what stands behind it
+	verdict   *trust.Verdict // while it is being accepted: what stands behind it
 	past      *host.Stats    // without a module: what it did while it had one
 }
 
@@ -108,7 +110,7 @@ func subject(name, version, digest string) string {
 func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, by api.Actor) (api.UploadResult, error) {
 	start := time.Now()
 	result := api.UploadResult{Digest: store.Digest(raw), DryRun: o.DryRun}
-	verdict, err := p.trust.judge(raw, result.Digest)
+	verdict, err := p.trust.Admit(raw, result.Digest)
 	if err != nil {
 		return result, err
 	}
@@ -211,7 +213,7 @@ func (p *policies) runs(record *state.Policy, next *running) bool {
 
 func (p *policies) store(ctx context.Context, next *running, raw []byte, record *state.Policy, o api.UploadOptions, by api.Actor) error {
 	isNew := record.Name == ""
-	if err := p.trust.keep(next.verdict); err != nil {
+	if err := p.trust.Keep(next.verdict); err != nil {
 		return err
 	}
 	if err := p.db.MakeRoom(ctx, int64(len(raw)), keptVersions); err != nil {
@@ -269,7 +271,7 @@ func (p *policies) dictionary(ctx context.Context, m *wasmabi.Manifest, paramete
 func (p *policies) auditUpload(ctx context.Context, by api.Actor, r api.UploadResult, err error) {
 	detail := ""
 	if r.Trust != nil {
-		detail = (&verdict{Trust: *r.Trust}).String()
+		detail = (&trust.Verdict{Trust: *r.Trust}).String()
 	}
 	if r.Manifest.Door == wasmabi.DoorExtismSDK {
 		detail += "; " + fallback.Warning
@@ -286,9 +288,7 @@ func (p *policies) auditDetail(ctx context.Context, by api.Actor, action, subjec
 	e := state.Entry{Actor: by.String(), Action: action, Subject: subject, Outcome: "done", Detail: detail}
 	if err != nil {
 		e.Outcome, e.Detail = "refused", err.Error()
-		if coded := (interface{ ErrorCode() string })(nil); errors.As(err, &coded) {
-			e.Code = coded.ErrorCode()
-		}
+		e.Code = fault.Code(err)
 	}
 	if err := p.db.Audit(context.WithoutCancel(ctx), e); err != nil {
 		p.log.Error("audit entry is lost", "action", action, "subject", subject, "error", err)

@@ -55,7 +55,7 @@ func (p *policies) Versions(ctx context.Context, name string) ([]api.PolicyVersi
 	for _, v := range stored {
 		out = append(out, api.PolicyVersion{
 			Version: v.Version, Digest: v.Digest, State: versionState(v.State), SizeBytes: v.Size,
-			UploadedAt: v.Accepted, UploadedBy: v.By, Reason: v.Reason, Trust: p.trust.show(v.Digest),
+			UploadedAt: v.Accepted, UploadedBy: v.By, Reason: v.Reason, Trust: p.trust.Show(v.Digest),
 		})
 	}
 	return out, nil
@@ -88,7 +88,7 @@ func (p *policies) show(ctx context.Context, record state.Policy, statuses map[s
 	r, status := p.find(record.Name), statuses[record.Name]
 	out.State, out.StateReason = condition(record, r, status)
 	if record.Active != "" {
-		out.Trust = p.trust.show(record.Active)
+		out.Trust = p.trust.Show(record.Active)
 	}
 	out.Rollout = p.candidateOf(record.Name)
 	if r == nil || r.module == nil {

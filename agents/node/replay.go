@@ -46,7 +46,7 @@ func (p *policies) borrow(ctx context.Context, d *agents.Decision, r api.ReplayR
 	digest, raw := d.Module, r.Module
 	if len(raw) > 0 {
 		digest = store.Digest(raw)
-		if _, err := p.trust.judge(raw, digest); err != nil {
+		if _, err := p.trust.Admit(raw, digest); err != nil {
 			return nil, nil, err
 		}
 	} else if r.Version != "" {

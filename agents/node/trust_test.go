@@ -118,7 +118,7 @@ func TestOnlySignedModulesComeIn(t *testing.T) {
 		t.Errorf("%d modules were prepared for a refusal", n)
 	}
 	o.add(raw)
-	if err := r.Policies.trust.takeIn(t.Context(), o.metadata()); err != nil {
+	if err := r.Policies.trust.TakeIn(t.Context(), o.metadata()); err != nil {
 		t.Fatal(err)
 	}
 	result, code := r.tryUpload(raw)
@@ -138,7 +138,7 @@ func TestOnlySignedModulesComeIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.add(two)
-	if err := r.Policies.trust.takeIn(t.Context(), o.metadata()); err != nil {
+	if err := r.Policies.trust.TakeIn(t.Context(), o.metadata()); err != nil {
 		t.Fatal(err)
 	}
 	r.stop()
@@ -181,7 +181,7 @@ func TestInstalledGoesOnWithoutMetadata(t *testing.T) {
 	raw := module(t, "01-cpu-boost")
 	o.add(raw)
 	r.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
-	if err := r.Policies.trust.takeIn(t.Context(), o.metadata()); err != nil {
+	if err := r.Policies.trust.TakeIn(t.Context(), o.metadata()); err != nil {
 		t.Fatal(err)
 	}
 	if _, code := r.tryUpload(raw); code != "" {

@@ -2,6 +2,8 @@
 // has an error type of its own, and is passed on.
 package fault
 
+import "errors"
+
 // Error is a failure: what was attempted, why it failed and what to do.
 type Error struct {
 	Code string // stable
@@ -29,3 +31,19 @@ func (e *Error) ErrorWhy() string { return e.Why }
 
 // ErrorHint says what to do.
 func (e *Error) ErrorHint() string { return e.Hint }
+
+// Code returns the code of an error, of whatever part it is; empty if it has none.
+func Code(err error) string {
+	if coded := (interface{ ErrorCode() string })(nil); errors.As(err, &coded) {
+		return coded.ErrorCode()
+	}
+	return ""
+}
+
+// Why returns the cause of an error, without what was attempted.
+func Why(err error) string {
+	if cause := (interface{ ErrorWhy() string })(nil); errors.As(err, &cause) {
+		return cause.ErrorWhy()
+	}
+	return err.Error()
+}

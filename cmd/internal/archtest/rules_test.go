@@ -64,6 +64,7 @@ var imports = []rule{
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/proxy", []string{"mechanisms", "plugins/store", "sdf/mqtt", "telemetry/ring"}}, // plugins/store for its durable files
 	{"agents/node/fault", nil},
+	{"agents/node/trust", []string{"agents/api", "agents/doctor", "agents/node/fault", "agents/state", "plugins/sign", "wasmabi"}},
 	{"agents/node/loop", []string{"wasmabi", "agents", "agents/api", "agents/node/fault", "host", "host/record", "mechanisms", "telemetry", "telemetry/ring"}},
 	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares

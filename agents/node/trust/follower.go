@@ -1,4 +1,4 @@
-package node
+package trust
 
 import (
 	"context"
@@ -11,29 +11,42 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/plugins/sign"
-	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// installer is what a follower needs of the node's policies.
-type installer interface {
-	// installed reports which digest of a policy was installed last because it was assigned.
-	installed(ctx context.Context, policy string) (digest string, err error)
-	// install brings an assigned module in, the same way as an upload by a person, and notes it.
-	install(ctx context.Context, a sign.Assignment, raw []byte, how *api.RolloutStart) error
+// Installer brings in what is assigned.
+type Installer interface {
+	// Installed reports which digest of a policy was installed last because it was assigned.
+	Installed(ctx context.Context, policy string) (digest string, err error)
+	// Install brings an assigned module in, the same way as an upload by a person, and notes it.
+	Install(ctx context.Context, a sign.Assignment, raw []byte, how *api.RolloutStart) error
 }
 
-// follower asks a source for newer metadata from time to time, and installs what the director assigns to this node. Each
+// Delivery is where metadata and modules come from. Nothing of it is believed.
+type Delivery interface {
+	sign.Source
+	// Module fetches what was assigned. It checks nothing that the caller does not.
+	Module(ctx context.Context, a sign.Assignment) ([]byte, error)
+}
+
+// FollowerConfig says what a follower asks, and for whom.
+type FollowerConfig struct {
+	Source    Delivery
+	Name      string // of the source, for people
+	Installer Installer
+	Interval  time.Duration
+	Now       func() time.Time
+	Logger    *slog.Logger
+}
+
+// Follower asks a source for newer metadata from time to time, and installs what the director assigns to this node. Each
 // assignment is installed once: if the node, or a person, goes back to another version, that stands until the director
 // assigns something else.
-type follower struct {
-	client   *sign.Client
-	source   delivery
-	follows  bool // the director, not only the list of modules
-	policies installer
-	interval time.Duration
-	now      func() time.Time
-	log      *slog.Logger
+type Follower struct {
+	FollowerConfig
+	client  *sign.Client
+	follows bool // the director, not only the list of modules
 
 	asking sync.Mutex // one round at a time
 
@@ -57,10 +70,15 @@ const (
 	longestPause  = time.Hour
 )
 
-// run asks until ctx ends.
-func (f *follower) run(ctx context.Context) error {
+// NewFollower returns a follower for a judge that has a pin.
+func NewFollower(j *Judge, c FollowerConfig) *Follower {
+	return &Follower{FollowerConfig: c, client: j.client, follows: j.config.Node != ""}
+}
+
+// Run asks until ctx ends.
+func (f *Follower) Run(ctx context.Context) error {
 	for {
-		f.round(ctx)
+		f.round(ctx, false)
 		timer := time.NewTimer(f.pause())
 		select {
 		case <-ctx.Done():
@@ -73,11 +91,11 @@ func (f *follower) run(ctx context.Context) error {
 
 // pause is how long to wait for the next round: the interval, doubled for each failure in a row, give or take a fifth, so
 // that a fleet does not ask all at once.
-func (f *follower) pause() time.Duration {
+func (f *Follower) pause() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	pause := backoff(f.interval, f.failures)
-	f.next = f.now().Add(pause)
+	pause := backoff(f.Interval, f.failures)
+	f.next = f.Now().Add(pause)
 	return pause
 }
 
@@ -89,8 +107,8 @@ func backoff(first time.Duration, failures int) time.Duration {
 	return time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))
 }
 
-// round asks once and installs what is new. Its error is also kept for the status.
-func (f *follower) round(ctx context.Context) error {
+// round asks once and installs what is new. Its error is also kept for the status. Whoever insists has no pause kept.
+func (f *Follower) round(ctx context.Context, insist bool) error {
 	f.asking.Lock()
 	defer f.asking.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -101,7 +119,7 @@ func (f *follower) round(ctx context.Context) error {
 	asked := f.update(bounded)
 	err := asked
 	if f.follows && sign.Code(err) != sign.CodeUnreachable && sign.Code(err) != sign.CodeExpired {
-		err = errors.Join(err, f.installAll(bounded))
+		err = errors.Join(err, f.installAll(bounded, insist))
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -110,38 +128,31 @@ func (f *follower) round(ctx context.Context) error {
 	return err
 }
 
-func (f *follower) update(ctx context.Context) error {
+func (f *Follower) update(ctx context.Context) error {
 	var director sign.Source
 	if f.follows {
-		director = sign.Under(f.source, sign.DirectorFolder)
+		director = sign.Under(f.Source, sign.DirectorFolder)
 	}
-	return f.client.Update(ctx, sign.Under(f.source, sign.ImagesFolder), director)
+	return f.client.Update(ctx, sign.Under(f.Source, sign.ImagesFolder), director)
 }
 
 // note keeps how a round went. faulty says that the source is to be asked less often; a module that is refused has a pause of
 // its own.
-func (f *follower) note(err error, faulty bool) {
+func (f *Follower) note(err error, faulty bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil && (f.failed == nil || f.failed.Error() != err.Error()) {
-		f.log.Warn("trust is not up to date", "code", codeIn(err), "error", err)
+		f.Logger.Warn("trust is not up to date", "code", fault.Code(err), "error", err)
 	}
-	f.tried, f.failed = f.now(), err
+	f.tried, f.failed = f.Now(), err
 	f.failures++
 	if !faulty {
 		f.failures = 0
 	}
 }
 
-func codeIn(err error) string {
-	if coded := (interface{ ErrorCode() string })(nil); errors.As(err, &coded) {
-		return coded.ErrorCode()
-	}
-	return ""
-}
-
 // installAll installs what is assigned and was not installed yet. One that fails does not keep the others from coming in.
-func (f *follower) installAll(ctx context.Context) error {
+func (f *Follower) installAll(ctx context.Context, insist bool) error {
 	all, err := f.client.Assigned()
 	if sign.Code(err) == sign.CodeUnassigned {
 		return nil // update said so
@@ -152,19 +163,19 @@ func (f *follower) installAll(ctx context.Context) error {
 	f.keepRefusals(all)
 	var errs []error
 	for _, a := range all {
-		if err := f.installOne(ctx, a); err != nil {
+		if err := f.installOne(ctx, a, insist); err != nil {
 			errs = append(errs, fmt.Errorf("install %s@%s: %w", a.Name, a.Version, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (f *follower) installOne(ctx context.Context, a sign.Assignment) error {
-	before, err := f.policies.installed(ctx, a.Name)
+func (f *Follower) installOne(ctx context.Context, a sign.Assignment, insist bool) error {
+	before, err := f.Installer.Installed(ctx, a.Name)
 	if err != nil || before == a.Digest {
 		return err
 	}
-	if r, ok := f.refusal(a.Digest); ok && f.now().Before(r.again) {
+	if r, ok := f.refusal(a.Digest); ok && !insist && f.Now().Before(r.again) {
 		return r.err
 	}
 	err = f.fetchAndInstall(ctx, a)
@@ -172,19 +183,19 @@ func (f *follower) installOne(ctx context.Context, a sign.Assignment) error {
 	return err
 }
 
-func (f *follower) fetchAndInstall(ctx context.Context, a sign.Assignment) error {
+func (f *Follower) fetchAndInstall(ctx context.Context, a sign.Assignment) error {
 	how, err := rolloutOf(a)
 	if err != nil {
 		return err
 	}
-	raw, err := f.source.Module(ctx, a)
+	raw, err := f.Source.Module(ctx, a)
 	if err != nil {
 		return err
 	}
 	if err := sign.CheckModule("fetch "+a.Name+"@"+a.Version, raw, a.Digest, a.Length); err != nil {
 		return err
 	}
-	return f.policies.install(ctx, a, raw, how)
+	return f.Installer.Install(ctx, a, raw, how)
 }
 
 // rolloutOf is how the director wants a version brought in; nil is at once.
@@ -194,20 +205,20 @@ func rolloutOf(a sign.Assignment) (*api.RolloutStart, error) {
 	}
 	how := new(api.RolloutStart)
 	if err := json.Unmarshal(a.Rollout, &how.Spec); err != nil {
-		return nil, &Error{Code: "trust.bad-rollout", What: "read how " + a.Name + "@" + a.Version + " is to be rolled out", Why: err.Error(), Hint: "assign it again", Err: err}
+		return nil, &fault.Error{Code: "trust.bad-rollout", What: "read how " + a.Name + "@" + a.Version + " is to be rolled out", Why: err.Error(), Hint: "assign it again", Err: err}
 	}
 	how.Supersede = true // what is assigned now counts
 	return how, nil
 }
 
-func (f *follower) refusal(digest string) (refusal, bool) {
+func (f *Follower) refusal(digest string) (refusal, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r, ok := f.refused[digest]
 	return r, ok
 }
 
-func (f *follower) remember(digest string, err error) {
+func (f *Follower) remember(digest string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
@@ -218,11 +229,11 @@ func (f *follower) remember(digest string, err error) {
 		f.refused = map[string]refusal{}
 	}
 	r := f.refused[digest]
-	f.refused[digest] = refusal{err, r.times + 1, f.now().Add(backoff(f.interval, r.times))}
+	f.refused[digest] = refusal{err, r.times + 1, f.Now().Add(backoff(f.Interval, r.times))}
 }
 
 // keepRefusals forgets those of modules that are not assigned any more.
-func (f *follower) keepRefusals(all []sign.Assignment) {
+func (f *Follower) keepRefusals(all []sign.Assignment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	kept := map[string]refusal{}
@@ -232,24 +243,4 @@ func (f *follower) keepRefusals(all []sign.Assignment) {
 		}
 	}
 	f.refused = kept
-}
-
-// assignedKey is the setting that says which digest of a policy was installed because it was assigned.
-func assignedKey(policy string) string { return "assigned/" + policy }
-
-// installed implements installer.
-func (p *policies) installed(ctx context.Context, policy string) (string, error) {
-	digest, _, err := p.db.Setting(ctx, assignedKey(policy))
-	return digest, err
-}
-
-// install implements installer.
-func (p *policies) install(ctx context.Context, a sign.Assignment, raw []byte, how *api.RolloutStart) error {
-	if m, err := wasmabi.ReadManifest(raw); err == nil && m.Kind == wasmabi.KindAdapter {
-		how = nil // there is nothing to compare
-	}
-	if _, err := p.Upload(ctx, raw, api.UploadOptions{Rollout: how}, api.DirectorActor); err != nil {
-		return err
-	}
-	return p.db.SetSetting(ctx, assignedKey(a.Name), a.Digest)
 }

@@ -1,4 +1,4 @@
-package node
+package trust
 
 import (
 	"cmp"
@@ -8,25 +8,38 @@ import (
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/doctor"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/sign"
 )
 
-// trustView shows what this node believes, and has it ask its source.
-type trustView struct {
-	trust    *trust
-	follower *follower // nil without a source
-	policies *policies
+// Policies is what a view has to know of the policies.
+type Policies interface {
+	Get(ctx context.Context, name string) (api.Policy, error)
+	Installed(ctx context.Context, policy string) (digest string, err error)
+}
+
+// View shows what this node believes, and has it ask its source.
+type View struct {
+	Judge    *Judge
+	Follower *Follower // nil without a source
+	Policies Policies
+	Audit    func(ctx context.Context, by api.Actor, action, subject string, err error)
 }
 
 // Status implements apiserver.Trust.
-func (v trustView) Status(ctx context.Context) (api.TrustStatus, error) {
-	c := v.trust.config
-	out := api.TrustStatus{Require: c.Require, Source: c.Source}
-	if v.trust.client == nil {
+func (v View) Status(ctx context.Context) (api.TrustStatus, error) {
+	out := api.TrustStatus{Require: "unsigned"}
+	if v.Judge.config.Signed {
+		out.Require = "signed"
+	}
+	if v.Follower != nil {
+		out.Source = v.Follower.Name
+	}
+	if v.Judge.client == nil {
 		return out, nil
 	}
-	s := v.trust.client.Status()
+	s := v.Judge.client.Status()
 	out.Rooted, out.Node, out.Modules, out.Time, out.ClockBehind, out.UpdatedAt = true, s.Node, s.Modules, s.Time, s.ClockBehind, s.Updated
 	for repository, roles := range map[string][]sign.RoleStatus{sign.Images: s.Images, sign.Director: s.Director} {
 		for _, r := range roles {
@@ -39,8 +52,8 @@ func (v trustView) Status(ctx context.Context) (api.TrustStatus, error) {
 			out.Warnings = append(out.Warnings, warning)
 		}
 	}
-	if v.follower != nil {
-		v.follower.show(&out)
+	if v.Follower != nil {
+		v.Follower.show(&out)
 	}
 	var err error
 	out.Assigned, err = v.assigned(ctx, s.Assignments)
@@ -54,16 +67,16 @@ func sortDocuments(all []api.TrustDocument) {
 	})
 }
 
-func (f *follower) show(out *api.TrustStatus) {
+func (f *Follower) show(out *api.TrustStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out.TriedAt, out.NextAt = f.tried, f.next
 	if f.failed != nil {
-		out.LastError, out.LastErrorCode = f.failed.Error(), codeIn(f.failed)
+		out.LastError, out.LastErrorCode = f.failed.Error(), fault.Code(f.failed)
 	}
 }
 
-func (v trustView) assigned(ctx context.Context, all []sign.Assignment) ([]api.TrustAssignment, error) {
+func (v View) assigned(ctx context.Context, all []sign.Assignment) ([]api.TrustAssignment, error) {
 	var out []api.TrustAssignment
 	for _, a := range all {
 		one, err := v.assignment(ctx, a)
@@ -75,13 +88,13 @@ func (v trustView) assigned(ctx context.Context, all []sign.Assignment) ([]api.T
 	return out, nil
 }
 
-func (v trustView) assignment(ctx context.Context, a sign.Assignment) (api.TrustAssignment, error) {
+func (v View) assignment(ctx context.Context, a sign.Assignment) (api.TrustAssignment, error) {
 	out := api.TrustAssignment{Policy: a.Name, Version: a.Version, Digest: a.Digest, State: api.AssignmentWaiting}
-	p, err := v.policies.Get(ctx, a.Name)
+	p, err := v.Policies.Get(ctx, a.Name)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return out, err
 	}
-	installed, err := v.policies.installed(ctx, a.Name)
+	installed, err := v.Policies.Installed(ctx, a.Name)
 	if err != nil {
 		return out, err
 	}
@@ -99,28 +112,28 @@ func (v trustView) assignment(ctx context.Context, a sign.Assignment) (api.Trust
 	return out, nil
 }
 
-func (v trustView) refusal(digest string) (refusal, bool) {
-	if v.follower == nil {
+func (v View) refusal(digest string) (refusal, bool) {
+	if v.Follower == nil {
 		return refusal{}, false
 	}
-	return v.follower.refusal(digest)
+	return v.Follower.refusal(digest)
 }
 
 // Update implements apiserver.Trust. What could not be brought up to date is in the status.
-func (v trustView) Update(ctx context.Context, by api.Actor) (api.TrustStatus, error) {
-	if v.follower == nil {
-		return api.TrustStatus{}, &Error{Code: "trust.no-source", What: "update trust", Why: "this node has no source of metadata", Hint: "set trust.source in its configuration"}
+func (v View) Update(ctx context.Context, by api.Actor) (api.TrustStatus, error) {
+	if v.Follower == nil {
+		return api.TrustStatus{}, &fault.Error{Code: "trust.no-source", What: "update trust", Why: "this node has no source of metadata", Hint: "set trust.source in its configuration"}
 	}
-	err := v.follower.round(ctx)
-	v.policies.audit(ctx, by, "trust.update", v.trust.config.Source, err)
+	err := v.Follower.round(ctx, true)
+	v.Audit(ctx, by, "trust.update", v.Follower.Name, err)
 	if ctx.Err() != nil {
 		return api.TrustStatus{}, ctx.Err()
 	}
 	return v.Status(ctx)
 }
 
-// check is the doctor's.
-func (v trustView) check(ctx context.Context) doctor.Result {
+// Check is the doctor's.
+func (v View) Check(ctx context.Context) doctor.Result {
 	s, err := v.Status(ctx)
 	if err != nil {
 		return doctor.Fail("see the daemon's log", "%v", err)
