@@ -128,6 +128,17 @@ func failed(what string, err error) error {
 	return e
 }
 
+// notObservable is the error of a device that answers a request to observe as if it were to read.
+func notObservable(what string) error {
+	return &Error{Code: "lwm2m-server.not-observable", CoAP: coap.MethodNotAllowed, What: what, Why: "the device answers, and does not observe", Hint: "read it from time to time instead"}
+}
+
+// observesNoMore is the error of an observation whose device has sent a last value without the Observe option.
+func observesNoMore(what string) error {
+	return &Error{Code: "lwm2m-server.observes-no-more", CoAP: coap.ServiceUnavailable, What: what, Why: "the device has ended the observation: its notification has no Observe option",
+		Hint: "observe it again"}
+}
+
 func badCall(what, why, hint string) error {
 	return &Error{Code: "lwm2m-server.bad-call", CoAP: coap.BadRequest, What: what, Why: why, Hint: hint}
 }

@@ -67,16 +67,18 @@ func (i *introduction) ask(r *Request) {
 
 // note keeps the error of a device that does not answer at all, or is gone.
 func (i *introduction) note(err error) {
+	if unreached(err) {
+		i.stopped = err
+	}
+}
+
+// unreached reports whether an error says that a device did not answer, and not that it refused.
+func unreached(err error) bool {
 	if err == nil {
-		return
+		return false
 	}
-	switch CodeOf(err) {
-	case coap.GatewayTimeout, coap.BadGateway:
-		i.stopped = err
-	}
-	if errors.Is(err, ErrGone) {
-		i.stopped = err
-	}
+	code := CodeOf(err)
+	return code == coap.GatewayTimeout || code == coap.BadGateway || errors.Is(err, ErrGone)
 }
 
 func (i *introduction) observe(o *observation) {
@@ -101,14 +103,9 @@ func (i *introduction) observe(o *observation) {
 	switch {
 	case i.stopped != nil:
 	case err != nil:
-		d.mu.Lock()
-		dropped := i.server.dropObservation(d, o.id())
-		if dropped != nil {
-			i.server.emit(Event{Kind: Ended, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Err: err})
-		}
-		d.mu.Unlock()
+		i.server.endObservation(d, o, err)
 	default:
-		i.server.emit(Event{Kind: Notified, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Tree: answer.Tree})
+		i.server.emit(o.notified(d, answer.Tree, nil))
 	}
 }
 

@@ -58,32 +58,41 @@ func (s *Server) redeliver(d *device, id ObservationID, m *coap.Message) {
 	s.deliver(d, o, m) // unlocks
 }
 
-// deliver tells subscribers what a notification says, unless it is older than one that came before (RFC 7641 §3.4). The
-// device is locked; it is unlocked when deliver returns.
+// deliver tells subscribers what a notification says, unless it is older than one that came before (RFC 7641 §3.4). One that is no
+// success, or has no Observe option, is the last (§3.2, §4.2). The device is locked; it is unlocked when deliver returns.
 func (s *Server) deliver(d *device, o *observation, m *coap.Message) {
 	now := time.Now()
-	sequence, more := m.Uint(coap.Observe)
-	if more && o.received != 0 && !coap.Newer(o.sequence, timeOf(o.received), sequence, now) {
-		s.heard(d, milliseconds(now), Event{}) // unlocks
+	sequence, goesOn := m.Uint(coap.Observe)
+	if goesOn && o.received != 0 && !coap.Newer(o.sequence, timeOf(o.received), sequence, now) {
+		s.heard(d, milliseconds(now)) // unlocks
 		return
 	}
 	o.sequence, o.received = sequence, milliseconds(now)
-	if m.Code.IsSuccess() && partial(m) {
+	var over error
+	switch {
+	case !m.Code.IsSuccess():
+		over = refused(o.what(d), m)
+	case !goesOn:
+		over = observesNoMore(o.what(d))
+	}
+	events := make([]Event, 0, 2)
+	switch {
+	case !m.Code.IsSuccess(), partial(m) && !goesOn: // it says no value
+	case partial(m):
 		s.work.do(func(ctx context.Context) { s.readWhole(ctx, d, o) })
-		s.heard(d, milliseconds(now), Event{}) // unlocks
-		return
+	default:
+		t := d.target()
+		tree, err := s.decode(&t, o.path, m)
+		if err != nil {
+			err = unreadable(o.what(d), err)
+		}
+		events = append(events, o.notified(d, tree, err))
 	}
-	t := d.target()
-	if !m.Code.IsSuccess() {
+	if over != nil {
 		s.dropObservation(d, o.id())
-		s.heard(d, milliseconds(now), Event{Kind: Ended, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Err: refused(o.request().what(d.endpoint), m)}) // unlocks
-		return
+		events = append(events, o.ended(d, over))
 	}
-	tree, err := s.decode(&t, o.path, m)
-	if err != nil {
-		err = unreadable(o.request().what(d.endpoint), err)
-	}
-	s.heard(d, milliseconds(now), Event{Kind: Notified, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Tree: tree, Err: err}) // unlocks
+	s.heard(d, milliseconds(now), events...) // unlocks
 }
 
 // partial reports whether a message is the first block of what it should say.
@@ -103,7 +112,7 @@ func (s *Server) readWhole(ctx context.Context, d *device, o *observation) {
 		r = &Request{Operation: OpReadComposite, Paths: o.paths}
 	}
 	answer, err := s.perform(ctx, d, r)
-	s.emit(Event{Kind: Notified, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Tree: answer.Tree, Err: err})
+	s.emit(o.notified(d, answer.Tree, err))
 }
 
 // onSend answers a Send (Core 1.2 §6.4.3): 2.04, 4.00, 4.15, or 4.04 for who is not registered.

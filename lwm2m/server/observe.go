@@ -48,6 +48,17 @@ func (o *observation) request() *Request {
 	return &Request{Operation: OpObserve, Path: o.path}
 }
 
+// what is the observation in words, for errors.
+func (o *observation) what(d *device) string { return o.request().what(d.endpoint) }
+
+func (o *observation) notified(d *device, tree lwm2m.Tree, err error) Event {
+	return Event{Kind: Notified, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Tree: tree, Err: err}
+}
+
+func (o *observation) ended(d *device, why error) Event {
+	return Event{Kind: Ended, Endpoint: d.endpoint, Observation: o.id(), Path: o.path, Err: why}
+}
+
 func (o *observation) is(r *Request) bool {
 	if r.Operation == OpObserveComposite {
 		return slices.Equal(o.paths, r.Paths)
@@ -109,10 +120,13 @@ func (s *Server) observe(ctx context.Context, d *device, r *Request) (Answer, er
 		answer.Observations = []ObservationID{o.id()}
 		return answer, nil
 	}
-	if added {
+	switch {
+	case added:
 		d.mu.Lock()
 		s.dropObservation(d, o.id())
 		d.mu.Unlock()
+	case !unreached(err): // whoever observed it already is told
+		s.endObservation(d, o, err)
 	}
 	if composite && ctx.Err() == nil && s.lacksComposite(d, err) {
 		return s.observeEach(ctx, d, r)
@@ -162,8 +176,7 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 		return answer, err
 	}
 	if !answer.observed {
-		return answer, &Error{Code: "lwm2m-server.not-observable", CoAP: coap.MethodNotAllowed, What: r.what(d.endpoint), Why: "the device answers, and does not observe",
-			Hint: "read it from time to time instead"}
+		return answer, notObservable(r.what(d.endpoint))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -190,6 +203,15 @@ func (s *Server) dropObservation(d *device, id ObservationID) *observation {
 		}
 	}
 	return nil
+}
+
+// endObservation forgets an observation that has ended at the device, and tells subscribers.
+func (s *Server) endObservation(d *device, o *observation, why error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.dropObservation(d, o.id()) != nil {
+		s.emit(o.ended(d, why))
+	}
 }
 
 // cancel ends an observation here, and then at the device.

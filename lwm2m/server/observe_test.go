@@ -187,6 +187,30 @@ func TestObservationsEnd(t *testing.T) {
 			d.send(packet{kind: con, code: code("4.04"), id: d.id, token: token, options: []field{uintField(optObserve, 30)}})
 			d.receive()
 		}, []string{"ended dev"}},
+		"by a value without the Observe option": {func(_ *rig, d *script, _ ObservationID, token string) {
+			d.id++
+			d.send(packet{kind: con, code: code("2.05"), id: d.id, token: token, options: []field{uintField(optFormat, 0)}, payload: "79"})
+			d.receive()
+		}, []string{"notified dev /3/0/9 = 79", "ended dev"}},
+		"by a first block without the Observe option": {func(_ *rig, d *script, _ ObservationID, token string) {
+			d.id++
+			d.send(packet{kind: con, code: code("2.05"), id: d.id, token: token, options: []field{uintField(optFormat, 0), uintField(optBlock2, 1<<3)}, payload: "0123456789abcdef"})
+			d.receive()
+		}, []string{"ended dev"}},
+		"by a renewal that is refused": {func(r *rig, d *script, _ ObservationID, _ string) {
+			o := r.observe("dev", "/3/0/9")
+			d.reply(d.asked("GET /3/0/9 observe=0 accept=112"), "4.03", "")
+			if _, err := o.wait(); errorCode(err) != "lwm2m-server.forbidden" {
+				r.t.Errorf("the renewal brings %v", err)
+			}
+		}, []string{"ended dev"}},
+		"by a renewal that is only answered": {func(r *rig, d *script, _ ObservationID, _ string) {
+			o := r.observe("dev", "/3/0/9")
+			d.text(d.asked("GET /3/0/9 observe=0 accept=112"), "80")
+			if _, err := o.wait(); errorCode(err) != "lwm2m-server.not-observable" {
+				r.t.Errorf("the renewal brings %v", err)
+			}
+		}, []string{"ended dev"}},
 		"by de-registration": {func(_ *rig, d *script, _ ObservationID, _ string) { d.call(del, d.where, "") }, []string{"deregistered dev"}},
 	} {
 		t.Run(name, func(t *testing.T) {

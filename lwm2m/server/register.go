@@ -200,23 +200,23 @@ func (s *Server) move(d *device, p coap.Peer) {
 	s.byPlace.put(s.place(p), d)
 }
 
-// heard notes that the device has spoken, tells subscribers what it was and what follows of it, and unlocks the device. An
-// event of no kind is not told.
-func (s *Server) heard(d *device, now int64, e Event) {
-	events := [...]Event{e, {}, {}, {}} // Registered, Found, Awake, Introduced: in this order if several
+// heard notes that the device has spoken, tells subscribers of it, beginning with told, and what follows of it, and unlocks the
+// device.
+func (s *Server) heard(d *device, now int64, told ...Event) {
+	events := append(make([]Event, 0, 4), told...)
 	d.seen, d.failures = now, 0
 	d.messages++
-	if e.Kind == Registered && s.nothingFollows(d) {
-		d.flags &^= followUp
-		events[3] = Event{Kind: Introduced, Endpoint: d.endpoint}
-	}
 	if d.flags&lost != 0 {
 		d.flags &^= lost
-		events[1] = Event{Kind: Found, Endpoint: d.endpoint}
+		events = append(events, Event{Kind: Found, Endpoint: d.endpoint})
 	}
 	if d.flags&(queueMode|awake) == queueMode {
 		d.flags |= awake
-		events[2] = Event{Kind: Awake, Endpoint: d.endpoint}
+		events = append(events, Event{Kind: Awake, Endpoint: d.endpoint})
+	}
+	if len(told) > 0 && told[0].Kind == Registered && s.nothingFollows(d) {
+		d.flags &^= followUp
+		events = append(events, Event{Kind: Introduced, Endpoint: d.endpoint})
 	}
 	s.schedule(d)
 	if d.flags&followUp != 0 || d.queue.length() > 0 {
@@ -224,9 +224,7 @@ func (s *Server) heard(d *device, now int64, e Event) {
 	}
 	// Told while it is locked, so that all subscribers see a device's events in their order.
 	for _, e := range events {
-		if e.Kind != 0 {
-			s.emit(e)
-		}
+		s.emit(e)
 	}
 	d.mu.Unlock()
 }
