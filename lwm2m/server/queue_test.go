@@ -69,7 +69,7 @@ func TestWakingUp(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				wake(d, token)
 				for {
-					p := d.asked2()
+					p := d.askedNext()
 					if p.request() == "GET /3/0/9 observe=0 accept=112" { // after a registration
 						d.text(p, "80", uintField(optObserve, 1))
 						continue
@@ -83,8 +83,8 @@ func TestWakingUp(t *testing.T) {
 	}
 }
 
-// asked2 is the next request, whatever it is.
-func (d *script) asked2() packet {
+// askedNext is the next request, whatever it is.
+func (d *script) askedNext() packet {
 	if len(d.others) > 0 {
 		p := d.others[0]
 		d.others = d.others[1:]
