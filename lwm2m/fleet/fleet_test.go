@@ -8,10 +8,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
 	"github.com/edgehold/edgehold/lwm2m/server"
 	"github.com/edgehold/edgehold/lwm2m/store"
+)
+
+const (
+	patience   = 2 * time.Minute // for what takes a second on a machine that has nothing else to do
+	ackTimeout = 100 * time.Millisecond
 )
 
 // gateway is a real server with a real store.
@@ -21,7 +28,8 @@ type gateway struct {
 	stop func()
 }
 
-func startGateway(t *testing.T, dir, addr string) *gateway {
+// startGateway starts one; ready is called before it hears anything.
+func startGateway(t *testing.T, dir, addr string, ready ...func(*gateway)) *gateway {
 	t.Helper()
 	udp, err := coap.ListenUDP(context.Background(), coap.UDPConfig{Addresses: []string{addr}, Buffer: 8 << 20})
 	if err != nil {
@@ -33,10 +41,14 @@ func startGateway(t *testing.T, dir, addr string) *gateway {
 	}
 	s, err := server.New(server.Config{
 		Transports: []coap.Transport{udp}, Store: disk, Authorise: server.Bound("sim-*"),
-		CoAP: coap.Config{Reliability: coap.Reliability{AckTimeout: 100 * time.Millisecond}},
+		CoAP: coap.Config{Reliability: coap.Reliability{AckTimeout: ackTimeout}},
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	g := &gateway{Server: s, addr: udp.Addresses()[0]}
+	for _, look := range ready {
+		look(g)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -47,7 +59,6 @@ func startGateway(t *testing.T, dir, addr string) *gateway {
 			}
 		})
 	}
-	g := &gateway{Server: s, addr: udp.Addresses()[0]}
 	g.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
@@ -79,7 +90,7 @@ func run(t *testing.T, c Config) *Fleet {
 
 func await(t *testing.T, f *Fleet, what string, done func(Stats) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // another process would be polled too
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // another process would be polled too
 		stats := f.Stats()
 		if done(stats) {
 			return
@@ -98,42 +109,47 @@ func describe(s *Stats) string {
 		s.Overheard, s.Rebound, s.Reset, &s.Registration, &s.Update)
 }
 
-// TestFleet: 2,000 devices that lose packets, sleep, move and are reset, and a gateway that is restarted: nobody is forgotten.
+// TestFleet: devices that lose packets, sleep, move and are reset, and a gateway that is restarted: nobody is forgotten. They are few
+// enough for a machine that has other work: more than it can serve would repeat themselves, and be more work still.
 func TestFleet(t *testing.T) {
-	const devices = 2000
+	const devices = 300
 	dir := t.TempDir()
 	g := startGateway(t, dir, "127.0.0.1:0")
 	f := run(t, Config{
 		Devices: devices, Target: g.addr, Lifetime: time.Hour, Update: 1500 * time.Millisecond, Notify: 300 * time.Millisecond, Awake: 300 * time.Millisecond,
-		AckTimeout: 100 * time.Millisecond, Sleepers: 0.3, Loss: 0.03, Rebind: 0.2, Restart: 0.02, Seed: 1,
+		AckTimeout: ackTimeout, Sleepers: 0.3, Loss: 0.03, Rebind: 0.2, Restart: 0.02, Seed: 1,
 	})
-	await(t, f, "registration of all", func(s Stats) bool { return s.Registered == devices })
-	if n := g.Len(); n != devices {
-		t.Errorf("the gateway knows %d devices, want %d", n, devices)
-	}
+	await(t, f, "registration of all", func(Stats) bool { return g.Len() == devices })
 	read(t, g, f.Name(0))
 	observe(t, g, f, 40)
 	await(t, f, "notifications", func(s Stats) bool { return s.Notifications > 100 })
 	g.stop()
-	before := f.Stats()
-	g = startGateway(t, dir, g.addr.String())
-	if n := g.Len(); n != devices {
-		t.Errorf("the gateway knows %d devices after a restart, want %d", n, devices)
-	}
+	known, before := registrations(g), f.Stats()
+	g = startGateway(t, dir, g.addr.String(), func(restarted *gateway) { // before anybody is heard
+		if diff := cmp.Diff(known, registrations(restarted)); diff != "" {
+			t.Errorf("registrations (-before +after the restart):\n%s", diff)
+		}
+	})
 	notified := g.Subscribe(1 << 16)
 	defer notified.Close()
 	await(t, f, "an update of each after the restart", func(s Stats) bool {
 		return s.Updates > before.Updates+devices && s.Notifications > before.Notifications+100
 	})
-	after := f.Stats()
-	if after.Unknown > 0 {
-		t.Errorf("%d devices were forgotten", after.Unknown)
-	}
-	if after.Rebound == 0 || after.Reset == 0 || after.Lost == 0 || after.Overheard == 0 && after.Reads == 0 {
-		t.Errorf("nothing happened: %s", describe(&after))
-	}
+	await(t, f, "all that can happen to a device", func(s Stats) bool {
+		return s.Rebound > 0 && s.Reset > 0 && s.Lost > 0 && s.Overheard+s.Reads > 0
+	})
 	awaitEvent(t, notified, server.Notified)
+	after := f.Stats()
 	t.Log(describe(&after))
+}
+
+// registrations are the numbers of all that are known.
+func registrations(g *gateway) map[string]string {
+	all := map[string]string{}
+	for r := range g.Devices() {
+		all[r.Endpoint] = r.ID
+	}
+	return all
 }
 
 // read reads an instance of a device that may sleep now.
@@ -143,17 +159,17 @@ func read(t *testing.T, g *gateway, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last error
-	for range 20 { // a device that moves at the wrong moment is not reached
-		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
 		tree, err := g.Read(ctx, name, path)
-		cancel()
 		if err == nil && len(tree) == 2 && tree[1].Value.Text() == "edgehold-device fleet simulated" {
 			return
 		}
-		last = fmt.Errorf("%v, %w", tree, err)
+		if ctx.Err() != nil { // else it moved at the wrong moment
+			t.Fatalf("read %v, %v", tree, err)
+		}
 	}
-	t.Fatalf("read %v", last)
 }
 
 // observe observes the sensors of some devices that do not sleep.
@@ -163,11 +179,9 @@ func observe(t *testing.T, g *gateway, f *Fleet, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var group sync.WaitGroup
-	var mu sync.Mutex
-	done := 0
 	for i := range f.config.Devices {
 		if r, ok := g.Device(f.Name(i)); !ok || r.QueueMode {
 			continue
@@ -176,22 +190,24 @@ func observe(t *testing.T, g *gateway, f *Fleet, n int) {
 			break
 		}
 		group.Go(func() {
-			if _, tree, err := g.Observe(ctx, f.Name(i), path); err == nil && len(tree) == 1 {
-				mu.Lock()
-				done++
-				mu.Unlock()
+			for {
+				_, tree, err := g.Observe(ctx, f.Name(i), path)
+				if err == nil && len(tree) == 1 {
+					return
+				}
+				if ctx.Err() != nil { // else it moved at the wrong moment
+					t.Errorf("observe %s: %v, %v", f.Name(i), tree, err)
+					return
+				}
 			}
 		})
 	}
 	group.Wait()
-	if done < 30 { // what moves at the wrong moment is not reached
-		t.Errorf("%d observations began, want 30 of 40", done)
-	}
 }
 
 func awaitEvent(t *testing.T, sub *server.Subscription, kind server.EventKind) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		e, err := sub.Next(ctx)
