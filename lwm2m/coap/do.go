@@ -80,6 +80,15 @@ func (e *Endpoint) Notify(ctx context.Context, p Peer, notification *Message) er
 	return nil
 }
 
+// Tell sends p a non-confirmable message and waits for nothing. An answer to it goes to [Config].Notifications, by its token.
+func (e *Endpoint) Tell(p Peer, m *Message) error {
+	m.Type = NonConfirmable
+	if _, err := e.exchange(e.life, p, m, false); err != nil {
+		return fmt.Errorf("tell %s: %w", p, err)
+	}
+	return nil
+}
+
 // Ping asks whether p is there, and returns nil if it says so (RFC 7252 section 4.3, RFC 8323 section 5.4).
 func (e *Endpoint) Ping(ctx context.Context, p Peer) error {
 	ping := &Message{Type: Confirmable, Code: Empty}

@@ -125,8 +125,28 @@ func (b *buckets) take(hash uint64, now time.Duration) bool {
 }
 
 // isVerified says whether the job's peer has shown that it is where it says.
-func (e *Endpoint) isVerified(a *arrival) bool {
-	return a.key.link.traits.Verified || a.key.link.traits.Reliable || e.guard.verified.has(a.hash, a.now)
+func (e *Endpoint) isVerified(a *arrival) bool { return e.vouches(a.key, a.hash, a.now) }
+
+func (e *Endpoint) vouches(k key, hash uint64, now time.Duration) bool {
+	return k.link.traits.Verified || k.link.traits.Reliable || e.guard.verified.has(hash, now)
+}
+
+// Verified says whether p is where it says that it is: its transport vouches for that, or it has read what was sent to it there, within
+// a day.
+func (e *Endpoint) Verified(p Peer) bool {
+	l := e.link(p.Transport)
+	if l == nil {
+		return false
+	}
+	k := keyOf(l, p)
+	return e.vouches(k, k.hash(e.seed), e.now())
+}
+
+// Challenge makes response the demand that p show where it is (RFC 9175 section 2.3). It is for a Handler; who repeats its request as it
+// is told to is verified when the Handler gets that.
+func (e *Endpoint) Challenge(p Peer, response *Message) {
+	response.Code = Unauthorized
+	response.SetOpaque(Echo, e.guard.echo(keyOf(e.link(p.Transport), p), e.now()))
 }
 
 // admits says whether a message is within its source's rate, verified peers always.

@@ -18,8 +18,7 @@ func (s *Server) onRegister(p coap.Peer, request, response *coap.Message) {
 	}
 	id, err := s.register(p, request)
 	if errors.Is(err, errChallenge) {
-		response.Code = coap.Unauthorized
-		response.SetOpaque(coap.Echo, s.echo.challenge(p, time.Now()))
+		s.endpoint.Challenge(p, response)
 		return
 	}
 	if err != nil {
@@ -42,7 +41,7 @@ func (s *Server) register(p coap.Peer, request *coap.Message) (id uint64, err er
 	if err != nil {
 		return 0, err
 	}
-	if s.unproven(p, request) {
+	if s.mustShow(p) {
 		return 0, errChallenge
 	}
 	if !s.registrations.Allow() {
@@ -61,6 +60,15 @@ func (s *Server) register(p coap.Peer, request *coap.Message) (id uint64, err er
 		return 0, forbidden(a.endpoint, err)
 	}
 	return s.enter(&a, p, links)
+}
+
+// errChallenge says that a device has to show first that it is where it says.
+var errChallenge = errors.New("show that you are there")
+
+// mustShow reports whether a registration has to be challenged: one from an address that may be forged and that nothing is known of,
+// when there are many.
+func (s *Server) mustShow(p coap.Peer) bool {
+	return s.config.Limits.Challenge > 0 && p.Identity == "" && s.byPlace.get(s.place(p)) == nil && !s.endpoint.Verified(p) && !s.unchallenged.Allow()
 }
 
 func tooBusy(endpoint string) error {

@@ -35,7 +35,6 @@ type Server struct {
 	registrations *rate.Limiter
 	unchallenged  *rate.Limiter
 	followUps     *rate.Limiter
-	echo          echo
 	candidates    candidates
 	requests      requestIDs
 	complaints    rate.Sometimes
@@ -57,8 +56,8 @@ func New(c Config) (*Server, error) {
 		links:         linkSets{most: c.Limits.AllLinkBytes, sets: make(map[string]*linkSet)},
 		agenda:        agenda{sooner: make(chan struct{}, 1)},
 		registrations: limiter(c.Limits.Registrations), followUps: limiter(c.Limits.FollowUps),
-		unchallenged: limiter(c.Limits.Challenge), echo: newEcho(),
-		complaints: rate.Sometimes{Interval: 10 * time.Second}, refusals: rate.Sometimes{Interval: 10 * time.Second},
+		unchallenged: limiter(c.Limits.Challenge),
+		complaints:   rate.Sometimes{Interval: 10 * time.Second}, refusals: rate.Sometimes{Interval: 10 * time.Second},
 	}
 	s.work.server = s
 	for _, t := range c.Transports {
