@@ -54,11 +54,12 @@ type Limits struct {
 	Queue         int     // 32: requests that wait for one device
 	QueueBytes    int     // 1 MiB: of one device's requests that survive a restart
 	Lost          int     // 3: requests without an answer after which a device is lost
-	Workers       int     // 256: devices that follow-ups and queued requests are worked off for at a time; as many strangers beside
+	Workers       int     // 256: devices that follow-ups and queued requests are worked off for at a time; as many of each kind of strangers beside
 	FollowUps     float64 // 2,000 a second: requests after registrations (observations, attributes, first reads)
 	Registrations float64 // 10,000 a second; what is beyond is told to come back later. Twice as many at once.
 	// Challenge is how many registrations a second without security from unknown addresses are taken at their word; of what is
-	// beyond, a device has to repeat a challenge (RFC 9175 §2.4). 0: all are, as few devices know how to.
+	// beyond, a device has to repeat a challenge (RFC 9175 §2.4). 0: all are, as few devices know how to, and who
+	// is not where he says keeps nobody waiting anyway (see newcomer.go).
 	Challenge     float64
 	Verifications int // 1,024: new addresses being checked at a time
 }

@@ -19,6 +19,7 @@ type device struct {
 	gone         bool // it is in no table any more
 	flags        flags
 	failures     uint8 // requests in a row without an answer
+	asked        uint8 // how often it was asked where it is, in vain
 	refused      formatSet
 	version      lwm2m.Version
 	binding      string
@@ -26,13 +27,14 @@ type device struct {
 	id           uint64 // of the registration
 	peer         coap.Peer
 	links        *linkSet
-	lifetime     uint32 // seconds
-	registered   int64  // the rest in milliseconds since 1970
-	refreshed    int64  // last registration or update
-	seen         int64  // last message
-	due          int64  // when the agenda looks at it next
-	messages     uint32 // how many it has sent
-	slot         int32  // its entry of the agenda; guarded by that, not by mu
+	lifetime     uint32   // seconds
+	registered   int64    // the rest in milliseconds since 1970
+	refreshed    int64    // last registration or update
+	seen         int64    // last message
+	due          int64    // when the agenda looks at it next
+	messages     uint32   // how many it has sent
+	slot         int32    // its entry of the agenda; guarded by that, not by mu
+	standing     standing // guarded by work, not by mu
 	observations []*observation
 	wanted       []wantedAttributes
 	queue        *queue
@@ -48,6 +50,7 @@ const (
 	working  // a worker has it, or it waits for one
 	followUp // what follows a registration is still to be done
 	again    // the worker that has it is to look at it once more
+	proven   // it is where it says: it has read there what was sent to it, or its security vouches for it
 )
 
 // wantedAttributes are the notification attributes that somebody set for a path, so that they can be set again after the

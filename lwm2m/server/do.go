@@ -164,6 +164,7 @@ func (s *Server) exchange(ctx context.Context, d *device, t *target, m *coap.Mes
 		d.mu.Unlock()
 		return response, nil
 	}
+	s.prove(d)
 	s.heard(d, milliseconds(time.Now())) // unlocks
 	return response, nil
 }

@@ -118,6 +118,7 @@ func (i *introduction) done(id uint64) {
 	case d.gone || d.id != id: // it registered anew meanwhile, which starts this anew
 	case i.stopped != nil:
 		d.flags |= followUp
+		d.asked = mostAsked
 	default:
 		i.tree.Sort()
 		i.server.emit(Event{Kind: Introduced, Endpoint: d.endpoint, Tree: i.tree})

@@ -9,7 +9,7 @@ import (
 )
 
 // notification takes a notification. It returns false, so that the device is told to stop by a reset, if nobody observes by
-// its token, or its peer is not who is observed.
+// its token, or its peer is not who is observed. The answer of a newcomer comes this way too.
 func (s *Server) notification(_ context.Context, p coap.Peer, m *coap.Message) bool {
 	id, ok := observationOf(m.Token)
 	if !ok {
@@ -17,7 +17,7 @@ func (s *Server) notification(_ context.Context, p coap.Peer, m *coap.Message) b
 	}
 	d := s.byToken.get(uint64(id))
 	if d == nil {
-		return false
+		return s.hailed(uint64(id), p)
 	}
 	d.mu.Lock()
 	o := d.observation(id)
@@ -34,6 +34,7 @@ func (s *Server) notification(_ context.Context, p coap.Peer, m *coap.Message) b
 	if s.arrived(d, p) {
 		s.saveRegistration(d)
 	}
+	s.prove(d)
 	s.deliver(d, o, m) // unlocks
 	return true
 }

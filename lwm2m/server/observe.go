@@ -15,9 +15,11 @@ import (
 // between server and device.
 type ObservationID uint64
 
-func (id ObservationID) token() coap.Token {
+func (id ObservationID) token() coap.Token { return tokenOf(uint64(id)) }
+
+func tokenOf(id uint64) coap.Token {
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(id))
+	binary.BigEndian.PutUint64(b[:], id)
 	return coap.TokenOf(b[:])
 }
 

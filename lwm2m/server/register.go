@@ -91,7 +91,7 @@ func (s *Server) enter(a *application, p coap.Peer, links *linkSet) (id uint64, 
 	for {
 		d := s.byEndpoint.get(a.endpoint)
 		if d == nil {
-			if s.byEndpoint.size() >= s.config.Limits.Devices {
+			if s.byEndpoint.size() >= s.config.Limits.Devices && !s.makeRoom() {
 				s.links.release(links)
 				return 0, tooManyDevices(a.endpoint, s.config.Limits.Devices)
 			}
@@ -170,8 +170,12 @@ func (s *Server) take(d *device, a *application, p coap.Peer, links *linkSet, id
 		d.refused = 0 // it may have a newer firmware
 	}
 	d.setQueueMode(a.inQueueMode())
+	d.asked = 0
 	s.byID.put(id, d)
 	s.move(d, p)
+	if s.endpoint.Verified(p) {
+		s.prove(d)
+	}
 	s.saveRegistration(d)
 	d.flags |= followUp
 	s.heard(d, now, Event{Kind: Registered, Endpoint: d.endpoint}) // unlocks
@@ -249,6 +253,7 @@ func (s *Server) end(d *device, why EventKind) {
 		s.byToken.remove(o.token, d)
 	}
 	s.agenda.remove(d)
+	s.work.drop(d)
 	s.links.release(d.links)
 	jobs := d.queue.takeAll()
 	s.emit(Event{Kind: why, Endpoint: d.endpoint})

@@ -3,6 +3,7 @@ package server
 import (
 	"hash/maphash"
 	"iter"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 
@@ -80,6 +81,20 @@ func (t *table[K]) size() (n int) {
 		s.mu.RUnlock()
 	}
 	return n
+}
+
+// some returns a few devices, picked at random.
+func (t *table[K]) some(few int) []*device {
+	s := &t.shards[rand.IntN(tableShards)]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	devices := make([]*device, 0, few)
+	for _, d := range s.m {
+		if devices = append(devices, d); len(devices) == few {
+			break
+		}
+	}
+	return devices
 }
 
 // all iterates over what is there, a shard at a time; what is put meanwhile may be missed.

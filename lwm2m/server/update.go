@@ -100,6 +100,7 @@ func (s *Server) updateNow(d *device, p coap.Peer, a *application, document []by
 	}
 	changed = s.change(d, a) || changed
 	moved := s.arrived(d, p)
+	s.prove(d) // it has read the registration's number
 	now := milliseconds(time.Now())
 	d.refreshed = now
 	if changed || moved {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
 )
 
@@ -163,10 +162,7 @@ func (s *Server) verify(root string, c *candidate, finally ...func()) bool {
 				f()
 			}
 		}()
-		question := coap.Message{Code: coap.GET}
-		question.SetPath(root + "/3/0/16") // Supported Binding and Modes, which every device has; that it refuses is an answer too
-		question.SetUint(coap.Accept, uint32(lwm2m.FormatText))
-		if _, err := s.endpoint.Do(check, c.peer, &question); err != nil {
+		if _, err := s.endpoint.Do(check, c.peer, question(root)); err != nil {
 			s.config.Logger.Debug("a device is not where it was said to be", "endpoint", c.endpoint, "peer", c.peer.String(), "error", err)
 			return
 		}

@@ -6,37 +6,45 @@ import (
 )
 
 // work does what devices wait for: follow-ups of registrations, and queued requests. A device is worked off by one worker
-// at a time; workers live only while there is work, and there are at most so many of each crew.
+// at a time; workers live only while there is work, and there are at most so many of each crew. A device's lock may be held while
+// that of work is taken, never the other way round.
 type work struct {
 	server *Server
 
 	mu      sync.Mutex
 	ctx     context.Context // nil: nothing is done
 	crews   [crews]crew
+	scout   scout
 	running sync.WaitGroup
 	end     context.CancelFunc
 }
 
 // crew are workers with their line of devices.
 type crew struct {
-	waiting []*device
+	line
 	workers int
 }
 
 // Anybody can register names without security from addresses where nobody answers, and each keeps a worker waiting for a minute and
-// a half. So devices that nobody has asked anything of have a crew of their own, and who they are is for nobody else to wait for.
+// a half. So devices that nobody has asked anything of have crews of their own, and who may not be where he says is for nobody else to
+// wait for.
 const (
 	forKnown     = iota // devices with a credential, or of which something is wanted
-	forStrangers        // all others
+	forStrangers        // others that are where they say
+	forNewcomers        // others of which that is not known yet; see newcomer.go
 	crews
 )
 
 // crew is whose work a device is. It is locked.
 func (d *device) crew() int {
-	if d.peer.Identity != "" || len(d.observations) > 0 || len(d.wanted) > 0 || d.queue.length() > 0 {
+	switch {
+	case d.peer.Identity != "" || len(d.observations) > 0 || len(d.wanted) > 0 || d.queue.length() > 0:
 		return forKnown
+	case d.flags&proven != 0:
+		return forStrangers
+	default:
+		return forNewcomers
 	}
-	return forStrangers
 }
 
 func (w *work) start(ctx context.Context) {
@@ -65,33 +73,56 @@ func (w *work) add(d *device) {
 	d.flags |= working
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.enter(d)
+}
+
+// enter has a device wait in the line where it belongs. It is locked, and the lock is held.
+func (w *work) enter(d *device) {
 	c := &w.crews[d.crew()]
-	c.waiting = append(c.waiting, d)
+	c.push(d)
 	w.spawn(c)
 }
 
-// spawn starts workers for what waits. The lock is held.
+// change has a device that waits do so where it belongs now. It is locked.
+func (w *work) change(d *device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.leave() != nil {
+		w.enter(d)
+	}
+}
+
+// drop has a device wait no longer. It is locked.
+func (w *work) drop(d *device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d.leave() != nil {
+		d.flags &^= working | again
+	}
+}
+
+// spawn starts workers for what waits, and the scout if newcomers wait in vain. The lock is held.
 func (w *work) spawn(c *crew) {
-	for n := 0; w.ctx != nil && c.workers < w.server.config.Limits.Workers && n < len(c.waiting); n++ {
+	for n := 0; w.ctx != nil && c.workers < w.server.config.Limits.Workers && n < c.length; n++ {
 		c.workers++
 		ctx := w.ctx
 		w.running.Go(func() { w.run(ctx, c) })
+	}
+	if c == &w.crews[forNewcomers] {
+		w.sendScout(c)
 	}
 }
 
 func (w *work) run(ctx context.Context, c *crew) {
 	for {
 		w.mu.Lock()
-		if len(c.waiting) == 0 || ctx.Err() != nil {
+		d := c.first
+		if d == nil || ctx.Err() != nil {
 			c.workers--
 			w.mu.Unlock()
 			return
 		}
-		d := c.waiting[0]
-		c.waiting[0] = nil
-		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
-			c.waiting = nil
-		}
+		d.leave()
 		w.mu.Unlock()
 		w.server.tend(ctx, d)
 	}
