@@ -227,7 +227,7 @@ func (s *knobShell) answer(ctx context.Context) (string, error) {
 	return string(data), nil
 }
 
-// parseKnobs reads lines such as "TX_PWR | LOW", and those of options, which have four cells; titles and rules are left out.
+// parseKnobs reads lines such as "TX_PWR | LOW", and those of options, which have four cells or more; titles and rules are left out.
 func parseKnobs(answer string) []deviceKnob {
 	all := []deviceKnob{}
 	for line := range strings.Lines(answer) {
@@ -239,7 +239,7 @@ func parseKnobs(answer string) []deviceKnob {
 		case cells[0] == "" || cells[0] == "Knob ID":
 		case len(cells) == 2:
 			all = append(all, deviceKnob{Name: cells[0], Value: cells[1]})
-		case len(cells) == 4:
+		case len(cells) >= 4: // a device may tell more, such as the longest lease
 			all = append(all, deviceKnob{Name: cells[0], Values: cells[1], Default: cells[2], Unit: cells[3]})
 		}
 	}

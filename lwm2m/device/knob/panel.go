@@ -3,92 +3,43 @@ package knob
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
-
-// Knob is one thing that can be turned: one of its choices, or a number in a range.
-type Knob struct {
-	Name     string // "TX_PWR"
-	Choices  []string
-	Min, Max float64 // of a number
-	Unit     string
-	Default  string
-	// Apply turns it. It is called with the default when the panel is made, and never with what the knob does not take.
-	Apply func(value string) error
-}
-
-// Values says what the knob takes: "LOW,MEDIUM,HIGH", or "1..3600".
-func (k *Knob) Values() string {
-	if len(k.Choices) > 0 {
-		return strings.Join(k.Choices, ",")
-	}
-	return number(k.Min) + ".." + number(k.Max)
-}
-
-func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-// takes returns the value in the form that is kept.
-func (k *Knob) takes(value string) (string, error) {
-	if len(k.Choices) > 0 {
-		i := slices.IndexFunc(k.Choices, func(c string) bool { return strings.EqualFold(c, value) })
-		if i < 0 {
-			return "", fmt.Errorf("%w: %s takes %s", ErrValue, k.Name, k.Values())
-		}
-		return k.Choices[i], nil
-	}
-	f, err := strconv.ParseFloat(value, 64)
-	if err != nil || math.IsNaN(f) || f < k.Min || f > k.Max {
-		return "", fmt.Errorf("%w: %s takes %s", ErrValue, k.Name, strings.TrimSpace(k.Values()+" "+k.Unit))
-	}
-	return number(f), nil
-}
-
-// Errors of a Panel.
-var (
-	ErrUnknown = errors.New("there is no such knob")
-	ErrValue   = errors.New("the knob does not take that")
-)
-
-// MaxLease bounds how long a setting with a lease holds.
-const MaxLease = 24 * time.Hour
 
 // Panel is the knobs of a device. It may be used by several goroutines.
 type Panel struct {
 	knobs []Knob
 
 	mu     sync.Mutex
-	values []string
-	leases []*time.Timer // nil without one
+	places []place // by knob
 	closed bool
+}
+
+// place is where a knob stands.
+type place struct {
+	value string
+	home  string // where it goes when what holds it ends: what it was last turned to by Set
+	hold  *hold  // nil without one
 }
 
 // NewPanel turns every knob to its default.
 func NewPanel(knobs ...Knob) (*Panel, error) {
-	p := &Panel{knobs: knobs, values: make([]string, len(knobs)), leases: make([]*time.Timer, len(knobs))}
+	p := &Panel{knobs: knobs, places: make([]place, len(knobs))}
 	var errs []error
 	for i := range knobs {
 		k := &knobs[i]
 		v, err := k.takes(k.Default)
 		if err == nil {
-			p.values[i], err = v, p.apply(k, v)
+			p.places[i].home = v
+			err = p.turn(i, v)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("turn %s to its default %q: %w", k.Name, k.Default, err))
+			errs = append(errs, fmt.Errorf("default %q of %s: %w", k.Default, k.Name, err))
 		}
 	}
 	return p, errors.Join(errs...)
-}
-
-func (p *Panel) apply(k *Knob, v string) error {
-	if k.Apply == nil {
-		return nil
-	}
-	return k.Apply(v)
 }
 
 func (p *Panel) find(name string) (int, error) {
@@ -117,15 +68,12 @@ func (p *Panel) Get(name string) (string, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.values[i], nil
+	return p.places[i].value, nil
 }
 
-// Set turns a knob, until it is turned again.
-func (p *Panel) Set(name, value string) error { return p.SetFor(name, value, 0) }
-
-// SetFor turns a knob for a while, after which it goes back to its default; 0 is for ever.
-func (p *Panel) SetFor(name, value string, lease time.Duration) error {
-	i, v, err := p.check(name, value, lease)
+// Set turns a knob for ever, whoever holds it, and ends that.
+func (p *Panel) Set(name, value string) error {
+	i, v, err := p.check(name, value)
 	if err != nil {
 		return err
 	}
@@ -134,33 +82,9 @@ func (p *Panel) SetFor(name, value string, lease time.Duration) error {
 	if err := p.turn(i, v); err != nil {
 		return err
 	}
-	if p.leases[i] != nil {
-		p.leases[i].Stop()
-		p.leases[i] = nil
-	}
-	if lease > 0 && !p.closed {
-		var t *time.Timer
-		t = time.AfterFunc(lease, func() { p.expire(i, &t) })
-		p.leases[i] = t
-	}
+	p.places[i].home = v
+	p.let(i)
 	return nil
-}
-
-// Check tells whether SetFor would take a setting.
-func (p *Panel) Check(name, value string, lease time.Duration) error {
-	_, _, err := p.check(name, value, lease)
-	return err
-}
-
-func (p *Panel) check(name, value string, lease time.Duration) (place int, kept string, err error) {
-	if place, err = p.find(name); err != nil {
-		return place, "", err
-	}
-	if lease < 0 || lease > MaxLease {
-		return place, "", fmt.Errorf("%w: a lease of %s is more than 0, at most %s", ErrValue, lease, MaxLease)
-	}
-	kept, err = p.knobs[place].takes(value)
-	return place, kept, err
 }
 
 // Reset turns a knob to its default.
@@ -172,26 +96,22 @@ func (p *Panel) Reset(name string) error {
 	return p.Set(name, p.knobs[i].Default)
 }
 
-func (p *Panel) turn(i int, v string) error {
-	if err := p.apply(&p.knobs[i], v); err != nil {
-		return fmt.Errorf("turn %s to %s: %w", p.knobs[i].Name, v, err)
+func (p *Panel) check(name, value string) (place int, kept string, err error) {
+	if place, err = p.find(name); err != nil {
+		return place, "", err
 	}
-	p.values[i] = v
-	return nil
+	kept, err = p.knobs[place].takes(value)
+	return place, kept, err
 }
 
-// expire goes back to the default, unless the lease was renewed meanwhile. A default that can't be had leaves the knob where it is.
-func (p *Panel) expire(i int, lease **time.Timer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.leases[i] != *lease || p.closed {
-		return
+func (p *Panel) turn(i int, v string) error {
+	if k := &p.knobs[i]; k.Apply != nil {
+		if err := k.Apply(v); err != nil {
+			return fmt.Errorf("turn %s to %s: %w", k.Name, v, err)
+		}
 	}
-	p.leases[i] = nil
-	v, err := p.knobs[i].takes(p.knobs[i].Default)
-	if err == nil {
-		_ = p.turn(i, v)
-	}
+	p.places[i].value = v
+	return nil
 }
 
 // Close ends all leases, without turning anything.
@@ -199,10 +119,7 @@ func (p *Panel) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for i, t := range p.leases {
-		if t != nil {
-			t.Stop()
-			p.leases[i] = nil
-		}
+	for i := range p.places {
+		p.let(i)
 	}
 }

@@ -112,10 +112,11 @@ func (p *policy) heed(v *wasmabi.Analysis, now time.Time) error {
 func (p *policy) act(ctx context.Context, actions []action, why string, acts bool) error {
 	text, level := why, slog.LevelDebug
 	for _, a := range actions {
-		if err := p.apply(a); err != nil {
+		told, err := p.apply(a)
+		if err != nil {
 			return err
 		}
-		text, level = text+"; "+a.String(), slog.LevelInfo
+		text, level = text+"; "+told, slog.LevelInfo
 	}
 	p.runner.config.Logger.Log(ctx, level, "a policy decided", "policy", p.manifest.Name, "acts", acts, "why", text)
 	if len(text) > maxDecision {

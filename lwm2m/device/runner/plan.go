@@ -136,7 +136,7 @@ func (p *policy) setting(plan *wasmabi.Plan, i int) ([]action, error) {
 		return nil, err
 	}
 	a.value = value
-	return []action{a}, p.allowed(a)
+	return []action{a}, p.runner.config.Knobs.Check(a.knob, a.value, knob.Lease{For: a.lease})
 }
 
 // all gives back every knob that the policy was granted.
@@ -156,12 +156,4 @@ func (k *turnable) text(v float64) (string, error) {
 		return k.choices[i], nil
 	}
 	return "", fmt.Errorf("%s has no choice %v: there are %d", k.name, v, len(k.choices))
-}
-
-// allowed asks the panel, and whoever holds the knob.
-func (p *policy) allowed(a action) error {
-	if err := p.runner.config.Knobs.Check(a.knob, a.value, a.lease); err != nil {
-		return err
-	}
-	return p.runner.free(a.knob, p.id, time.Now())
 }

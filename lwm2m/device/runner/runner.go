@@ -86,7 +86,6 @@ type Runner struct {
 
 	mu        sync.Mutex
 	workloads map[uint16]program
-	claims    map[string]claim // by knob
 }
 
 // program is what runs: a workload or a policy.
@@ -110,7 +109,7 @@ func New(c Config) *Runner {
 	if c.Changed == nil {
 		c.Changed = func(uint16) {}
 	}
-	return &Runner{config: c, wake: make(chan struct{}, 1), workloads: map[uint16]program{}, claims: map[string]claim{}}
+	return &Runner{config: c, wake: make(chan struct{}, 1), workloads: map[uint16]program{}}
 }
 
 // Check tells whether a module could be started, without starting it.
