@@ -256,10 +256,13 @@ func run(t *testing.T, f func(context.Context) error) (stop func()) {
 	return stop
 }
 
+// patience is how long a test waits for what others bring about, on a machine that has other work.
+const patience = time.Minute
+
 // await takes events until one matches.
 func (p *pair) await(kind server.EventKind, match func(server.Event) bool) server.Event {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	for {
 		e, err := p.events.Next(ctx)

@@ -103,10 +103,13 @@ func (f *field) running(c Config) (d *Device, stop func()) {
 	return d, stop
 }
 
+// patience is how long a test waits for what others bring about, on a machine that has other work.
+const patience = time.Minute
+
 // until waits for what another goroutine brings about.
 func (f *field) until(what string, ok func() bool) {
 	f.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("it did not come to this: %s", what)
 		}
