@@ -34,7 +34,7 @@ func TestPeerWithConnectionID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := device.HandshakeContext(ctx); err != nil {
 			t.Fatalf("id of %d bytes: %v", size, err)
@@ -42,7 +42,7 @@ func TestPeerWithConnectionID(t *testing.T) {
 		if _, err := device.Write([]byte("up")); err != nil {
 			t.Fatal(err)
 		}
-		_ = device.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = device.SetReadDeadline(time.Now().Add(time.Minute))
 		b := make([]byte, 100)
 		n, err := device.Read(b)
 		if err != nil || string(b[:n]) != "up" {

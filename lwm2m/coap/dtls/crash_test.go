@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -35,32 +34,38 @@ func killed(t *testing.T, server *node, states *memoryStates, nat *relay) *memor
 	return left
 }
 
-// again starts the next process of a server, on the same port.
-func again(t *testing.T, old *node, config Config) *node {
+// again starts the next process of a server, behind the same relay.
+func again(t *testing.T, nat *relay, config Config) *node {
 	t.Helper()
-	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(old.addr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startAt(t, socket, config)
+	next := start(t, config)
+	nat.leadTo(next.addr)
+	return next
 }
 
-// saved waits until everything that is to be saved is.
+// saved waits until what is on disk is what the associations count on.
 func saved(n *node) {
 	n.t.Helper()
+	states := n.config.States.(*memoryStates)
 	n.await("saved states", func() bool {
 		n.saver.mu.Lock()
-		defer n.saver.mu.Unlock()
-		for _, a := range n.table.all() {
-			a.mu.Lock()
-			ok := a.sendLimit != unlimited
-			a.mu.Unlock()
-			if !ok {
-				return false
-			}
-		}
-		return len(n.saver.dirty) == 0
+		waiting := len(n.saver.dirty)
+		n.saver.mu.Unlock()
+		return waiting == 0 && !slices.ContainsFunc(n.table.all(), func(a *association) bool { return !states.hold(a) })
 	})
+}
+
+// asleep puts all associations to sleep, and waits until they sleep on disk: nothing is reserved for what they receive.
+func asleep(n *node) {
+	n.t.Helper()
+	n.hibernate(time.Now().Add(time.Hour))
+	n.await("sleep", func() bool {
+		return !slices.ContainsFunc(n.table.all(), func(a *association) bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return a.holdFrom != a.window.next
+		})
+	})
+	saved(n)
 }
 
 // TestRestart: an association goes on in the next process, however the last one ended, without a handshake.
@@ -85,17 +90,10 @@ func TestRestart(t *testing.T) {
 			}
 			saved(server)
 			if c.asleep {
-				server.hibernate(time.Now().Add(time.Hour))
-				saved(server)
-				server.await("sleep on disk", func() bool {
-					a, _ := server.table.find(ID(peer.Association))
-					a.mu.Lock()
-					defer a.mu.Unlock()
-					return a.holdFrom == a.window.next
-				})
+				asleep(server)
 			}
 			left := c.end(t, server, states, nat)
-			next := again(t, server, Config{PSK: testPSK, States: left})
+			next := again(t, nat, Config{PSK: testPSK, States: left})
 			if owed := next.Owed(peer); owed != c.refused || next.Owed(peer) != 0 {
 				t.Errorf("it owes %d, want %d, once", owed, c.refused)
 			}
@@ -138,17 +136,13 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	saved(server)
 	for i := range 5 {
 		states = killed(t, server, states, nat)
-		server = again(t, server, Config{PSK: testPSK, States: states})
+		server = again(t, nat, Config{PSK: testPSK, States: states})
 		if owed := server.Owed(peer); owed != receiveReserve {
 			t.Errorf("process %d: it owes %d", i, owed)
 		}
 		server.send(peer, fmt.Sprint("from process ", i))
 		device.expect(fmt.Sprint("from process ", i))
-		server.await("a save", func() bool {
-			server.saver.mu.Lock()
-			defer server.saver.mu.Unlock()
-			return len(server.saver.dirty) == 0
-		})
+		saved(server)
 	}
 	for i := range receiveReserve + 1 {
 		device.send(gateway, fmt.Sprint("after ", i))
@@ -165,7 +159,7 @@ func TestKilledBeforeTheFirstSave(t *testing.T) {
 	nat.lossy(func(bool, []byte) bool { return true })
 	server.stop()
 	nat.lossy(nil)
-	next := again(t, server, Config{PSK: testPSK, States: left})
+	next := again(t, nat, Config{PSK: testPSK, States: left})
 	gateway := device.dial(nat.addr())
 	device.send(gateway, "to nobody")
 	next.await("record of a stranger", func() bool { return next.Stats().Strangers > 0 })
@@ -208,14 +202,7 @@ func TestHeldRecord(t *testing.T) {
 	states := &memoryStates{}
 	server, device, nat := talk(t, Config{States: states})
 	saved(server)
-	server.hibernate(time.Now().Add(time.Hour))
-	saved(server)
-	server.await("nothing reserved", func() bool {
-		a, _ := server.table.find(ID(server.got[0].peer.Association))
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return a.holdFrom == a.window.next
-	})
+	asleep(server)
 	states.mu.Lock()
 	states.fail = errors.New("the disk is full")
 	states.mu.Unlock()
@@ -274,7 +261,7 @@ func TestDamagedStates(t *testing.T) {
 		left.states[id] = b[:len(b)-1]
 		left.states[id+1] = b // under another's id
 	}
-	next := again(t, server, Config{PSK: testPSK, States: left})
+	next := again(t, nat, Config{PSK: testPSK, States: left})
 	if stats := next.Stats(); stats.Active+stats.Asleep != 0 {
 		t.Errorf("stats %+v, want no association", stats)
 	}

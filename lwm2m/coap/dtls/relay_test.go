@@ -6,16 +6,17 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 )
 
 // relay is a NAT between a device and a server that a test can turn: it sees every datagram, may lose it, and can take
 // another port towards the server.
 type relay struct {
-	t      testing.TB
-	front  *net.UDPConn
-	server netip.AddrPort
+	t     testing.TB
+	front *net.UDPConn
 
 	mu     sync.Mutex
+	server netip.AddrPort
 	back   *net.UDPConn
 	device netip.AddrPort
 	lose   func(up bool, datagram []byte) bool
@@ -56,6 +57,13 @@ func (r *relay) rebind() {
 	r.group.Go(func() { r.fromServer(socket) })
 }
 
+// leadTo has the server be elsewhere from now on.
+func (r *relay) leadTo(server netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.server = server
+}
+
 func (r *relay) lossy(lose func(up bool, datagram []byte) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,10 +81,10 @@ func (r *relay) fromDevice() {
 		r.device = from
 		r.up = append(r.up, bytes.Clone(b[:n]))
 		lost := r.lose != nil && r.lose(true, b[:n])
-		back := r.back
+		back, server := r.back, r.server
 		r.mu.Unlock()
 		if !lost {
-			_, _ = back.WriteToUDPAddrPort(b[:n], r.server)
+			_, _ = back.WriteToUDPAddrPort(b[:n], server)
 		}
 	}
 }
@@ -104,6 +112,19 @@ func (r *relay) inject(datagram []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, _ = r.back.WriteToUDPAddrPort(datagram, r.server)
+}
+
+// awaitSent waits until n datagrams have come from the device, and returns all.
+func (r *relay) awaitSent(n int) [][]byte {
+	r.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // the relay reads them in its own time
+		switch all := r.sent(); {
+		case len(all) >= n:
+			return all
+		case time.Now().After(end):
+			r.t.Fatalf("the device sent %d datagrams, want %d", len(all), n)
+		}
+	}
 }
 
 func (r *relay) sent() [][]byte {

@@ -114,7 +114,7 @@ func (n *node) changed() {
 // await waits until f is true of what has been received.
 func (n *node) await(what string, f func() bool) {
 	n.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		n.mu.Lock()
 		ok := f()
@@ -223,6 +223,16 @@ func (m *memoryStates) crash() *memoryStates {
 		left.states[id] = bytes.Clone(b)
 	}
 	return left
+}
+
+// hold reports whether an association's limits are what a crash leaves.
+func (m *memoryStates) hold(a *association) bool {
+	m.mu.Lock()
+	left, err := parseState(m.states[a.id])
+	m.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return err == nil && left.sendLimit == a.sendLimit && left.holdFrom == a.holdFrom
 }
 
 func (m *memoryStates) len() int {
