@@ -9,6 +9,7 @@ const (
 	alertCloseNotify = 0
 
 	alertHandshakeFailure = 40
+	alertAccessDenied     = 49
 )
 
 // AlertError says that the peer ended its association with an alert.

@@ -15,27 +15,29 @@ import (
 // section 4.2.1). That handshake can't go on, for pion will not know our cookie; it is refused at once, and the next one from the
 // address is let in.
 type gate struct {
-	rate   float64 // handshakes in a second
-	secret [32]byte
+	rate float64 // handshakes in a second
 
-	mu     sync.Mutex
-	tokens float64
-	filled time.Time
-	proven map[netip.AddrPort]time.Time
+	mu      sync.Mutex
+	tokens  float64
+	filled  time.Time
+	proven  map[netip.AddrPort]time.Time
+	secrets [2]secret // the one that cookies are made with, and the one before
+	changed time.Time // when the first of them was made
 }
+
+type secret [32]byte
 
 const (
 	cookieSize    = 16
 	maxProven     = 4096
 	provenFor     = 2 * time.Minute
-	gateBurst     = 2 // seconds of its rate that may come at once
-	verifyRequest = 3 // HelloVerifyRequest
+	secretFor     = 5 * time.Minute // is how long cookies are made with one, and at least how long one of them is good
+	gateBurst     = 2               // seconds of its rate that may come at once
+	verifyRequest = 3               // HelloVerifyRequest
 )
 
 func newGate(rate float64) *gate {
-	g := &gate{rate: rate, tokens: gateBurst * rate, proven: map[netip.AddrPort]time.Time{}}
-	rand.Read(g.secret[:])
-	return g
+	return &gate{rate: rate, tokens: gateBurst * rate, proven: map[netip.AddrPort]time.Time{}}
 }
 
 // admit reports whether a ClientHello may begin a handshake; if not, it returns what to answer.
@@ -48,8 +50,9 @@ func (g *gate) admit(from netip.AddrPort, datagram []byte, now time.Time) (answe
 	if !ok {
 		return nil, false
 	}
-	own := g.cookie(from, random)
-	if !hmac.Equal(own, cookie) {
+	current, former := g.secretsAt(now)
+	own := current.cookie(from, random)
+	if !hmac.Equal(own, cookie) && !hmac.Equal(former.cookie(from, random), cookie) {
 		return verify(r, own), false
 	}
 	g.prove(from, now)
@@ -87,8 +90,25 @@ func (g *gate) prove(from netip.AddrPort, now time.Time) {
 	g.proven[from] = now
 }
 
-func (g *gate) cookie(from netip.AddrPort, random []byte) []byte {
-	mac := hmac.New(sha256.New, g.secret[:])
+// secretsAt returns the secret that cookies are made with now, and the one whose cookies are good besides. They change, so that nobody
+// can collect cookies from many addresses to use them all at once (RFC 6347 section 4.2.1).
+func (g *gate) secretsAt(now time.Time) (current, former secret) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if age := now.Sub(g.changed); age >= secretFor {
+		g.secrets[1] = g.secrets[0]
+		if age >= 2*secretFor {
+			rand.Read(g.secrets[1][:])
+		}
+		rand.Read(g.secrets[0][:])
+		g.changed = now
+	}
+	return g.secrets[0], g.secrets[1]
+}
+
+// cookie is what shows that a ClientHello's sender receives what is sent to where it says it is.
+func (s *secret) cookie(from netip.AddrPort, random []byte) []byte {
+	mac := hmac.New(sha256.New, s[:])
 	address := from.Addr().As16()
 	mac.Write(address[:])
 	mac.Write(binary.BigEndian.AppendUint16(nil, from.Port()))

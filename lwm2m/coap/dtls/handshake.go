@@ -15,6 +15,10 @@ import (
 const (
 	maxWaiting = 16 // datagrams of a handshake that pion has not read
 	maxEarly   = 8  // datagrams with protected records that came before we knew the keys
+
+	// What a handshake takes, all repetitions included; the rest is lost. Pion collects fragments of up to 2 MB for each of them.
+	maxHelloBytes = 8 << 10  // until the cookie is answered: whoever sends it may be anywhere
+	maxShakeBytes = 64 << 10 // some certificates, a few times
 )
 
 // handshake is one under way: the socket that pion sees. It hands on what comes from the peer, keeps what the association
@@ -32,6 +36,8 @@ type handshake struct {
 	gone chan struct{}
 
 	mu        sync.Mutex
+	taken     int           // bytes that came in
+	refused   bool          // the peer said that it will not go on, before anything was authenticated
 	expired   chan struct{} // closed while the read deadline has passed
 	sealed    bool          // nothing goes out any more, and pion reads nothing
 	left      bool          // nothing comes in any more
@@ -52,19 +58,22 @@ func newHandshake(t *Transport, remote netip.AddrPort, dialled bool) *handshake 
 	return h
 }
 
-// feed shows a datagram to the handshake. False says that the handshake is over, or that the datagram begins another one.
-func (h *handshake) feed(datagram []byte, random [randomSize]byte, hello bool, now time.Time) bool {
-	if hello && !h.dialled && random != h.random && (!h.proven.Load() || now.Sub(h.begun) > restartAfter) {
-		return false
-	}
+// feed shows a datagram to the handshake. False says that the handshake is over.
+func (h *handshake) feed(datagram []byte) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.left {
 		return false
 	}
-	if len(h.protected) < maxEarly && hasProtected(datagram) {
-		h.protected = append(h.protected, datagram)
+	limit := maxHelloBytes
+	if h.proven.Load() {
+		limit = maxShakeBytes
 	}
+	if h.taken+len(datagram) > limit {
+		return true
+	}
+	h.taken += len(datagram)
+	h.glance(datagram)
 	select {
 	case h.in <- datagram:
 	default: // the peer repeats it
@@ -72,13 +81,18 @@ func (h *handshake) feed(datagram []byte, random [randomSize]byte, hello bool, n
 	return true
 }
 
-func hasProtected(datagram []byte) bool {
-	for {
-		r, rest, ok := nextRecord(datagram, idSize)
-		if !ok || r.epoch == epochProtected {
-			return ok
+// glance notes what a datagram of the peer's says about the handshake. Callers hold mu.
+func (h *handshake) glance(datagram []byte) {
+	for r, rest, ok := nextRecord(datagram, idSize); ok; r, rest, ok = nextRecord(rest, idSize) {
+		switch {
+		case r.epoch == epochProtected:
+			if len(h.protected) < maxEarly {
+				h.protected = append(h.protected, datagram)
+			}
+			return
+		case r.kind == typeAlert && len(r.body) == 2 && r.body[0] == alertFatal:
+			h.refused = h.refused || r.body[1] == alertHandshakeFailure || r.body[1] == alertAccessDenied
 		}
-		datagram = rest
 	}
 }
 
@@ -205,7 +219,7 @@ func (h *handshake) SetWriteDeadline(time.Time) error { return nil }
 func udpAddr(addr netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(addr) }
 
 // accept begins a handshake with who sent a ClientHello, if there is room.
-func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [randomSize]byte, hello []byte) bool {
+func (t *Transport) accept(from netip.AddrPort, random [randomSize]byte, hello []byte) bool {
 	if answer, ok := t.gate.admit(from, hello, t.config.now()); !ok {
 		t.counters.refused.Add(1)
 		if answer != nil {
@@ -220,11 +234,11 @@ func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [ran
 		t.config.Logger.Error("a DTLS handshake could not begin", "error", err)
 		return false
 	}
-	if !t.enter(h, replaced) {
+	if !t.enter(h) {
 		t.counters.refused.Add(1)
 		return false
 	}
-	h.in <- hello
+	h.feed(hello)
 	go func() {
 		defer t.shakes.Done()
 		_, _ = t.shake(context.Background(), h, conn)
@@ -233,10 +247,10 @@ func (t *Transport) accept(from netip.AddrPort, replaced *handshake, random [ran
 }
 
 // enter admits a handshake if the transport is open, and has Serve wait for it.
-func (t *Transport) enter(h, replaced *handshake) bool {
+func (t *Transport) enter(h *handshake) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || !t.entrance.admit(h, replaced) {
+	if t.closed || !t.entrance.admit(h) {
 		return false
 	}
 	t.shakes.Add(1)
@@ -265,6 +279,7 @@ func (t *Transport) shake(ctx context.Context, h *handshake, conn conn) (*associ
 		return nil, err
 	}
 	t.counters.handshakes.Add(1)
+	t.entrance.settle(h)
 	for _, old := range t.table.add(a, t.config.now(), t.config.MaxPerPrincipal, t.config.MaxAssociations) {
 		t.gone(old, errReplaced)
 	}

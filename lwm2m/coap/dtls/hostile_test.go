@@ -3,6 +3,7 @@ package dtls
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -55,11 +56,8 @@ func TestReorderedRecords(t *testing.T) {
 		device.send(gateway, fmt.Sprint(i))
 		want = append(want, fmt.Sprint(i))
 	}
-	for len(nat.sent()) < before+40 {
-		time.Sleep(time.Millisecond) // the relay reads them in its own time
-	}
+	late := nat.awaitSent(before + 40)[before:]
 	nat.lossy(nil)
-	late := nat.sent()[before:]
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
 	for _, datagram := range late {
 		nat.inject(datagram)
@@ -79,10 +77,7 @@ func TestDamagedRecords(t *testing.T) {
 	nat.lossy(func(up bool, _ []byte) bool { return up })
 	before := len(nat.sent())
 	device.send(device.dial(nat.addr()), "secret")
-	for len(nat.sent()) == before {
-		time.Sleep(time.Millisecond)
-	}
-	genuine := nat.sent()[before]
+	genuine := nat.awaitSent(before + 1)[before]
 	nat.lossy(nil)
 	for i := range genuine {
 		nat.inject(genuine[:i])
@@ -199,20 +194,122 @@ func TestOneSourceIsBounded(t *testing.T) {
 	device := start(t, Config{Credentials: as("alice")})
 	device.send(device.dial(server.addr), "in")
 	server.expect("in")
-	if n := server.Stats().Handshaking; n > 8 {
-		t.Errorf("%d handshakes of one network, want at most 8", n)
+	server.entrance.mu.Lock()
+	defer server.entrance.mu.Unlock()
+	if n := server.entrance.sources[network(netip.MustParseAddr("127.0.9.1"))]; n == 0 || n > 8 {
+		t.Errorf("%d handshakes of one network, want 8 at most", n)
 	}
 }
 
-// TestDeviceThatWasReset in the middle of a handshake begins again from its port.
+// TestDeviceThatWasReset in the middle of a handshake begins again from its port, and one Dial gets it in, whatever becomes of what was
+// under way before.
 func TestDeviceThatWasReset(t *testing.T) {
-	server := start(t, Config{PSK: testPSK})
-	nat := startRelay(t, server.addr)
-	nat.inject(hello(t, version10)) // its answer reaches nobody
-	server.await("first handshake", func() bool { return server.Stats().Handshaking == 1 })
-	device := start(t, Config{Credentials: as("alice"), Retransmit: 50 * time.Millisecond})
-	device.send(device.dial(nat.addr()), "again")
-	server.expect("again")
+	// Each of these sees the datagrams of the new handshake go by, and has those of the old one come in between.
+	for name, c := range map[string]struct {
+		late   func(nat *relay, old, answer []byte) func(up bool, datagram []byte) bool
+		failed uint64
+	}{
+		"its old hello is lost after all": {late: func(*relay, []byte, []byte) func(bool, []byte) bool { return nil }},
+		"its old hello comes again later": {late: func(nat *relay, old, _ []byte) func(bool, []byte) bool {
+			return func(up bool, datagram []byte) bool {
+				if up && cookieOf(datagram) != nil {
+					_, _ = nat.back.WriteToUDPAddrPort(old, nat.server)
+				}
+				return false
+			}
+		}},
+		"the answer to its old hello comes first": {failed: 1, late: func(nat *relay, _, answer []byte) func(bool, []byte) bool {
+			return func(up bool, datagram []byte) bool {
+				if !up && answer != nil {
+					_, _ = nat.front.WriteToUDPAddrPort(answer, nat.device)
+					answer = nil
+				}
+				return false
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, Config{PSK: testPSK})
+			nat := startRelay(t, server.addr)
+			nat.lossy(func(up bool, _ []byte) bool { return !up })
+			old := hello(t, version10)
+			nat.inject(old)
+			server.await("answer", func() bool { return len(nat.received()) == 1 })
+			nat.lossy(c.late(nat, old, nat.received()[0]))
+			device := start(t, Config{Credentials: as("alice")})
+			device.send(device.dial(nat.addr()), "again")
+			server.expect("again")
+			if stats := server.Stats(); stats.Handshakes != 1 || stats.Failed < c.failed {
+				t.Errorf("stats %+v, want one handshake and %d that failed", stats, c.failed)
+			}
+		})
+	}
+}
+
+// cookieOf returns the cookie of a datagram that is a ClientHello with one.
+func cookieOf(datagram []byte) []byte {
+	if !greetingOf(datagram).isHello {
+		return nil
+	}
+	r, _, _ := nextRecord(datagram, idSize)
+	if _, cookie, ok := helloCookie(r.body); ok && len(cookie) > 0 {
+		return cookie
+	}
+	return nil
+}
+
+// TestHandshakesOfOneAddress: another ClientHello pushes out none whose peer has answered, unless that had its time.
+func TestHandshakesOfOneAddress(t *testing.T) {
+	server, err := New(discard{}, Config{PSK: testPSK})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	arrives := func(random byte, after time.Duration) *handshake {
+		h := newHandshake(server, netip.MustParseAddrPort("192.0.2.1:5684"), false)
+		h.random[0], h.begun = random, begun.Add(after)
+		server.entrance.admit(h)
+		return h
+	}
+	proven := arrives(1, 0)
+	proven.proven.Store(true)
+	for i := range byte(20) {
+		last := arrives(2+i, time.Duration(i)*time.Millisecond)
+		if !server.entrance.has(last) || !server.entrance.has(proven) || server.entrance.len() > maxPerAddress {
+			t.Fatalf("after %d ClientHellos the newest is there: %v, the proven one: %v, in all %d", i+1, server.entrance.has(last), server.entrance.has(proven), server.entrance.len())
+		}
+	}
+	for i := range byte(maxPerAddress - 1) {
+		arrives(50+i, restartAfter/2).proven.Store(true)
+	}
+	if late := arrives(60, restartAfter); server.entrance.has(late) || !server.entrance.has(proven) {
+		t.Error("a proven handshake went before its time")
+	}
+	if late := arrives(61, restartAfter+1); !server.entrance.has(late) || server.entrance.has(proven) {
+		t.Error("a device that was reset several times finds no room")
+	}
+}
+
+// TestHandshakeTakesSoMuch: fragments that never make a message are not collected for ever.
+func TestHandshakeTakesSoMuch(t *testing.T) {
+	server, err := New(discard{}, Config{PSK: testPSK})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHandshake(server, netip.MustParseAddrPort("192.0.2.1:5684"), false)
+	fragment := appendPlain(nil, typeHandshake, 1, append([]byte{messageClientHello, 0xff, 0xff, 0xff, 0, 1, 0, 0, 9, 0, 4, 0}, make([]byte, 1024)...))
+	for _, limit := range []int{maxHelloBytes, maxShakeBytes} {
+		read := h.taken
+		for range 1000 {
+			if h.feed(fragment); len(h.in) > 0 {
+				read += len(<-h.in)
+			}
+		}
+		if read > limit || read < limit-len(fragment) {
+			t.Errorf("a handshake took %d bytes, want just below %d", read, limit)
+		}
+		h.proven.Store(true)
+	}
 }
 
 // TestNewHandshakeLeavesTheOldAssociation: whoever sends a ClientHello from a device's address ends nothing.
@@ -230,7 +327,7 @@ func TestLegacyRecordVersion(t *testing.T) {
 	defer socket.Close()
 	_, _ = socket.WriteToUDPAddrPort(hello(t, versionLegacy), server.addr)
 	b := make([]byte, 2048)
-	_ = socket.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = socket.SetReadDeadline(time.Now().Add(time.Minute))
 	n, _, err := socket.ReadFromUDPAddrPort(b)
 	if err != nil {
 		t.Fatal(err)
@@ -256,8 +353,9 @@ func TestProofOfAddress(t *testing.T) {
 	for range 3 { // a flood proves nothing
 		nat.inject(hello(t, version10))
 	}
-	if _, err := device.Dial(context.Background(), nat.addr().String()); err == nil {
-		t.Error("the first handshake succeeded")
+	credentials, _ := device.config.Credentials("")
+	if _, refused, err := device.Transport.dial(context.Background(), nat.addr(), credentials); err == nil || !refused {
+		t.Errorf("the first handshake ended with %v, refused: %v", err, refused)
 	}
 	if stats := server.Stats(); stats.Handshaking != 0 || stats.Failed != 0 {
 		t.Errorf("stats %+v: state was kept for an unproven address", stats)
@@ -270,10 +368,59 @@ func TestProofOfAddress(t *testing.T) {
 	device.send(device.dial(nat.addr()), "second")
 	server.expect("second")
 	server.gate.mu.Lock()
-	defer server.gate.mu.Unlock()
 	if n := len(server.gate.proven); n != 0 {
 		t.Errorf("%d proofs are left, and each is good for one handshake", n)
 	}
+	server.gate.mu.Unlock()
+	other := start(t, Config{Credentials: as("bob")}) // for who dials it is one
+	other.send(other.dial(server.addr), "both")
+	server.expect("both")
+}
+
+// TestCookieSecretChanges: a cookie is good for some minutes, whatever goes on meanwhile, and then no more.
+func TestCookieSecretChanges(t *testing.T) {
+	from := netip.MustParseAddrPort("192.0.2.1:5684")
+	first := hello(t, version10)
+	for name, c := range map[string]struct {
+		busy, after time.Duration // others knock so often; the cookie comes back then
+		good        bool
+	}{
+		"at once":                            {busy: time.Hour, after: 0, good: true},
+		"within its time":                    {busy: time.Hour, after: secretFor, good: true},
+		"within its time, others come":       {busy: time.Second, after: secretFor, good: true},
+		"too late":                           {busy: time.Hour, after: 2 * secretFor, good: false},
+		"too late, others come":              {busy: time.Second, after: 2 * secretFor, good: false},
+		"too late, others come now and then": {busy: secretFor - 1, after: 3 * secretFor, good: false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, now := newGate(1e-9), time.Unix(1e9, 0)
+			answer, ok := g.admit(from, first, now)
+			if r, _, _ := nextRecord(answer, idSize); ok || len(r.body) < cookieSize || r.body[0] != verifyRequest {
+				t.Fatalf("answered with %x, %v; want a HelloVerifyRequest", answer, ok)
+			}
+			second := withCookie(first, answer[len(answer)-cookieSize:])
+			for end := now.Add(c.after); now.Before(end); now = now.Add(min(c.busy, end.Sub(now))) {
+				g.admit(netip.MustParseAddrPort("192.0.2.9:5684"), first, now)
+			}
+			answer, _ = g.admit(from, second, now)
+			if r, _, _ := nextRecord(answer, idSize); (r.kind == typeAlert) != c.good {
+				t.Errorf("answered with %x, want the cookie good: %v", answer, c.good)
+			}
+			if _, ok := g.admit(from, first, now); ok != c.good {
+				t.Errorf("the next handshake is let in: %v, want %v", ok, c.good)
+			}
+		})
+	}
+}
+
+// withCookie puts a cookie into a ClientHello that has none.
+func withCookie(hello, cookie []byte) []byte {
+	at := headerSize + handshakeHeaderSize + 2 + randomSize
+	at += 1 + int(hello[at]) // session
+	changed := append(bytes.Clone(hello[:at]), byte(len(cookie)))
+	changed = append(append(changed, cookie...), hello[at+1:]...)
+	binary.BigEndian.PutUint16(changed[headerSize-2:], uint16(len(changed)-headerSize))
+	return changed
 }
 
 func TestRevoke(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 
 	pion "github.com/pion/dtls/v3"
 	"github.com/pion/logging"
@@ -199,21 +200,35 @@ func (t *Transport) Dial(ctx context.Context, address string) (coap.Peer, error)
 	if err != nil {
 		return coap.Peer{}, fmt.Errorf("dial %s: %w", address, err)
 	}
+	a, refused, err := t.dial(ctx, remote, c)
+	if refused && ctx.Err() == nil { // RATIONALE.md, "Why does Dial try twice?"
+		a, _, err = t.dial(ctx, remote, c)
+	}
+	if err != nil {
+		return coap.Peer{}, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return t.peer(a), nil
+}
+
+// dial shakes hands with a server once. Refused says that it failed since the server, or who claims to be it, would not go on.
+func (t *Transport) dial(ctx context.Context, remote netip.AddrPort, c Credentials) (_ *association, refused bool, _ error) {
 	h := newHandshake(t, remote, true)
 	h.principal = string(c.Identity)
 	conn, err := t.client(h, c)
 	if err != nil {
-		return coap.Peer{}, fmt.Errorf("dial %s: %w", address, err)
+		return nil, false, err
 	}
-	if !t.enter(h, nil) {
-		return coap.Peer{}, fmt.Errorf("dial %s: a handshake with it is under way, or the transport is closed", address)
+	if !t.enter(h) {
+		return nil, false, errors.New("a handshake with it is under way, or the transport is closed")
 	}
 	defer t.shakes.Done()
 	a, err := t.shake(ctx, h, conn)
 	if err != nil {
-		return coap.Peer{}, fmt.Errorf("dial %s: %w: %w", address, err, coap.ErrUnreachable)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return nil, h.refused, fmt.Errorf("%w: %w", err, coap.ErrUnreachable)
 	}
-	return t.peer(a), nil
+	return a, false, nil
 }
 
 // quiet is where pion's own log goes: what matters comes back as errors.
