@@ -51,10 +51,12 @@ async def main():
     site.add_resource(["body"], Body())
     site.add_resource(["slow"], Slow())
     site.add_resource(["counter"], counter)
-    port = int(sys.argv[1])
-    await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", port))
+    # One transport on a port that the system chooses: each would choose its own.
+    context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", 0), transports=["udp6"])
+    [manager] = context.request_interfaces
+    socket = manager.token_interface.message_interface.transport.get_extra_info("socket")
     counter.tick()
-    print(port, flush=True)
+    print(socket.getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
