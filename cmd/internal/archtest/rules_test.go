@@ -163,7 +163,7 @@ var testImports = []rule{
 
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
-	"agents/apiserver/apiservertest", "agents/state/crashtest", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
+	"agents/apiserver/apiservertest", "agents/state/crashtest", "cmd/internal/e2e/port", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
 	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 

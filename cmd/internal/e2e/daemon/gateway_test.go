@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/edgehold/edgehold/cmd/internal/e2e/port"
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/coap"
@@ -38,12 +38,8 @@ func newGatewayHome(t *testing.T) *gatewayHome {
 	if testing.Short() {
 		t.Skip("runs gateways and kills them: not in short mode")
 	}
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &gatewayHome{dir: shortDir(t), bin: daemonProgram(t), address: c.LocalAddr().String()}
-	c.Close()
+	h := &gatewayHome{dir: shortDir(t), bin: daemonProgram(t), address: port.Address(t)}
+	var err error
 	if h.log, err = os.Create(filepath.Join(h.dir, "log")); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/edgehold/edgehold/cmd/internal/e2e/port"
 	"github.com/edgehold/edgehold/plugins/toolchain"
 )
 
@@ -124,17 +125,12 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// freePorts finds a free port for each that documents name. All are held until all are found, so that they differ.
+// freePorts finds a free port for each that documents name.
 func freePorts(t *testing.T) map[string]string {
 	t.Helper()
 	free := map[string]string{}
 	for _, address := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		free[address] = l.Addr().String()
+		free[address] = port.Address(t)
 	}
 	return free
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/edgehold/edgehold/cmd/internal/e2e/port"
 )
 
 const (
@@ -149,8 +150,7 @@ func newSite(t *testing.T, devices []string, settings ...string) *site {
 	dir, err := os.MkdirTemp("", "faredge-") // a unix socket's name has to be short
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ports := freePorts(t)
-	s := &site{T: t, dir: dir, plain: ports[0], secure: ports[1]}
+	s := &site{T: t, dir: dir, plain: port.Address(t), secure: port.Address(t)}
 	var text strings.Builder
 	text.WriteString("devices:\n")
 	for _, name := range devices {
@@ -163,18 +163,6 @@ func newSite(t *testing.T, devices []string, settings ...string) *site {
 		s.plain, s.secure, strings.Join(settings, "\n")))
 	s.start()
 	return s
-}
-
-// freePorts are addresses that nobody has at present.
-func freePorts(t *testing.T) (addresses [2]string) {
-	t.Helper()
-	for i := range addresses {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
-		must(t, err)
-		defer c.Close()
-		addresses[i] = c.LocalAddr().String()
-	}
-	return addresses
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

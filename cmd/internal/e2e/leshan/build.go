@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 //go:embed testdata/client testdata/server
@@ -46,6 +47,11 @@ func classpath(program string) (string, error) {
 		return "", err
 	}
 	folder := filepath.Join(cache, "edgehold", "leshan", sum)
+	unlock, err := lock(folder + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if path, ok := built(folder); ok {
 		return path, nil
 	}
@@ -57,6 +63,25 @@ func classpath(program string) (string, error) {
 		return "", fmt.Errorf("build Leshan's %s: Maven has left no classes", program)
 	}
 	return path, nil
+}
+
+// lock makes one builder of several tests and processes: the second would take away the first one's classes while its program loads
+// them, and Maven's downloads are for one process at a time as well.
+func lock(file string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", file, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 func fingerprint(project fs.FS) (string, error) {
@@ -94,9 +119,6 @@ func build(project fs.FS, folder string) error {
 			return &Missing{err.Error()}
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
-		return err
-	}
 	temp, err := os.MkdirTemp(filepath.Dir(folder), "building")
 	if err != nil {
 		return err
@@ -113,11 +135,10 @@ func build(project fs.FS, folder string) error {
 		}
 		return fmt.Errorf("build Leshan's programs: %w\n%s", err, out)
 	}
-	_ = os.RemoveAll(folder) // half of an older one
-	if err := os.Rename(temp, folder); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.RemoveAll(folder); err != nil { // half of an older one
 		return err
 	}
-	return nil
+	return os.Rename(temp, folder)
 }
 
 func firstLine(out []byte) string {

@@ -2,12 +2,12 @@ package leshan
 
 import (
 	"encoding/hex"
-	"strconv"
+	"net"
 )
 
 // ServerConfig says what a server is.
 type ServerConfig struct {
-	Plain, Secure int    // ports on the loopback
+	Plain, Secure string // addresses of the loopback
 	Endpoint      string // of the device; the one that registers by PSK has "-psk" behind it
 	Identity      string
 	Key           []byte
@@ -21,6 +21,14 @@ func StartServer(c ServerConfig) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	arguments := []string{strconv.Itoa(c.Plain), strconv.Itoa(c.Secure), c.Endpoint, c.Identity, hex.EncodeToString(c.Key)}
+	_, plain, err := net.SplitHostPort(c.Plain)
+	if err != nil {
+		return nil, err
+	}
+	_, secure, err := net.SplitHostPort(c.Secure)
+	if err != nil {
+		return nil, err
+	}
+	arguments := []string{plain, secure, c.Endpoint, c.Identity, hex.EncodeToString(c.Key)}
 	return launch(path, "Host", append(arguments, c.Models...))
 }

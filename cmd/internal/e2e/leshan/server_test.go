@@ -10,32 +10,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/edgehold/edgehold/cmd/internal/e2e/port"
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/device/firmware"
 	"github.com/edgehold/edgehold/lwm2m/device/machine"
 	"github.com/edgehold/edgehold/plugins/parcel"
 )
-
-// freePorts are ports of the loopback that nobody has at present.
-func freePorts(t *testing.T) (plain, secure int) {
-	t.Helper()
-	ports := make([]int, 2)
-	for i := range ports {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		must(t, err)
-		defer func() { _ = c.Close() }()
-		ports[i] = c.LocalAddr().(*net.UDPAddr).Port
-	}
-	return ports[0], ports[1]
-}
 
 // ours is our device, and Leshan's server that it is to register with.
 type ours struct {
@@ -88,7 +75,7 @@ var routes = client.Definition{ID: 35001, Multiple: true, Resources: []client.Re
 
 func startOurs(t *testing.T, secured bool) *ours {
 	t.Helper()
-	plain, secure := freePorts(t)
+	plain, secure := port.Address(t), port.Address(t)
 	o := &ours{t: t, radio: &machine.SimulatedRadio{}}
 	var err error
 	o.host, err = StartServer(ServerConfig{
@@ -97,10 +84,10 @@ func startOurs(t *testing.T, secured bool) *ours {
 	need(t, err)
 	t.Cleanup(o.host.Close)
 	o.hear("listening")
-	account := client.Account{URI: fmt.Sprintf("coap://127.0.0.1:%d", plain), Mode: client.NoSec}
+	account := client.Account{URI: "coap://" + plain, Mode: client.NoSec}
 	endpoint := "ours"
 	if secured {
-		account = client.Account{URI: fmt.Sprintf("coaps://127.0.0.1:%d", secure), Mode: client.PSK, Identity: "identity", Key: string(key)}
+		account = client.Account{URI: "coaps://" + secure, Mode: client.PSK, Identity: "identity", Key: string(key)}
 		endpoint = "ours-psk"
 	}
 	account.Short, account.Lifetime, account.SendAllowed = 123, time.Minute, true
