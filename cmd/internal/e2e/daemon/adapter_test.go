@@ -86,9 +86,9 @@ func (p *plug) fan() (percent float64, auto bool) {
 	return s.Fan.Percent, s.Fan.Auto
 }
 
-func (p *plug) wantFan(within time.Duration, percent float64) {
+func (p *plug) wantFan(percent float64) {
 	p.t.Helper()
-	eventually(p.t, within, fmt.Sprintf("the fan is at %v", percent), func() bool {
+	eventually(p.t, fmt.Sprintf("the fan is at %v", percent), func() bool {
 		now, auto := p.fan()
 		return now == percent && auto == (percent == regulated)
 	})
@@ -123,6 +123,21 @@ func (h *home) turnFan(t *testing.T, percent float64, lease time.Duration) {
 	}
 }
 
+// outlived is a lease that runs while daemon and guard are killed, and is over before the next daemon starts.
+const outlived = 5 * time.Second
+
+// killBoth kills the guard and its daemon, which has no time to start another one.
+func (h *home) killBoth(t *testing.T, d *process) {
+	t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(h.guard(t), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.kill()
+}
+
 // Killed for good, with a policy that holds an adapter's knob: the guard runs the adapter and gives the fan back.
 func TestGuardRevertsThroughAnAdapter(t *testing.T) {
 	h := newHome(t)
@@ -132,9 +147,9 @@ func TestGuardRevertsThroughAnAdapter(t *testing.T) {
 		t.Fatalf("got %+v", r)
 	}
 	h.uploadExample(t, "05-rest-device/cooler", api.UploadOptions{Parameters: map[string]float64{"high": 0}})
-	p.wantFan(time.Minute, 100)
+	p.wantFan(100)
 	d.kill()
-	p.wantFan(grace+15*time.Second, regulated)
+	p.wantFan(regulated)
 }
 
 // Without a guard the next daemon does it, through the version that it has stored.
@@ -143,23 +158,13 @@ func TestNextDaemonRevertsThroughAnAdapter(t *testing.T) {
 	p := h.newPlug(t)
 	d := h.start(t)
 	h.uploadExample(t, "05-rest-device", api.UploadOptions{})
-	const lease = time.Second
-	h.turnFan(t, 75, lease)
-	p.wantFan(time.Second, 75)
-	guard := h.guard(t)
-	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // it does not start another guard
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(guard, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	d.kill()
-	time.Sleep(lease)
-	if percent, _ := p.fan(); percent != 75 {
-		t.Fatalf("the fan is at %v with nobody there", percent)
-	}
+	h.turnFan(t, 75, outlived)
+	turned := time.Now()
+	h.killBoth(t, d)
+	time.Sleep(time.Until(turned.Add(outlived)))
+	p.wantFan(75) // with nobody there
 	h.start(t)
-	p.wantFan(15*time.Second, regulated)
+	p.wantFan(regulated)
 }
 
 // A daemon that hangs does not keep an adapter's knob beyond its lease.
@@ -173,14 +178,14 @@ func TestDaemonThatHangsWithAnAdapter(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	p.wantFan(lease+grace+15*time.Second, regulated)
+	p.wantFan(regulated)
 	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 15*time.Second, "the daemon goes on", func() bool {
+	eventually(t, "the daemon goes on", func() bool {
 		m, err := h.api.Mechanism(t.Context(), "SmartPlug")
 		return err == nil && m.Available && m.Adapter != nil && m.Knobs[1].Lease == nil
 	})
 	h.turnFan(t, 60, time.Minute)
-	p.wantFan(time.Second, 60)
+	p.wantFan(60)
 }

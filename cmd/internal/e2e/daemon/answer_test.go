@@ -12,6 +12,7 @@ import (
 // What the daemon has answered holds after a kill in the same moment.
 func TestKilledRightAfterAnAnswer(t *testing.T) {
 	h := newHome(t)
+	h.configure(t, settings{grace: 10 * patience}) // the guard is not to put the knob back before the next daemon is there
 	d := h.start(t)
 	h.upload(t, 0)
 	steps := []struct {

@@ -55,9 +55,9 @@ func (h *home) newBank(t *testing.T) *bank {
 	return b
 }
 
-func (b *bank) wantLevel(t *testing.T, within time.Duration, level string) {
+func (b *bank) wantLevel(t *testing.T, level string) {
 	t.Helper()
-	eventually(t, within, "the level is "+level, func() bool {
+	eventually(t, "the level is "+level, func() bool {
 		text, err := os.ReadFile(b.file)
 		return err == nil && strings.TrimSpace(string(text)) == level
 	})
@@ -69,7 +69,7 @@ func (b *bank) turn(t *testing.T, level float64, lease time.Duration) {
 	if _, err := b.h.api.ApplyMechanism(t.Context(), "FanBank", c); err != nil {
 		t.Fatal(err)
 	}
-	b.wantLevel(t, time.Second, strconv.FormatFloat(level, 'f', -1, 64))
+	b.wantLevel(t, strconv.FormatFloat(level, 'f', -1, 64))
 }
 
 // helpers returns the processes that work in the adapter's folder.
@@ -119,8 +119,8 @@ func TestGuardRevertsThroughTheFallback(t *testing.T) {
 		t.Error("the helper is the one that was killed")
 	}
 	d.kill()
-	b.wantLevel(t, grace+15*time.Second, "40")
-	eventually(t, 15*time.Second, "no helper is left", func() bool { return len(b.helpers(t)) == 0 })
+	b.wantLevel(t, "40")
+	eventually(t, "no helper is left", func() bool { return len(b.helpers(t)) == 0 })
 }
 
 // Daemon, guard and helper are killed: the next daemon puts the knob back.
@@ -131,19 +131,14 @@ func TestNextDaemonRevertsThroughTheFallback(t *testing.T) {
 	if _, err := h.api.UploadPolicy(t.Context(), b.raw, api.UploadOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	b.turn(t, 75, time.Second)
-	guard := h.guard(t)
-	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(guard, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	d.kill()
-	eventually(t, 5*time.Second, "the helper ends with the daemon", func() bool { return len(b.helpers(t)) == 0 })
-	b.wantLevel(t, time.Second, "75")
+	b.turn(t, 75, outlived)
+	turned := time.Now()
+	h.killBoth(t, d)
+	time.Sleep(time.Until(turned.Add(outlived)))
+	eventually(t, "the helper ends with the daemon", func() bool { return len(b.helpers(t)) == 0 })
+	b.wantLevel(t, "75")
 	h.start(t)
-	b.wantLevel(t, 15*time.Second, "40")
+	b.wantLevel(t, "40")
 }
 
 // wantConfined looks at what a helper has: no environment, no descriptors of the daemon's, limits.

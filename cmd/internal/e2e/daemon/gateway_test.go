@@ -17,13 +17,13 @@ import (
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/coap"
 	"github.com/edgehold/edgehold/lwm2m/device/machine"
+	"github.com/edgehold/edgehold/lwm2m/store"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
 const (
 	gatewayDevices = 20
 	gatewayKills   = 4
-	patience       = 30 * time.Second
 )
 
 // gatewayHome is a folder that gateways live in, one after the other, at one address.
@@ -163,7 +163,7 @@ func TestKilledGatewayGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	durable()
+	h.awaitDurable(t)
 	for n := range gatewayKills {
 		for _, s := range sensors {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -179,13 +179,26 @@ func TestKilledGatewayGoesOn(t *testing.T) {
 			t.Fatalf("after kill %d devices have registered again:\n%v\n%v", n+1, first, again)
 		}
 		h.checkValues(t, c, sensors, float64(n)+1.25)
-		durable()
 	}
 }
 
-// durable waits for longer than the gateway gathers records before it flushes its log: what it had answered within the last
-// 50 ms a kill may take, and a device learns so with its next update.
-func durable() { time.Sleep(250 * time.Millisecond) }
+// awaitDurable waits until every device's registration and observation are in the gateway's log. What it has answered within the
+// last 50 ms a kill may take, and a device learns so with its next update.
+func (h *gatewayHome) awaitDurable(t *testing.T) {
+	t.Helper()
+	eventually(t, "all registrations and observations are on the disk", func() bool {
+		copied := t.TempDir() // for the gateway has its own open
+		if err := os.CopyFS(copied, os.DirFS(filepath.Join(h.dir, "state"))); err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := store.Open(copied, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		return s.Len(store.Registration) == gatewayDevices && s.Len(store.Observation) == gatewayDevices
+	})
+}
 
 // checkValues has every device change its value, which is to be notified, and reads it.
 func (h *gatewayHome) checkValues(t *testing.T, c *mqtt.Client, sensors []*sensor, value float64) {

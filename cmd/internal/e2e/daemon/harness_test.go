@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -30,8 +31,15 @@ type home struct {
 	api *apiclient.Client
 }
 
-// grace is how long the guard waits for the next daemon. A restart in these tests takes less as a rule, not always.
-const grace = 2 * time.Second
+// patience bounds the waits for what other processes bring about in their own time, on a machine that does other work too.
+const patience = time.Minute
+
+// settings are what tests change in the configuration.
+type settings struct {
+	socket string        // empty: the one that the home's client knows
+	grace  time.Duration // how long the guard waits for the next daemon; 0: so short that knobs may have gone back before it is there
+	lease  time.Duration // of what policies set; 0: the default
+}
 
 // newHome lays down a tree of knobs and a configuration.
 func newHome(t *testing.T) *home {
@@ -44,7 +52,7 @@ func newHome(t *testing.T) *home {
 	if err := trees.Write(h.path("tree"), "intel_pstate-passive"); err != nil {
 		t.Fatal(err)
 	}
-	h.configure(t, "socket", "")
+	h.configure(t, settings{})
 	var err error
 	if h.api, err = apiclient.New(apiclient.Config{Socket: h.path("socket")}); err != nil {
 		t.Fatal(err)
@@ -64,9 +72,13 @@ func (h *home) endGuards(t *testing.T) {
 
 func (h *home) path(elem ...string) string { return filepath.Join(append([]string{h.dir}, elem...)...) }
 
-// configure writes the configuration: where the daemon listens, and a further line about mechanisms.
-func (h *home) configure(t *testing.T, socket, mechanisms string) {
+// configure writes the configuration.
+func (h *home) configure(t *testing.T, s settings) {
 	t.Helper()
+	lease := ""
+	if s.lease > 0 {
+		lease = fmt.Sprintf("lease: %v", s.lease)
+	}
 	text := fmt.Sprintf(`
 state_directory: state
 telemetry:
@@ -81,7 +93,7 @@ mechanism_plugins:
   %s
 api:
   socket: %s
-`, grace, mechanisms, socket)
+`, cmp.Or(s.grace, 2*time.Second), lease, cmp.Or(s.socket, "socket"))
 	if err := os.WriteFile(h.path("config.yaml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +130,7 @@ type process struct {
 func (h *home) start(t *testing.T) *process {
 	t.Helper()
 	p := h.launch(t)
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for {
 		_, err := h.api.Version(t.Context())
 		if err == nil {
@@ -176,7 +188,7 @@ func (p *process) end() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		p.kill()
 	}
 }
@@ -265,12 +277,12 @@ func pulseThat(t *testing.T, v string, traps float64) []byte {
 }
 
 // eventually waits for something that another process does in its own time.
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("waited %v in vain: %s", within, what)
+	t.Fatalf("waited %v in vain: %s", patience, what)
 }

@@ -96,7 +96,7 @@ func TestKilledForGood(t *testing.T) {
 		}
 		h.wantTurned(t, original)
 		d.kill()
-		h.wantBack(t, original, grace)
+		h.wantBack(t, original)
 	}
 }
 
@@ -110,16 +110,16 @@ func TestGuardKilledBeforeTheDaemon(t *testing.T) {
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "there is another guard", func() bool { g := h.guard(t); return g != 0 && g != first })
+	eventually(t, "there is another guard", func() bool { g := h.guard(t); return g != 0 && g != first })
 	h.wantDecisions(t)
 	d.kill()
-	h.wantBack(t, original, grace)
+	h.wantBack(t, original)
 }
 
 func TestDaemonThatHangs(t *testing.T) {
 	const lease = 2 * time.Second
 	h := newHome(t)
-	h.configure(t, "socket", fmt.Sprintf("lease: %v", lease))
+	h.configure(t, settings{lease: lease})
 	original := h.limit(t)
 	d := h.start(t)
 	h.upload(t, 0)
@@ -127,7 +127,7 @@ func TestDaemonThatHangs(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, lease+grace+10*time.Second, "the lease of a daemon that hangs ends", func() bool { return h.limit(t) == original })
+	eventually(t, "the lease of a daemon that hangs ends", func() bool { return h.limit(t) == original })
 	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestStoppedOnPurpose(t *testing.T) {
 	if got := h.limit(t); got != original {
 		t.Errorf("the knob is at %d kHz, want %d", got, original)
 	}
-	eventually(t, 5*time.Second, "the guard has ended", func() bool { return len(h.processes(t)) == 0 })
+	eventually(t, "the guard has ended", func() bool { return len(h.processes(t)) == 0 })
 	d = h.start(t)
 	if got := h.active(t); got != "1.0.0" {
 		t.Errorf("after the restart version %q is active", got)
@@ -195,7 +195,7 @@ func (h *home) vouch(t *testing.T) {
 func (h *home) awaitModule(t *testing.T, module []byte) {
 	t.Helper()
 	file := h.path("state/modules", fmt.Sprintf("sha256-%x.wasm", sha256.Sum256(module)))
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(file); err == nil {
 			return
 		}
@@ -221,7 +221,7 @@ func (h *home) active(t *testing.T) (version string) {
 func (h *home) wantDecisions(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
-	eventually(t, 20*time.Second, "a new decision turns the knob", func() bool {
+	eventually(t, "a new decision turns the knob", func() bool {
 		page, err := h.api.Decisions(t.Context(), api.DecisionFilter{Policy: "pulse", Since: begun, Outcomes: []api.DecisionOutcome{api.DecisionApplied}})
 		if err != nil {
 			t.Fatal(err)
@@ -279,16 +279,16 @@ func (h *home) planned(t *testing.T, newest int) map[string]int {
 // wantTurned waits until the policy has turned the knob.
 func (h *home) wantTurned(t *testing.T, original int) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the knob is turned", func() bool { return h.limit(t) != original })
+	eventually(t, "the knob is turned", func() bool { return h.limit(t) != original })
 }
 
 // wantBack expects the knob to go back by itself after a while, and nothing of the daemon to stay.
-func (h *home) wantBack(t *testing.T, original int, after time.Duration) {
+func (h *home) wantBack(t *testing.T, original int) {
 	t.Helper()
 	begun := time.Now()
-	eventually(t, after+10*time.Second, "the knob is back", func() bool { return h.limit(t) == original })
+	eventually(t, "the knob is back", func() bool { return h.limit(t) == original })
 	t.Logf("the knob was back after %v", time.Since(begun).Round(10*time.Millisecond))
-	eventually(t, 10*time.Second, "nothing of the daemon runs any more", func() bool { return len(h.processes(t)) == 0 })
+	eventually(t, "nothing of the daemon runs any more", func() bool { return len(h.processes(t)) == 0 })
 }
 
 // guard is the process id of the guard, 0 when there is none.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/plugins/registry"
@@ -67,7 +66,7 @@ func TestFromRegistryToNodeToNode(t *testing.T) {
 	}
 	daemon.kill()
 	daemon = near.start(t)
-	eventually(t, 30*time.Second, "the pulled version to run again", func() bool {
+	eventually(t, "the pulled version to run again", func() bool {
 		p, err := near.api.Policy(t.Context(), "pulse")
 		return err == nil && p.ActiveVersion == "1.0.0"
 	})
@@ -89,7 +88,7 @@ func TestFromRegistryToNodeToNode(t *testing.T) {
 // mirrorOf reads from a daemon's log where it hands out modules.
 func mirrorOf(t *testing.T, p *process) (host string) {
 	t.Helper()
-	eventually(t, 10*time.Second, "the daemon to say where its mirror is", func() bool {
+	eventually(t, "the daemon to say where its mirror is", func() bool {
 		_, after, found := strings.Cut(p.said(), `"handing out modules" address=`)
 		host, _, _ = strings.Cut(after, "\n")
 		return found

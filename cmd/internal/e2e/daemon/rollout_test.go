@@ -61,7 +61,7 @@ func (h *home) awaitRollout(t *testing.T, what string, holds func(api.Rollout) b
 			t.Logf("rollout of %s: %s, active %s, %s: %s", r.Version, r.Phase, r.ActiveVersion, r.Cause, r.Why)
 		}
 	}()
-	eventually(t, 30*time.Second, what, func() bool { r = h.rollout(t); return holds(r) })
+	eventually(t, what, func() bool { r = h.rollout(t); return holds(r) })
 	return r
 }
 
@@ -229,7 +229,7 @@ func TestKilledInTheExchange(t *testing.T) {
 // wantOneInCharge expects the policy, its rollout and its decisions to agree on who decides.
 func (h *home) wantOneInCharge(t *testing.T, verb, version string, answer error) {
 	t.Helper()
-	eventually(t, 20*time.Second, "a version is in charge", func() bool { return h.active(t) != "" })
+	eventually(t, "a version is in charge", func() bool { return h.active(t) != "" })
 	h.wantDecisions(t) // so that the daemon has taken up what it left
 	now := h.awaitRollout(t, "it comes to rest", func(r api.Rollout) bool { return r.Doing == "" })
 	begun := time.Now()

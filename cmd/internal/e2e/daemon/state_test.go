@@ -21,7 +21,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	h.start(t)
 	second := h.launch(t)
 	wantRefusal(t, second)
-	h.configure(t, "socket2", "") // the same state folder, another socket
+	h.configure(t, settings{socket: "socket2"}) // the same state folder, another socket
 	wantRefusal(t, h.launch(t))
 	if _, err := h.api.Version(t.Context()); err != nil {
 		t.Errorf("the first daemon does not answer any more: %v", err)
@@ -132,7 +132,7 @@ func TestDamagedModule(t *testing.T) {
 		truncate(t, file, size(t, file)/2)
 	}
 	d = h.start(t)
-	eventually(t, 20*time.Second, "the policy is set aside and says why", func() bool {
+	eventually(t, "the policy is set aside and says why", func() bool {
 		p, err := h.api.Policy(t.Context(), "pulse")
 		return err == nil && p.State == api.PolicyQuarantined && strings.Contains(p.StateReason, "changed on the disk")
 	})
@@ -168,7 +168,7 @@ func wantRefusal(t *testing.T, p *process) {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the daemon runs; it said:\n%s", p.said())
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
