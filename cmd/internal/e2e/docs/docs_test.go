@@ -15,6 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	reaper()
 	code := m.Run()
 	if !testing.Short() {
 		if dir, _ := programs(); dir != "" {
@@ -81,13 +82,17 @@ func shellBlocks(text string) []block {
 
 func (d document) run(t *testing.T, name string, all []block) {
 	d.demand(t)
-	s := newStage(t)
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, bin)
 	if !d.ownDaemon {
 		s.daemon()
 	}
 	var steps []step
 	if d.inClone {
-		steps = append(steps, step{text: "cd " + clone(t)})
+		steps = append(steps, step{text: "cd " + s.clone()})
 	}
 	if d.before != "" {
 		steps = append(steps, step{text: d.before})

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// patience bounds a document. The longest takes a minute on two slow processors that do nothing else.
-const patience = 5 * time.Minute
+// patience bounds a document. The longest takes a minute on two slow processors that do nothing else, and many on such that do.
+const patience = 20 * time.Minute
 
 // prelude begins every script. A command that goes on until it is interrupted is interrupted when it has printed
 // something; "interrupted" is put before it.
@@ -72,7 +72,7 @@ func (s *stage) bash(path string, out *os.File) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { s.signal(syscall.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() { signal(mark(s.dir), syscall.SIGKILL) })
 	defer stop()
 	err := cmd.Wait()
 	if ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,44 +39,33 @@ func tracked(t *testing.T, pathspec ...string) []string {
 }
 
 // clone copies the repository, so that documents can build in it without touching ours.
-func clone(t *testing.T) string {
-	t.Helper()
-	to := filepath.Join(folder(t), "edgehold")
-	for _, name := range tracked(t) {
-		text, err := os.ReadFile(filepath.Join(repository, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Stat(filepath.Join(repository, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(to, name), text, info.Mode()); err != nil {
-			t.Fatal(err)
+func (s *stage) clone() string {
+	s.t.Helper()
+	to := filepath.Join(s.dir, "edgehold")
+	for _, name := range tracked(s.t) {
+		if err := copyFile(filepath.Join(repository, name), filepath.Join(to, name)); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 	return to
 }
 
-// folder makes a folder with a short name, for the path of a unix socket has at most 107 bytes.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "docs-")
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, info.Mode())
 }
 
-// programs builds the two programs once and returns where they are.
+// programs builds the programs once and returns where they are.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "docs-bin-")
 	if err != nil {
@@ -91,23 +79,23 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 // stage is a person's place at a machine: a home, a folder to work in, the programs on the path. Whatever is started
-// from it ends with the test.
+// from it ends with the test, or with this process if that is ended.
 type stage struct {
 	t       *testing.T
 	dir     string
 	environ []string
-	mark    string
 	ports   map[string]string // an address in a document to a free one
 }
 
-func newStage(t *testing.T) *stage {
+// newStage makes a stage with the programs of a folder.
+func newStage(t *testing.T, bin string) *stage {
 	t.Helper()
-	bin, err := programs()
+	dir, err := os.MkdirTemp("", "docs-") // a short name, for the path of a unix socket has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, dir: folder(t), ports: freePorts(t)}
-	s.mark = "EDGEHOLD_DOCS_STAGE=" + s.dir
+	s := &stage{t: t, dir: dir, ports: freePorts(t)}
+	reap(t, dir)
 	for _, below := range []string{"etc", "home", "tmp", "work"} {
 		if err := os.Mkdir(filepath.Join(s.dir, below), 0o755); err != nil {
 			t.Fatal(err)
@@ -120,8 +108,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.environ = append(s.environ, goEnvironment(t)...)
 	s.environ = append(s.environ, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder()) // it is in a cache below the home, which is another
-	s.environ = append(s.environ, s.mark, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder(), "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
-	t.Cleanup(s.clear)
+	s.environ = append(s.environ, mark(dir), "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
 	return s
 }
 
@@ -178,7 +165,7 @@ func (s *stage) daemon() {
 			s.t.Errorf("the daemon ended with %v:\n%s", err, text)
 		}
 	})
-	await(s.t, "the daemon listens", 30*time.Second, func() bool {
+	await(s.t, "the daemon listens", func() bool {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			conn.Close()
@@ -200,47 +187,10 @@ func (s *stage) run(script string) {
 	}
 }
 
-// clear ends what a document has left running. Job control gives each job a process group and the guard has a session,
-// so the processes are known by the environment that they inherited.
-func (s *stage) clear() {
-	deadline := time.Now().Add(5 * time.Second)
-	await(s.t, "everything has ended", 15*time.Second, func() bool {
-		if time.Now().After(deadline) {
-			return s.signal(syscall.SIGKILL) == 0
-		}
-		return s.signal(syscall.SIGTERM) == 0
-	})
-}
-
-// signal reaches every process of the stage and returns how many there were.
-func (s *stage) signal(signal syscall.Signal) int {
-	left := s.processes()
-	for _, pid := range left {
-		_ = syscall.Kill(pid, signal)
-	}
-	return len(left)
-}
-
-// processes lists those that were started from this stage and still run.
-func (s *stage) processes() []int {
-	var pids []int
-	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range environs {
-		text, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(text, []byte(s.mark+"\x00")) {
-			continue
-		}
-		var pid int
-		if _, err := fmt.Sscanf(path, "/proc/%d/environ", &pid); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
 // await waits for what other processes bring about.
-func await(t *testing.T, what string, patience time.Duration, holds func() bool) {
+func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
