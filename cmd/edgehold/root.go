@@ -84,7 +84,7 @@ func (a *app) rootFlags(root *cobra.Command) {
 	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token for --server (EDGEHOLD_TOKEN_FILE)")
 	flags.StringVar(&a.caFile, "ca-file", "", "certificates that --server is checked against (EDGEHOLD_CA_FILE)")
 	flags.StringVarP(&a.output, "output", "o", string(cli.FormatTable), "table, wide, json, yaml or name")
-	flags.DurationVar(&a.timeout, "timeout", time.Minute, "longest time for a request; watching has none")
+	flags.DurationVar(&a.timeout, "timeout", 2*time.Minute, "longest time for a request; watching has none")
 	root.RegisterFlagCompletionFunc("output", fixed("table", "wide", "json", "yaml", "name"))
 }
 
