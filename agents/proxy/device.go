@@ -16,7 +16,7 @@ import (
 type device struct {
 	proxy    *Proxy
 	endpoint string
-	shell    sync.Mutex // a command and its answer belong together
+	shell    turn // a command, its answer, and what is learnt of it belong together
 
 	mu     sync.Mutex
 	about  *mqtt.Announcement // nil while it is not announced
@@ -31,10 +31,24 @@ type device struct {
 	settled bool // it has said in this process what its knobs take, or that it doesn't tell
 }
 
+// turn is a lock that is waited for no longer than there is patience: who speaks to a device that does not answer holds it for long.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) leave() { <-t }
+
 func newDevice(p *Proxy, endpoint string) *device {
 	closed := make(chan struct{})
 	close(closed)
-	return &device{proxy: p, endpoint: endpoint, done: closed, end: func() {}, heard: p.config.Now()}
+	return &device{proxy: p, endpoint: endpoint, shell: make(turn, 1), done: closed, end: func() {}, heard: p.config.Now()}
 }
 
 // follows says whether a is the life that is followed already.
@@ -103,10 +117,13 @@ func (d *device) absent() string {
 	return ""
 }
 
+// heardNow notes that the device has said something. What arrives after its farewell was said before.
 func (d *device) heardNow() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.heard, d.failed = d.proxy.config.Now(), nil
+	if d.about != nil {
+		d.heard, d.failed = d.proxy.config.Now(), nil
+	}
 }
 
 func (d *device) note(err error) {

@@ -101,7 +101,6 @@ func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) err
 	if why := d.absent(); why != "" {
 		return unavailable(name, why)
 	}
-	d.forget(k.Name) // whatever comes of it, the value that was known is no longer
 	if _, err := w.exchange(ctx, d, "", "set", k.Name, v.String()); err != nil {
 		return fmt.Errorf("turn knob %s to %s: %w", name, v, err)
 	}
@@ -113,6 +112,13 @@ func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) err
 func (w *Driver) exchange(ctx context.Context, d *device, about string, words ...string) (value string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if err := d.shell.take(ctx); err != nil {
+		return "", fmt.Errorf("%w: it has not answered what it was asked before", mechanisms.ErrUnavailable)
+	}
+	defer d.shell.leave()
+	if about == "" {
+		d.forget(words[1]) // whatever comes of it, the value that was known is no longer
+	}
 	text, err := d.command(ctx, words...)
 	d.note(err)
 	if err != nil {

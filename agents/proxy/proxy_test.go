@@ -28,6 +28,8 @@ type village struct {
 	mu      sync.Mutex
 	devices map[string]*house
 	dead    map[string]bool // they are announced, and do not answer
+	hanging map[string]bool // so, and the gateway waits for them
+	waiting int             // how often it has
 	asked   map[mqtt.Operation]int
 	looking bool // the proxy may only look
 }
@@ -47,10 +49,16 @@ func (v *village) Known(thing string) bool {
 	return v.devices[thing] != nil
 }
 
-func (v *village) Do(_ context.Context, r *mqtt.Request) *mqtt.Response {
+func (v *village) Do(ctx context.Context, r *mqtt.Request) *mqtt.Response {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.asked[r.Operation]++
+	if v.hanging[r.Thing] {
+		v.waiting++
+		v.mu.Unlock()
+		<-ctx.Done()
+		v.mu.Lock()
+	}
 	h := v.devices[r.Thing]
 	switch {
 	case v.dead[r.Thing]:
@@ -152,7 +160,7 @@ func newScene(t testing.TB, config Config) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{village: &village{devices: map[string]*house{}, dead: map[string]bool{}, asked: map[mqtt.Operation]int{}}, samples: newSamples(), broker: b}
+	s := &scene{village: &village{devices: map[string]*house{}, dead: map[string]bool{}, hanging: map[string]bool{}, asked: map[mqtt.Operation]int{}}, samples: newSamples(), broker: b}
 	s.bus = b.Bus("gateway")
 	background(t, b.Run)
 	background(t, func(ctx context.Context) error { return mqtt.Serve(ctx, s.bus, s.village, mqtt.ServeConfig{}) })
@@ -210,7 +218,7 @@ func (s *scene) leave(t testing.TB, endpoint string) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -301,8 +309,11 @@ func TestMetrics(t *testing.T) {
 	}
 	eventually(t, "the notifications", func() bool { _, n, _ := s.samples.get("device_radio_signal_strength_dbm", "sensor-1"); return n == 4 })
 	key := "device_radio_signal_strength_dbm" + fmt.Sprint([]ring.Label{{Name: LabelDevice, Value: "sensor-1"}})
-	if s.samples.last[key] != -71 || s.samples.at[key] != at.UnixMilli() {
-		t.Errorf("got %v at %v, want it at %v", s.samples.last[key], s.samples.at[key], at.UnixMilli())
+	s.samples.mu.Lock()
+	last, when := s.samples.last[key], s.samples.at[key]
+	s.samples.mu.Unlock()
+	if last != -71 || when != at.UnixMilli() {
+		t.Errorf("got %v at %v, want it at %v", last, when, at.UnixMilli())
 	}
 	if v, _, _ := s.samples.get(MetricOnline, "sensor-1"); v != 1 {
 		t.Errorf("online: %v", v)
@@ -430,6 +441,28 @@ func TestDevicesThatAreAway(t *testing.T) {
 	}
 	s.announce(t, "sensor-1", 2)
 	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+}
+
+// A device that hangs is waited for as long as the driver has time, not as long as the proxy itself has patience: the supervisor would
+// give up the driver of all devices.
+func TestDeviceThatHangs(t *testing.T) {
+	s := newScene(t, Config{Patience: time.Minute})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+	s.change(func() { s.hanging["sensor-1"] = true })
+	eventually(t, "the proxy asks it", func() bool { s.village.mu.Lock(); defer s.village.mu.Unlock(); return s.waiting > 0 })
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Driver().Write(context.WithoutCancel(t.Context()), "sensor-1/TX_PWR", mechanisms.Choice("LOW"))
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, mechanisms.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(50 * time.Second):
+		t.Error("the driver waits as long as the proxy does")
+	}
 }
 
 func TestSleepingDevice(t *testing.T) {

@@ -42,15 +42,13 @@ var (
 // sayings is how often a command is said before others have the shell to themselves.
 const sayings = 3
 
-// command has the device's shell do something, and gives what it says. One command at a time: there is one place for the answer. Whoever else uses that place,
-// such as a person at the command line, is noticed, and the command said again: each may be said twice.
+// command has the device's shell do something, and gives what it says, with d.shell held: there is one place for the answer, and what is known of the knobs is of
+// the command that was said last. Whoever else uses that place, such as a person at the command line, is noticed, and the command said again: each may be said twice.
 func (d *device) command(ctx context.Context, words ...string) (text string, err error) {
 	client, err := d.proxy.asking()
 	if err != nil {
 		return "", err
 	}
-	d.shell.Lock()
-	defer d.shell.Unlock()
 	line := "mlsysops knobs " + strings.Join(words, " ")
 	for range sayings {
 		if text, err = d.say(ctx, client, line); !errors.Is(err, errTalkedOver) {
@@ -217,6 +215,10 @@ func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 func (d *device) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, d.proxy.config.Patience)
 	defer cancel()
+	if d.shell.take(ctx) != nil {
+		return
+	}
+	defer d.shell.leave()
 	list, err := d.command(ctx, "list")
 	d.note(err)
 	if err != nil {
