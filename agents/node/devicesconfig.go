@@ -2,15 +2,12 @@ package node
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/proxy"
+	"github.com/edgehold/edgehold/sdf/mqtt"
 )
 
 // Devices says which far-edge devices this agent stands for (D3.3 §6.3.6). Without a broker it stands for none.
@@ -89,35 +86,8 @@ func (d *Devices) proxy() (proxy.Config, error) {
 	for _, p := range d.Properties {
 		c.Properties = append(c.Properties, proxy.Property{Object: p.Object, Name: p.Property, Metric: p.Metric, Unit: p.Unit, Scale: p.Scale})
 	}
-	if d.PasswordFile != "" {
-		raw, err := os.ReadFile(d.PasswordFile)
-		if err != nil {
-			return c, fmt.Errorf("read the broker's password: %w", err)
-		}
-		c.Password = strings.TrimSpace(string(raw))
-	}
-	var err error
-	c.TLS, err = d.tls()
+	dial := mqtt.DialConfig{}
+	err := mqtt.Secrets{Password: d.PasswordFile, CA: d.CA, Certificate: d.Certificate.Certificate, Key: d.Certificate.Key}.Read(&dial)
+	c.Password, c.TLS = dial.Password, dial.TLS
 	return c, err
-}
-
-func (d *Devices) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if d.CA != "" {
-		raw, err := os.ReadFile(d.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificates that the broker's is checked against: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(raw) {
-			return nil, errors.New("no certificate is in " + d.CA)
-		}
-	}
-	if d.Certificate.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(d.Certificate.Certificate, d.Certificate.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate for the broker: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

@@ -3,12 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,42 +75,9 @@ func (d *devices) dialConfig() (mqtt.DialConfig, error) {
 		Address: cmp.Or(d.broker, d.getenv("EDGEHOLD_BROKER"), defaultBroker),
 		User:    cmp.Or(d.user, d.getenv("EDGEHOLD_BROKER_USER")),
 	}
-	if path := cmp.Or(d.passwordFile, d.getenv("EDGEHOLD_BROKER_PASSWORD_FILE")); path != "" {
-		password, err := os.ReadFile(path)
-		if err != nil {
-			return config, fmt.Errorf("read the broker's password: %w", err)
-		}
-		config.Password = strings.TrimSpace(string(password))
-	}
-	var err error
-	config.TLS, err = d.tls()
-	return config, err
-}
-
-// tls is nil where nothing is said: then the machine's own certificates count.
-func (d *devices) tls() (*tls.Config, error) {
-	ca := cmp.Or(d.caFile, d.getenv("EDGEHOLD_BROKER_CA"))
-	if ca == "" && d.certFile == "" && d.keyFile == "" {
-		return nil, nil
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, fmt.Errorf("read the broker's certificates: %w", err)
-		}
-		if config.RootCAs = x509.NewCertPool(); !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &cli.UsageError{Attempt: "read " + ca, Why: "it holds no certificate", Hint: "name a PEM file"}
-		}
-	}
-	if d.certFile != "" || d.keyFile != "" {
-		own, err := tls.LoadX509KeyPair(d.certFile, d.keyFile)
-		if err != nil {
-			return nil, &cli.UsageError{Attempt: "read --cert and --key", Why: err.Error(), Hint: "give both, in PEM"}
-		}
-		config.Certificates = []tls.Certificate{own}
-	}
-	return config, nil
+	return config, mqtt.Secrets{
+		Password: cmp.Or(d.passwordFile, d.getenv("EDGEHOLD_BROKER_PASSWORD_FILE")), CA: cmp.Or(d.caFile, d.getenv("EDGEHOLD_BROKER_CA")), Certificate: d.certFile, Key: d.keyFile,
+	}.Read(&config)
 }
 
 // asks is a command about devices that ends by itself.
@@ -180,6 +142,8 @@ func deviceExit(err error) int {
 	switch {
 	case !ok:
 		return exitFailed
+	case e.Code == "broker.credentials":
+		return exitUsage
 	case e.Code == "broker.unreachable", e.Status == mqtt.Timeout, e.Status == mqtt.Unavailable, e.Status == mqtt.BadGateway:
 		return exitUnreachable
 	case e.Status == mqtt.NotFound:

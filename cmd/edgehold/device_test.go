@@ -34,7 +34,7 @@ func TestDeviceStreams(t *testing.T) {
 		{"device list --watch", "sensor-2 is gone"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			watching, interrupt := context.WithTimeout(t.Context(), 10*time.Second)
+			watching, interrupt := context.WithTimeout(t.Context(), time.Minute)
 			defer interrupt()
 			out := &sought{want: c.want, found: interrupt}
 			go func() { // until it is seen: nobody knows when the command listens

@@ -18,7 +18,6 @@ import (
 
 	"github.com/edgehold/edgehold/agents/node"
 	"github.com/edgehold/edgehold/lwm2m/gateway"
-	"github.com/edgehold/edgehold/lwm2m/server"
 	"github.com/edgehold/edgehold/lwm2m/store"
 	"github.com/edgehold/edgehold/sdf/mqtt"
 )
@@ -84,8 +83,8 @@ func (c *gatewayConfig) readable() error {
 	_, models := c.models()
 	_, keys := packageKeys(c.Packages.Keys)
 	_, _, devices := c.LwM2M.x509()
-	_, clients := c.MQTT.tls()
-	_, broker := c.MQTT.Broker.tls()
+	_, clients := c.MQTT.secrets().Listen()
+	broker := c.MQTT.Broker.secrets().Read(&mqtt.DialConfig{})
 	return errors.Join(credentials, models, keys, devices, clients, broker)
 }
 
@@ -140,9 +139,6 @@ func exampleGateway() gatewayConfig {
 	c.setDefaults()
 	return c
 }
-
-// credentialsEvery is how often the file of credentials is looked at.
-const credentialsEvery = 2 * time.Second
 
 // collectDevicesAt is collectAt of a gateway, most of whose memory is what devices take for long.
 const collectDevicesAt = 40
@@ -208,42 +204,4 @@ func (p *gatewayParts) serve(ctx context.Context, bus *gatewayBus, g *gateway.Ga
 	err := group.Wait()
 	stop()
 	return errors.Join(err, keeping.Wait())
-}
-
-// credentialsChanged ends what no credential allows any more.
-func (p *gatewayParts) credentialsChanged(revoked []string) {
-	for _, endpoint := range revoked {
-		p.revoke(endpoint)
-	}
-	p.judge()
-}
-
-// judge has those who are registered judged again, as if they registered now: a name may have got a credential, or be no longer among those that need none.
-func (p *gatewayParts) judge() {
-	for r := range p.server.Devices() {
-		err := p.credentials.Authorise(server.Claim{Endpoint: r.Endpoint, Peer: r.Peer, Version: r.Version, Instances: r.Instances})
-		if err == nil && r.Peer.Identity != "" && p.config.LwM2M.ClientCA == "" { // it has shown a key, for nobody could vouch for a certificate
-			_, _, err = p.credentials.Key(r.Endpoint)
-		}
-		if err != nil {
-			p.log.Warn("a device that may not be here any more is removed", "endpoint", r.Endpoint, "error", err)
-			p.revoke(r.Endpoint)
-		}
-	}
-}
-
-// revoke ends what a credential that is gone has begun.
-func (p *gatewayParts) revoke(endpoint string) {
-	r, ok := p.server.Device(endpoint)
-	if !ok {
-		return
-	}
-	if closer, ok := p.closers[r.Peer.Transport]; ok {
-		if err := closer.ClosePeer(r.Peer); err != nil {
-			p.log.Warn("the association of a revoked credential could not be ended", "endpoint", endpoint, "error", err)
-		}
-	}
-	if err := p.server.Remove(endpoint); err != nil && !errors.Is(err, server.ErrUnknownDevice) {
-		p.log.Warn("the registration of a revoked credential could not be ended", "endpoint", endpoint, "error", err)
-	}
 }

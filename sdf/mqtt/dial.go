@@ -70,8 +70,12 @@ func Dial(ctx context.Context, config DialConfig) (*Connection, error) {
 
 func unreachable(address string, err error) error {
 	hint := "see that the broker runs there, and that its address is right"
-	if denied := (*autopaho.ConnackError)(nil); errors.As(err, &denied) {
+	denied, unverified := (*autopaho.ConnackError)(nil), (*tls.CertificateVerificationError)(nil)
+	switch {
+	case errors.As(err, &denied):
 		hint = "check user and password, or the certificate, and what the broker's access rules say of them"
+	case errors.As(err, &unverified):
+		hint = "name the certificates that vouch for the broker's (its CA), and the host as its certificate has it"
 	}
 	return &Error{Code: "broker.unreachable", Message: "connect to broker " + address, Why: err.Error(), Hint: hint, cause: err}
 }
