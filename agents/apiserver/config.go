@@ -33,7 +33,8 @@ type Config struct {
 	// that the process answers.
 	MetricsHandler, HealthHandler http.Handler
 
-	// RequestTimeout bounds a request from its header to the last byte of its answer; 0 means 60 s. Streams are exempt.
+	// RequestTimeout bounds the work on a request; 0 means 90 s, which is more than compiling a module may take, so that whoever uploads
+	// one hears what became of it. Its answer has 10 s more to be read. Streams are exempt.
 	RequestTimeout time.Duration
 	// BodyTimeout bounds the reading of a body; 0 means 30 s.
 	BodyTimeout time.Duration
@@ -124,7 +125,7 @@ func (b *Backend) validate() (problems []error) {
 // withDefaults fills in what was left out.
 func (c Config) withDefaults() Config {
 	c.SocketMode = orDefault(c.SocketMode, 0o660)
-	c.RequestTimeout = orDefault(c.RequestTimeout, time.Minute)
+	c.RequestTimeout = orDefault(c.RequestTimeout, 90*time.Second)
 	c.BodyTimeout = orDefault(c.BodyTimeout, 30*time.Second)
 	c.DrainTimeout = orDefault(c.DrainTimeout, 5*time.Second)
 	c.MaxInFlight = orDefault(c.MaxInFlight, 64)

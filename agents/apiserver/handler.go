@@ -85,7 +85,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { <-s.inFlight }()
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.RequestTimeout + time.Second))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.RequestTimeout + answerTimeout))
 	r = r.WithContext(ctx)
 	if p := s.readBody(w, r, pattern); p != nil {
 		s.refuse(w, r, p)
@@ -93,6 +93,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mux.ServeHTTP(w, r)
 }
+
+// answerTimeout is what is left for an answer when the work on it has taken all of its time.
+const answerTimeout = 10 * time.Second
 
 // slotPatience is how long a request waits for its turn.
 const slotPatience = time.Second
