@@ -196,11 +196,10 @@ func measure(ts *testscript.TestScript, _ bool, args []string) {
 // reach is "reach POLICY PHASE": it waits until another process has brought the rollout there.
 func reach(ts *testscript.TestScript, _ bool, args []string) {
 	rollouts := agentOf(ts).Backend().Rollouts
-	for range 10_000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if r, err := rollouts.Get(context.Background(), args[0]); err == nil && string(r.Phase) == args[1] {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 	ts.Fatalf("the rollout of %s did not reach %s", args[0], args[1])
 }

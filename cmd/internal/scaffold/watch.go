@@ -33,22 +33,30 @@ func Watch(ctx context.Context, dir string, changed func()) error {
 	if err := watchFolders(w, dir, attempt); err != nil {
 		return err
 	}
+	follow(ctx, w.Events, w.Errors, func(name string) {
+		_ = watchFolders(w, name, attempt) // a new folder; a file, or what is gone again, adds nothing
+	}, changed)
+	return nil
+}
+
+// follow calls created with what is new, and changed when what may change a build has been left alone for a moment.
+func follow(ctx context.Context, events <-chan fsnotify.Event, lost <-chan error, created func(name string), changed func()) {
 	timer := time.NewTimer(settle)
 	timer.Stop()
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case e := <-w.Events:
+			return
+		case e := <-events:
 			if !relevant(e) {
 				continue
 			}
 			if e.Has(fsnotify.Create) {
-				_ = watchFolders(w, e.Name, attempt) // a new folder; a file, or what is gone again, adds nothing
+				created(e.Name)
 			}
 			timer.Reset(settle)
-		case err := <-w.Errors:
+		case err := <-lost:
 			if err != nil { // the queue ran over: something changed, whatever it was
 				timer.Reset(settle)
 			}
