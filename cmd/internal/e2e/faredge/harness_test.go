@@ -21,7 +21,9 @@ import (
 )
 
 const (
-	patience = 40 * time.Second
+	// patience bounds the waits for what others bring about. A device whose gateway has lost its registration, and its DTLS association
+	// with it, finds out with its next update, which it repeats for MAX_TRANSMIT_WAIT, 93 s, before it shakes hands anew.
+	patience = 5 * time.Minute
 	module   = "github.com/edgehold/edgehold/cmd/"
 )
 
@@ -102,7 +104,7 @@ func launch(t *testing.T, dir, file string, args ...string) *process {
 	defer log.Close()
 	p := &process{cmd: exec.Command(file, args...), log: log.Name()}
 	p.cmd.Dir, p.cmd.Stderr = dir, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	must(t, p.cmd.Start())
 	t.Cleanup(func() {
 		p.kill()
@@ -215,7 +217,7 @@ func (s *site) run(file string, args ...string) (string, error) {
 // try is `edgehold device`.
 func (s *site) try(args ...string) (string, error) {
 	s.Helper()
-	return s.run(program(s.T, "edgehold"), append([]string{"device", "--broker", s.broker(), "--timeout", "30s"}, args...)...)
+	return s.run(program(s.T, "edgehold"), append([]string{"device", "--broker", s.broker(), "--timeout", patience.String()}, args...)...)
 }
 
 // device is `edgehold device`, which has to succeed and to print each of what is wanted.
@@ -244,7 +246,7 @@ func (s *site) refused(command, why string) {
 // ask is a request of D3.3, 6.3.2, by mosquitto_rr.
 func (s *site) ask(topic, message string, want ...string) {
 	s.Helper()
-	out, err := s.run(tool(s.T, "mosquitto_rr"), "-V", "5", "--unix", s.path("mqtt"), "-W", "20", "-e", "answers", "-t", topic, "-m", message)
+	out, err := s.run(tool(s.T, "mosquitto_rr"), "-V", "5", "--unix", s.path("mqtt"), "-W", "120", "-e", "answers", "-t", topic, "-m", message)
 	if err != nil {
 		s.Errorf("%v", err)
 	}
