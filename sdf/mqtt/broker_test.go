@@ -60,7 +60,7 @@ func TestWhoMayConnect(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.Address = address
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			c, err := Dial(ctx, test.DialConfig)
 			if err == nil {
@@ -104,15 +104,27 @@ func TestAccessRules(t *testing.T) {
 			thing string
 			op    Operation
 			data  any
-			ok    bool
+			code  string // of the refusal; "no answer": the broker lets nothing through
 		}{
-			{one, "sensor-1", Post, nil, true}, {one, "sensor-2", Get, nil, false}, {looks, "sensor-2", Get, nil, true}, {looks, "sensor-2", Post, nil, false},
-			{all, "sensor-2", Post, nil, true}, {looks, "sensor-2", Observe, nil, true}, {looks, "sensor-2", Observe, map[string]any{}, true},
-			{looks, "sensor-2", Observe, map[string]any{"pmin": int64(1e9)}, false}, // the next one would hear nothing for as long
-			{all, "sensor-2", Observe, map[string]any{"pmin": int64(1)}, true},
+			{one, "sensor-1", Post, nil, ""}, {one, "sensor-2", Get, nil, "no answer"}, {looks, "sensor-2", Get, nil, ""}, {looks, "sensor-2", Post, nil, "request.forbidden"},
+			{all, "sensor-2", Post, nil, ""}, {looks, "sensor-2", Observe, nil, ""}, {looks, "sensor-2", Observe, map[string]any{}, ""},
+			{looks, "sensor-2", Observe, map[string]any{"pmin": int64(1e9)}, "request.forbidden"}, // the next one would hear nothing for as long
+			{all, "sensor-2", Observe, map[string]any{"pmin": int64(1)}, ""},
 		} {
-			c := newClient(t, test.bus, ClientConfig{Timeout: 300 * time.Millisecond})
-			if _, err := c.Do(t.Context(), Request{Topic: property(test.thing, "a"), Operation: test.op, Data: test.data}); (err == nil) != test.ok {
+			config := ClientConfig{Timeout: patience}
+			if test.code == "no answer" {
+				config.Timeout = 100 * time.Millisecond
+			}
+			_, err := newClient(t, test.bus, config).Do(t.Context(), Request{Topic: property(test.thing, "a"), Operation: test.op, Data: test.data})
+			got := ""
+			if e, ok := errors.AsType[*Error](err); ok {
+				got = e.Code
+			} else if errors.Is(err, ErrNoAnswer) {
+				got = "no answer"
+			} else if err != nil {
+				got = err.Error()
+			}
+			if got != test.code {
 				t.Errorf("%s, %s %s: got %v", test.bus.Name(), test.op, test.thing, err)
 			}
 		}
@@ -169,7 +181,7 @@ func TestAccessRules(t *testing.T) {
 
 // A client that reads nothing is cut off; who publishes to it does not wait, nor does who else listens.
 func TestSlowReader(t *testing.T) {
-	b, address := startBroker(t, BrokerConfig{Limits: Limits{PacketBytes: 64 << 10, PendingBytes: 256 << 10}})
+	b, address := startBroker(t, BrokerConfig{Limits: Limits{PacketBytes: 64 << 10, PendingBytes: 256 << 10, Stall: time.Hour}})
 	slow, err := net.Dial("tcp", strings.TrimPrefix(address, "mqtt://"))
 	if err != nil {
 		t.Fatal(err)
@@ -187,15 +199,9 @@ func TestSlowReader(t *testing.T) {
 	quick := dial(t, DialConfig{Address: address})
 	in := subscribe(t, quick, "big")
 	bus, payload := b.Bus("gateway"), bytes.Repeat([]byte("x"), 32<<10)
-	var longest time.Duration
-	for range 400 {
-		start := time.Now()
+	for range 400 { // who waited for the slow one would do so for an hour
 		publish(t, bus, Message{Topic: "big", Payload: payload})
-		longest = max(longest, time.Since(start))
 		in.next(t)
-	}
-	if longest > 2*time.Second {
-		t.Errorf("publishing took up to %v", longest)
 	}
 	eventually(t, "the end of the slow client", func() bool { _, there := b.server.Clients.Get("slothyy"); return !there })
 }
@@ -271,7 +277,7 @@ func TestManyRetained(t *testing.T) {
 	}
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("%d of %d came", got, n)
 	}
 }

@@ -22,7 +22,7 @@ func TestBus(t *testing.T) {
 		testBus(t, func(name string) Bus { return dial(t, DialConfig{Address: address, Name: name}) })
 	})
 	t.Run("mosquitto", func(t *testing.T) {
-		address, _ := startMosquitto(t, "")
+		address, _ := startMosquitto(t)
 		testBus(t, func(name string) Bus { return dial(t, DialConfig{Address: address, Name: name}) })
 	})
 }

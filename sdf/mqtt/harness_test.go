@@ -46,9 +46,12 @@ func run(t testing.TB, f func(context.Context) error) (stop func()) {
 	return stop
 }
 
+// patience is how long a test waits for what has to come: machines are slow at times.
+const patience = 2 * time.Minute
+
 func dial(t testing.TB, config DialConfig) *Connection {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := Dial(ctx, config)
 	if err != nil {
@@ -58,19 +61,19 @@ func dial(t testing.TB, config DialConfig) *Connection {
 	return c
 }
 
-// startMosquitto runs Debian's broker, or skips the test.
-func startMosquitto(t testing.TB, settings string) (address string, stop func()) {
+// startMosquitto runs Debian's broker on a socket, which nobody else can have taken meanwhile as a port, or skips the test.
+func startMosquitto(t testing.TB) (address string, stop func()) {
 	t.Helper()
-	address = fmt.Sprintf("mqtt://127.0.0.1:%d", freePort(t))
-	return address, startMosquittoAt(t, address, settings)
+	address = "unix://" + t.TempDir() + "/m.sock"
+	return address, startMosquittoAt(t, address)
 }
 
 func startMosquittoAt(t testing.TB, address string, settings ...string) (stop func()) {
 	t.Helper()
 	path := program(t, "mosquitto")
-	host, port, _ := strings.Cut(strings.TrimPrefix(address, "mqtt://"), ":")
+	socket := strings.TrimPrefix(address, "unix://")
 	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence false\n%s\n", port, host, strings.Join(settings, "\n"))
+	text := fmt.Sprintf("user root\nlistener 0 %s\nallow_anonymous true\npersistence false\n%s\n", socket, strings.Join(settings, "\n"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +83,13 @@ func startMosquittoAt(t testing.TB, address string, settings ...string) (stop fu
 	}
 	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	t.Cleanup(stop)
-	awaitListener(t, host+":"+port)
+	eventually(t, "listener at "+socket, func() bool {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
 	return stop
 }
 
@@ -102,31 +111,10 @@ func program(t testing.TB, name string) string {
 	return ""
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func awaitListener(t testing.TB, address string) {
-	t.Helper()
-	eventually(t, "listener at "+address, func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-}
-
 // eventually polls for what another process or goroutine brings about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(15 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -158,7 +146,7 @@ func (in inbox) next(t testing.TB) *Message {
 	select {
 	case m := <-in:
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no message came")
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Debian's clients of MQTT v5 speak to the built-in broker, and through it to a thing, as D3.3, 6.3.2 writes it.
@@ -19,7 +18,7 @@ func TestMosquittoClients(t *testing.T) {
 
 	t.Run("request and response", func(t *testing.T) {
 		for _, reply := range []string{"reply/rr/1", "reply/me", "my/answers"} {
-			got := output(t, rr, append(at, "-i", "rr", "-t", "sensor-1/Device/0/Property/Battery", "-e", reply, "-m", `{"operation":"GET"}`, "-W", "5")...)
+			got := output(t, rr, append(at, "-i", "rr", "-t", "sensor-1/Device/0/Property/Battery", "-e", reply, "-m", `{"operation":"GET"}`, "-W", "100")...)
 			want := `{"response_code":205,"sdfObject":{"Device":[{"label":0,"sdfProperty":{"Battery":"Battery"}}]}}`
 			if strings.TrimSpace(got) != want {
 				t.Errorf("got %s", got)
@@ -34,7 +33,7 @@ func TestMosquittoClients(t *testing.T) {
 		if err := Announce(t.Context(), b.Bus("gateway"), &Announcement{Thing: "sensor-1"}); err != nil {
 			t.Fatal(err)
 		}
-		got := output(t, sub, append(at, "-t", "announce/+", "-C", "1", "-W", "5")...)
+		got := output(t, sub, append(at, "-t", "announce/+", "-C", "1", "-W", "100")...)
 		if !strings.Contains(got, `"endpoint":"sensor-1"`) {
 			t.Errorf("got %s", got)
 		}
@@ -43,7 +42,7 @@ func TestMosquittoClients(t *testing.T) {
 
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
@@ -54,7 +53,7 @@ func output(t *testing.T, name string, args ...string) string {
 
 // The connection outlives its broker: subscriptions are made again, and the gateway announces again.
 func TestBrokerThatComesBack(t *testing.T) {
-	address, stop := startMosquitto(t, "")
+	address, stop := startMosquitto(t)
 	ups, downs := make(chan bool, 16), make(chan error, 64)
 	c := dial(t, DialConfig{Address: address, Up: func(context.Context) { ups <- true }, Down: func(err error) { downs <- err }})
 	<-ups
@@ -73,7 +72,7 @@ func TestBrokerThatComesBack(t *testing.T) {
 
 // When a gateway is cut off, the broker says that the gateway is gone, and nothing of its things.
 func TestGatewayOutageIsNotTheDeathOfDevices(t *testing.T) {
-	address, _ := startMosquitto(t, "")
+	address, _ := startMosquitto(t)
 	gateway := dial(t, DialConfig{Address: address, Gateway: "here"})
 	elsewhere := dial(t, DialConfig{Address: address})
 	publish(t, gateway, *Presence{Name: "here", Online: true}.message())

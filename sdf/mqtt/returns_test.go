@@ -44,7 +44,7 @@ func TestObserversHearWhatTheyMissed(t *testing.T) {
 		if v != int64(7) {
 			t.Errorf("told %v", v)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("nothing is told")
 	}
 	if len(told) > 0 {
