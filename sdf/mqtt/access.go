@@ -140,15 +140,18 @@ func loopback(address string) bool {
 	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// nobodys is compared with what is said to be the password of who has none, so that the time does not tell names.
+var nobodys = &secret{iterations: passwordIterations, salt: make([]byte, 16)}
+
 // password finds the account of who knows its password.
 func (a *access) password(name, password string) *account {
-	u := a.users[name]
-	if u == nil || u.secret == nil {
-		return nil
+	u, s := a.users[name], nobodys
+	if u != nil && u.secret != nil {
+		s = u.secret
 	}
 	a.busy <- struct{}{}
 	defer func() { <-a.busy }()
-	if !u.secret.matches(password) {
+	if !s.matches(password) || s == nobodys {
 		return nil
 	}
 	return u

@@ -43,13 +43,17 @@ type Limits struct {
 	Inflight      uint16        // messages of quality of service 1 and 2 that one client has not acknowledged; 128
 	InflightBytes int           // of them; two packets
 	Retained      int           // topics with a retained message; 262,144
+	RetainedBytes int           // of them; 256 MiB
 	SessionExpiry time.Duration // how long a client that is gone is waited for; 2 min
 	Handshake     time.Duration // until a client's CONNECT; 10 s
 	KeepAlive     time.Duration // longest silence of a client; 10 min
 }
 
+// packetBytes is the default for both ends.
+const packetBytes = 8 << 20
+
 func (l *Limits) defaults() {
-	l.PacketBytes = cmp.Or(l.PacketBytes, 8<<20)
+	l.PacketBytes = cmp.Or(l.PacketBytes, packetBytes)
 	l.PendingBytes = cmp.Or(l.PendingBytes, 3*int(l.PacketBytes))
 	l.Stall = cmp.Or(l.Stall, 30*time.Second)
 	l.Clients = cmp.Or(l.Clients, 1024)
@@ -57,6 +61,7 @@ func (l *Limits) defaults() {
 	l.Inflight = cmp.Or(l.Inflight, 128)
 	l.InflightBytes = cmp.Or(l.InflightBytes, 2*int(l.PacketBytes))
 	l.Retained = cmp.Or(l.Retained, 256<<10)
+	l.RetainedBytes = cmp.Or(l.RetainedBytes, 256<<20)
 	l.SessionExpiry = cmp.Or(l.SessionExpiry, 2*time.Minute)
 	l.Handshake = cmp.Or(l.Handshake, 10*time.Second)
 	l.KeepAlive = cmp.Or(l.KeepAlive, 10*time.Minute)
@@ -72,6 +77,8 @@ type Broker struct {
 	local  local
 	keeper atomic.Pointer[keeper] // of announcements; nil: they are stored
 	warned complaints
+	kept   kept
+	inside sync.Map // names of those in this process
 
 	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place
 }
@@ -82,7 +89,7 @@ func NewBroker(config BrokerConfig) (*Broker, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{config: config, conns: conns{limits: config.Limits, open: map[*outbox]struct{}{}}}
+	b := &Broker{config: config, conns: conns{limits: config.Limits, open: map[*outbox]struct{}{}}, kept: kept{bytes: map[string]int{}}}
 	b.local.broker = b
 	if err := b.access.init(config); err != nil {
 		return nil, err
@@ -110,6 +117,7 @@ func capabilities(l Limits) *mochi.Capabilities {
 	c.ReceiveMaximum = l.Inflight
 	c.TopicAliasMaximum = 0
 	c.SharedSubAvailable = 0
+	c.Compatibilities.NoInheritedPropertiesOnAck = true // an acknowledgement that waits would keep the properties of what it acknowledges
 	return c
 }
 

@@ -29,6 +29,7 @@ type Message struct {
 	Retain        bool
 	From          string // client that published it, if the bus knows: only the built-in broker does
 	User          string // whose client that is
+	To            string // user whom an answer is for; the built-in broker gives it to no other. "": whoever may hear its topic
 }
 
 // Things do what requests ask for: a gateway's side of the binding.

@@ -3,11 +3,8 @@ package mqtt
 import (
 	"bytes"
 	"crypto/tls"
-	"iter"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -24,7 +21,7 @@ type hook struct {
 func (h *hook) ID() string { return "edgehold" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnRetainMessage, mochi.OnQosPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed}, b) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnRetainMessage, mochi.OnQosPublish, mochi.OnWill, mochi.OnWillSent, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed}, b) >= 0
 }
 
 // OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
@@ -34,8 +31,7 @@ func (h *hook) OnConnectAuthenticate(c *mochi.Client, pk packets.Packet) bool {
 	if u == nil {
 		return false
 	}
-	will := c.Properties.Will
-	if will.Flag != 0 && (!u.publishes(will.TopicName) || will.Retain && !u.Gateway && !h.broker.access.none()) {
+	if w := &c.Properties.Will; w.Flag != 0 && !u.leaves(w) {
 		return false
 	}
 	c.Properties.Will.WillDelayInterval = 0 // mochi's loop, which does not run, would send it later
@@ -52,10 +48,29 @@ func (h *hook) OnConnectAuthenticate(c *mochi.Client, pk packets.Packet) bool {
 	return true
 }
 
-// admit lets nobody take over the session of another user, nor the last place twice.
+// leaves says whether u may have w published. mochi would take a wildcard for a topic here.
+func (u *account) leaves(w *mochi.Will) bool {
+	return mochi.IsValidFilter(w.TopicName, true) && !unwieldy(w.TopicName) && userBytes(w.User) <= maxUserBytes && u.publishes(w.TopicName) && (u.Gateway || !w.Retain)
+}
+
+// OnWill lets no will be retained beyond what may be.
+func (h *hook) OnWill(_ *mochi.Client, w mochi.Will) (mochi.Will, error) {
+	pk := packets.Packet{TopicName: w.TopicName, Payload: w.Payload, Properties: packets.Properties{User: w.User}}
+	pk.FixedHeader.Retain = w.Retain
+	w.Retain = w.Retain && !h.broker.full(&pk)
+	return w, nil
+}
+
+// OnWillSent is OnPublished of a will.
+func (h *hook) OnWillSent(c *mochi.Client, pk packets.Packet) { h.broker.local.deliver(c, &pk) }
+
+// admit lets nobody take over the session of another user, nor a name of this process, nor the last place twice.
 func (h *hook) admit(c *mochi.Client) bool {
 	h.broker.sessions.Lock()
 	defer h.broker.sessions.Unlock()
+	if _, taken := h.broker.inside.Load(c.ID); taken {
+		return false
+	}
 	if old, there := h.broker.server.Clients.Get(c.ID); there {
 		return bytes.Equal(old.Properties.Username, c.Properties.Username)
 	}
@@ -118,24 +133,30 @@ func (h *hook) OnPublish(c *mochi.Client, pk packets.Packet) (packets.Packet, er
 			h.broker.warn(c, &pk)
 			return pk, refused(&pk, packets.ErrNotAuthorized)
 		}
+		if unwieldy(pk.TopicName) || userBytes(pk.Properties.User) > maxUserBytes {
+			return pk, refused(&pk, packets.ErrQuotaExceeded)
+		}
 	}
-	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !h.broker.keeper.Load().keeps(c, pk.TopicName) && h.broker.full(pk.TopicName) {
+	if !h.broker.keeper.Load().keeps(c, pk.TopicName) && h.broker.full(&pk) {
 		return pk, refused(&pk, packets.ErrQuotaExceeded)
 	}
 	return pk, nil
 }
 
-// OnRetainMessage takes out again what a keeper hands out. That it is retained has to be in the packet until it is delivered: clients may want to know
-// (Retain As Published, MQTT v5, 3.8.3.1).
-func (h *hook) OnRetainMessage(c *mochi.Client, pk packets.Packet, _ int64) {
-	if h.broker.keeper.Load().keeps(c, pk.TopicName) && len(pk.Payload) > 0 {
-		h.broker.server.Topics.RetainMessage(packets.Packet{TopicName: pk.TopicName})
-	}
-}
-
 // OnPublished hands what was published to those who listen in this process. It is called when what is to be retained is: who begins to listen meanwhile
 // gets it once or twice, and never not at all.
 func (h *hook) OnPublished(c *mochi.Client, pk packets.Packet) { h.broker.local.deliver(c, &pk) }
+
+// Bounds of what a client may have copied to each that listens, or kept in the tree of topics, where a level is some 500 bytes.
+const (
+	maxLevels    = 16
+	maxUserBytes = 16 << 10
+)
+
+// unwieldy says whether a topic or a filter is longer or deeper than any of use.
+func unwieldy(topic string) bool {
+	return len(topic) > maxTopic || strings.Count(topic, "/") >= maxLevels
+}
 
 // refused has mochi acknowledge with the reason, where there is an acknowledgement, and drop the packet silently elsewhere: what it does not
 // drop silently it would go on with.
@@ -144,16 +165,6 @@ func refused(pk *packets.Packet, reason packets.Code) error {
 		return reason
 	}
 	return packets.ErrRejectPacket
-}
-
-// full says whether there is no room for another retained message, topic's.
-func (b *Broker) full(topic string) bool {
-	kept := b.server.Topics.Retained
-	if kept.Len() < b.config.Limits.Retained {
-		return false
-	}
-	_, again := kept.Get(topic)
-	return !again
 }
 
 // retains: only gateways leave something behind.
@@ -176,7 +187,20 @@ func (b *Broker) repliesElsewhere(topic, id string) bool {
 // another says whether name is a client's, and not id.
 func (b *Broker) another(name, id string) bool {
 	_, there := b.server.Clients.Get(name)
-	return there && name != id
+	_, inside := b.inside.Load(name)
+	return (there || inside) && name != id
+}
+
+// strays says whether an answer would go to another user than its asker: who has connected by the name of a client that is gone.
+func (b *Broker) strays(m *Message) bool {
+	rest, ok := strings.CutPrefix(m.Topic, topicReply+"/")
+	if !ok || m.To == "" {
+		return false
+	}
+	own, _, _ := strings.Cut(rest, "/")
+	name, err := segment(own, false)
+	c, there := b.server.Clients.Get(name)
+	return err == nil && (!there || string(c.Properties.Username) != m.To)
 }
 
 // warn says, once a minute and client, what was published that went nowhere. Of quality of service 1 the client is told, too.
@@ -187,136 +211,6 @@ func (b *Broker) warn(c *mochi.Client, pk *packets.Packet) {
 	}
 }
 
-// rarely lets something be said once a minute.
-type rarely struct{ last atomic.Int64 }
-
-func (r *rarely) now(t time.Time) bool {
-	last := r.last.Load()
-	return t.Unix()-last >= 60 && r.last.CompareAndSwap(last, t.Unix())
-}
-
-// complaints let something be said of each client once a minute, and of maxComplaints clients a minute.
-type complaints struct {
-	mu    sync.Mutex
-	since time.Time
-	of    map[string]bool
-}
-
-const maxComplaints = 64
-
-func (c *complaints) now(client string, t time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.Sub(c.since) >= time.Minute {
-		c.since, c.of = t, map[string]bool{}
-	}
-	if c.of[client] || len(c.of) == maxComplaints {
-		return false
-	}
-	c.of[client] = true
-	return true
-}
-
-// OnSubscribe drops filters beyond what one client may have, and takes retained messages upon itself.
-func (h *hook) OnSubscribe(c *mochi.Client, pk packets.Packet) packets.Packet {
-	limit := h.broker.config.Limits.Subscriptions
-	var first []packets.Subscription
-	for i := range pk.Filters {
-		f := &pk.Filters[i]
-		if c.State.Subscriptions.Len()+i >= limit {
-			f.Filter = "" // refused as no filter at all
-			continue
-		}
-		_, again := c.State.Subscriptions.Get(f.Filter)
-		if f.RetainHandling == 0 || f.RetainHandling == 1 && !again {
-			first = append(first, *f)
-		}
-		f.RetainHandling = 2 // for mochi: none
-	}
-	h.first.Store(c, first)
-	return pk
-}
-
-// OnSubscribed leaves those filters that were granted.
-func (h *hook) OnSubscribed(c *mochi.Client, pk packets.Packet, codes []byte) {
-	granted := map[string]bool{}
-	for i := range codes {
-		granted[pk.Filters[i].Filter] = codes[i] < packets.ErrUnspecifiedError.Code
-	}
-	if first, ok := h.first.Load(c); ok {
-		h.first.Store(c, slices.DeleteFunc(first.([]packets.Subscription), func(f packets.Subscription) bool { return !granted[f.Filter] }))
-	}
-}
-
-// OnPacketProcessed gives a client the retained messages at the pace at which it reads, in the goroutine that serves only this client, when the
-// acknowledgement of its subscription is written: clients wait for that only so long. mochi would put them into a queue that has to have room for all
-// of them, and drop the others.
-func (h *hook) OnPacketProcessed(c *mochi.Client, pk packets.Packet, err error) {
-	if pk.FixedHeader.Type != packets.Subscribe {
-		return
-	}
-	first, ok := h.first.LoadAndDelete(c)
-	o, connected := c.Net.Conn.(*outbox)
-	if !ok || !connected || err != nil {
-		return
-	}
-	for _, f := range first.([]packets.Subscription) {
-		h.retainedTo(c, o, f)
-	}
-}
-
-func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
-	for topic := range h.broker.retained(f.Filter) {
-		if !h.OnACLCheck(c, topic, false) {
-			continue
-		}
-		o.room() // before it is looked up: what waits is not to be old
-		if kept, ok := h.broker.server.Topics.Retained.Get(topic); ok && !retained(c, o, f, kept.Copy(false)) {
-			return
-		}
-	}
-	k := h.broker.keeper.Load()
-	for topic, thing := range k.topics(f.Filter) {
-		if !h.OnACLCheck(c, topic, false) {
-			continue
-		}
-		o.room() // before it is asked for: what waits is not to be old
-		if m := k.message(topic, thing); m != nil && !retained(c, o, f, m.packet()) {
-			return
-		}
-	}
-}
-
-// retained iterates over the topics that match filter and have a retained message. mochi's own look-up reads its tree without the lock that is held
-// by who retains something.
-func (b *Broker) retained(filter string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		kept := b.server.Topics.Retained
-		if !strings.ContainsAny(filter, "+#") {
-			if _, ok := kept.Get(filter); ok {
-				yield(filter)
-			}
-			return
-		}
-		for topic := range kept.GetAll() {
-			if matches(filter, topic) && !yield(topic) {
-				return
-			}
-		}
-	}
-}
-
-// retained writes what was kept to a client; false if that has failed.
-func retained(c *mochi.Client, o *outbox, f packets.Subscription, pk packets.Packet) bool {
-	o.room()
-	pk.ProtocolVersion = c.Properties.ProtocolVersion
-	pk.FixedHeader.Retain, pk.FixedHeader.Qos = true, 0
-	if f.Identifier > 0 {
-		pk.Properties.SubscriptionIdentifier = []int{f.Identifier}
-	}
-	return c.WritePacket(pk) == nil
-}
-
 // OnQosPublish is told of each message that will wait for a client's acknowledgement. What goes beyond the bound in bytes does not wait.
 func (h *hook) OnQosPublish(c *mochi.Client, pk packets.Packet, _ int64, _ int) {
 	if pk.FixedHeader.Type != packets.Publish {
@@ -324,7 +218,7 @@ func (h *hook) OnQosPublish(c *mochi.Client, pk packets.Packet, _ int64, _ int) 
 	}
 	n := 0
 	for _, waiting := range c.State.Inflight.GetAll(false) {
-		n += len(waiting.Payload)
+		n += weight(&waiting)
 	}
 	if n > h.broker.config.Limits.InflightBytes {
 		c.State.Inflight.Delete(pk.PacketID)

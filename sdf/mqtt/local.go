@@ -32,8 +32,9 @@ type inline struct {
 	broker *Broker
 }
 
-// Bus is the broker for a part of this process, which may do there what it likes. It lives as long as the broker.
+// Bus is the broker for a part of this process, which may do there what it likes. It lives as long as the broker, and nobody else may connect by its name.
 func (b *Broker) Bus(name string) Bus {
+	b.inside.Store(name, true)
 	return &inline{name: name, client: b.server.NewClient(nil, mochi.LocalListener, name, true), broker: b}
 }
 
@@ -42,13 +43,14 @@ func (i *inline) Name() string { return i.name }
 // Publish delivers within the call.
 func (i *inline) Publish(_ context.Context, m *Message) error {
 	virtual := i.broker.keeper.Load().keeps(i.client, m.Topic)
-	if (virtual || !m.Retain) && !i.heard(m.Topic) {
+	if (virtual || !m.Retain) && !i.heard(m.Topic) || i.broker.strays(m) {
 		return nil
 	}
-	if m.Retain && len(m.Payload) > 0 && !virtual && i.broker.full(m.Topic) {
-		return fmt.Errorf("publish to %s: the broker keeps %d topics already", m.Topic, i.broker.config.Limits.Retained)
+	pk := m.packet()
+	if m.Retain && !virtual && i.broker.full(&pk) {
+		return fmt.Errorf("publish to %s: the broker keeps as much as it may: %s", m.Topic, &i.broker.kept)
 	}
-	if err := i.broker.server.InjectPacket(i.client, m.packet()); err != nil {
+	if err := i.broker.server.InjectPacket(i.client, pk); err != nil {
 		return fmt.Errorf("publish to %s: %w", m.Topic, err)
 	}
 	return nil
@@ -72,6 +74,13 @@ func (m *Message) packet() packets.Packet {
 }
 
 const pointerProperty = "sdf-pointer"
+
+// setPointer takes no pointer that can't be one of a topic.
+func (m *Message) setPointer(p string) {
+	if len(p) <= maxTopic {
+		m.Pointer = p
+	}
+}
 
 // seconds is a message expiry interval: never 0, which would be for ever.
 func seconds(d time.Duration) uint32 {
@@ -170,7 +179,7 @@ func message(pk *packets.Packet, from *mochi.Client) *Message {
 	}
 	for _, p := range pk.Properties.User {
 		if p.Key == pointerProperty {
-			m.Pointer = p.Val
+			m.setPointer(p.Val)
 		}
 	}
 	return m

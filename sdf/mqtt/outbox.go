@@ -16,6 +16,7 @@ type outbox struct {
 	limits Limits
 	number uint64      // in the order in which they came
 	known  atomic.Bool // it is a client that was let in
+	first  frames      // what comes before that: CONNECT
 
 	mu      sync.Mutex
 	pending [][]byte
@@ -28,12 +29,23 @@ type outbox struct {
 // pieceBytes is up to which packets that wait are written at once.
 const pieceBytes = 32 << 10
 
+// connectBytes bounds a CONNECT: a stranger's packets are not to take as much room as a client's.
+const connectBytes = 64 << 10
+
 var errSlowReader = errors.New("the client does not read what waits for it")
 
 func newOutbox(c net.Conn, user string, limits Limits) *outbox {
-	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1)}
+	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1), first: frames{most: connectBytes}}
 	o.less.L = &o.mu
 	return o
+}
+
+// Read is checked until mochi, which checks by itself, knows who it is.
+func (o *outbox) Read(b []byte) (int, error) {
+	if o.known.Load() {
+		return o.Conn.Read(b)
+	}
+	return o.first.read(o.Conn, b)
 }
 
 // Write keeps a copy of b for the client, or cuts it off if too much waits for it.

@@ -10,16 +10,21 @@ type queues struct {
 	config    ServeConfig
 	mu        sync.Mutex
 	lines     map[string]*line
-	byClient  map[string]int
-	total     int
+	byClient  map[string]share
+	all       share
 	goroutine sync.WaitGroup
 }
+
+// share is how much of the room is taken.
+type share struct{ tasks, bytes int }
+
+func (s share) plus(tasks, bytes int) share { return share{s.tasks + tasks, s.bytes + bytes} }
 
 // line is a thing's requests: the first is at work.
 type line struct{ tasks []*task }
 
 func (q *queues) init(config ServeConfig) {
-	q.config, q.lines, q.byClient = config, map[string]*line{}, map[string]int{}
+	q.config, q.lines, q.byClient = config, map[string]*line{}, map[string]share{}
 }
 
 // put has work called for k when it is its turn, or says why not.
@@ -27,16 +32,11 @@ func (q *queues) put(k *task, work func(*task)) (why string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.lines[k.Thing]
-	switch {
-	case q.total >= q.config.MaxRequests:
-		return fmt.Sprintf("%d requests are at work or wait", q.total)
-	case q.byClient[k.client] >= q.config.MaxPerClient:
-		return fmt.Sprintf("%d requests of this client are at work or wait", q.byClient[k.client])
-	case l != nil && len(l.tasks) >= q.config.MaxPerThing:
-		return fmt.Sprintf("%d requests for this device are at work or wait", len(l.tasks))
+	if why := q.full(k, l); why != "" {
+		return why
 	}
-	q.total++
-	q.byClient[k.client]++
+	q.all = q.all.plus(1, k.bytes)
+	q.byClient[k.client] = q.byClient[k.client].plus(1, k.bytes)
 	if l != nil {
 		l.tasks = append(l.tasks, k)
 		return ""
@@ -44,6 +44,24 @@ func (q *queues) put(k *task, work func(*task)) (why string) {
 	l = &line{tasks: []*task{k}}
 	q.lines[k.Thing] = l
 	q.goroutine.Go(func() { q.drain(k, l, work) })
+	return ""
+}
+
+// full says why there is no room for k, if there is none. What is alone has room, however large it is.
+func (q *queues) full(k *task, l *line) (why string) {
+	mine := q.byClient[k.client]
+	switch {
+	case q.all.tasks >= q.config.MaxRequests:
+		return fmt.Sprintf("%d requests are at work or wait", q.all.tasks)
+	case mine.tasks >= q.config.MaxPerClient:
+		return fmt.Sprintf("%d requests of this client are at work or wait", mine.tasks)
+	case l != nil && len(l.tasks) >= q.config.MaxPerThing:
+		return fmt.Sprintf("%d requests for this device are at work or wait", len(l.tasks))
+	case q.all.tasks > 0 && q.all.bytes+k.bytes > q.config.MaxBytes:
+		return fmt.Sprintf("requests of %d bytes are at work or wait", q.all.bytes)
+	case mine.tasks > 0 && mine.bytes+k.bytes > q.config.MaxBytes/4:
+		return fmt.Sprintf("requests of %d bytes of this client are at work or wait", mine.bytes)
+	}
 	return ""
 }
 
@@ -59,8 +77,10 @@ func (q *queues) next(thing string, l *line) *task {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	done := l.tasks[0]
-	q.total--
-	if q.byClient[done.client]--; q.byClient[done.client] == 0 {
+	q.all = q.all.plus(-1, -done.bytes)
+	if left := q.byClient[done.client].plus(-1, -done.bytes); left.tasks > 0 {
+		q.byClient[done.client] = left
+	} else {
 		delete(q.byClient, done.client)
 	}
 	l.tasks[0] = nil

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,6 +18,7 @@ type ServeConfig struct {
 	MaxRequests  int                                 // at work or waiting; 16,384
 	MaxPerThing  int                                 // of them for one thing; 32
 	MaxPerClient int                                 // of them from one client; a quarter of MaxRequests
+	MaxBytes     int                                 // of what they say; 256 MiB, of one client a quarter
 	MaxObserved  int                                 // affordances under observation; 262,144
 	MaxWatchers  int                                 // clients that hold one observation; 64
 	Lease        time.Duration                       // how long an observation lasts that nobody renews; 1 h
@@ -33,6 +35,7 @@ func (c *ServeConfig) defaults() {
 	c.MaxRequests = cmp.Or(c.MaxRequests, 16<<10)
 	c.MaxPerThing = cmp.Or(c.MaxPerThing, 32)
 	c.MaxPerClient = cmp.Or(c.MaxPerClient, max(1, c.MaxRequests/4))
+	c.MaxBytes = cmp.Or(c.MaxBytes, 256<<20)
 	c.MaxObserved = cmp.Or(c.MaxObserved, 256<<10)
 	c.MaxWatchers = cmp.Or(c.MaxWatchers, 64)
 	c.Lease = cmp.Or(c.Lease, time.Hour)
@@ -92,6 +95,7 @@ type refusal struct {
 
 // refuse answers k without waiting for the bus. Of a flood of nonsense not everything is answered.
 func (s *server) refuse(k *task, r *Response) {
+	k.Data = nil // it may be large
 	select {
 	case s.refusals <- refusal{k, r}:
 	default:
@@ -132,6 +136,7 @@ type task struct {
 	reply       string // topic
 	correlation []byte
 	client      string // whom it counts for
+	bytes       int    // that it takes while it waits
 	deadline    time.Time
 	internal    bool // nobody asked
 }
@@ -142,7 +147,11 @@ func (s *server) receive(m *Message) {
 	if err != nil || !s.things.Known(t.Thing) && m.ResponseTopic == "" {
 		return // not for us, or for nobody and nobody to tell
 	}
-	k := &task{correlation: m.Correlation, client: client(m), deadline: s.deadline(m)}
+	if m.Retain {
+		s.warn("request that a broker keeps is dropped: it would be done at each start", "topic", m.Topic)
+		return
+	}
+	k := &task{correlation: m.Correlation, client: client(m), deadline: s.deadline(m), bytes: taskBytes + len(m.Payload) + len(m.Correlation) + len(m.ResponseTopic)}
 	k.Request = Request{Topic: t, CBOR: m.ContentType == TypeCBOR, User: m.User}
 	if m.ResponseTopic != "" {
 		if err := s.checkReply(m.ResponseTopic); err != nil {
@@ -158,6 +167,9 @@ func (s *server) receive(m *Message) {
 	s.admit(k)
 }
 
+// taskBytes is about what a request takes besides what it says.
+const taskBytes = 512
+
 // warn says from time to time what strangers do wrong.
 func (s *server) warn(what string, args ...any) {
 	if s.warned.now(s.config.Now()) {
@@ -165,12 +177,14 @@ func (s *server) warn(what string, args ...any) {
 	}
 }
 
-// client tells askers apart: by the client if the broker tells it, else by where they want their answers.
+// client tells askers apart: by the client if the broker tells it, else by where they want their answers. It is kept for each observation, so it is never long.
 func client(m *Message) string {
-	if m.From != "" {
-		return m.From
+	who := cmp.Or(m.From, m.ResponseTopic)
+	if len(who) <= 64 {
+		return who
 	}
-	return m.ResponseTopic
+	sum := sha256.Sum256([]byte(who))
+	return string(sum[:])
 }
 
 func (s *server) deadline(m *Message) time.Time {
@@ -258,7 +272,7 @@ func (s *server) answer(k *task, r *Response) {
 		s.config.Logger.Error("answer can't be encoded", "topic", k.Topic.String(), "error", err)
 		payload, _ = encodeResponse(Fail(Internal, Error{Code: "gateway.internal", Message: "encode the answer", Why: err.Error()}), k.CBOR)
 	}
-	m := &Message{Topic: k.reply, Payload: payload, ContentType: contentType(k.CBOR), Correlation: k.correlation, Pointer: k.Pointer(), Expiry: time.Minute}
+	m := &Message{Topic: k.reply, Payload: payload, ContentType: contentType(k.CBOR), Correlation: k.correlation, Pointer: k.Pointer(), Expiry: time.Minute, To: k.User}
 	if err := s.bus.Publish(s.ctx, m); err != nil && s.ctx.Err() == nil {
 		s.config.Logger.Warn("answer could not be published", "topic", k.reply, "error", err)
 	}
