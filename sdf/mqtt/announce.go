@@ -52,9 +52,21 @@ type Farewell struct {
 	Time   time.Time `json:"time"`
 }
 
+// payload is a as it is published.
+func (a *Announcement) payload() ([]byte, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(a)
+	if err == nil && len(payload) > maxAnnouncement {
+		err = fmt.Errorf("%d bytes with its model, more than %d", len(payload), maxAnnouncement)
+	}
+	return payload, err
+}
+
 // Announce publishes a.
 func Announce(ctx context.Context, bus Bus, a *Announcement) error {
-	payload, err := json.Marshal(a)
+	payload, err := a.payload()
 	if err != nil {
 		return fmt.Errorf("announce %s: %w", a.Thing, err)
 	}

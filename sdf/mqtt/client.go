@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type Client struct {
 	waiting map[string]chan *Message // by correlation data
 	ears    ears
 	returns returns
+	warned  rarely
 }
 
 // ClientConfig of a Client. Its zero value is useful.
@@ -29,6 +31,7 @@ type ClientConfig struct {
 	CBOR    bool          // ask and be answered in CBOR
 	Timeout time.Duration // of a request whose context has no deadline; 30 s
 	Lease   time.Duration // how often an observation is renewed, at a third of it; 1 h, as ServeConfig.Lease
+	Logger  *slog.Logger  // told once a minute at most what is wrong with what the broker says; slog.DiscardHandler
 }
 
 func randomName() string { return rand.Text()[:12] }
@@ -40,6 +43,9 @@ var ErrNoAnswer = errors.New("no answer")
 func NewClient(ctx context.Context, bus Bus, config ClientConfig) (*Client, error) {
 	config.Timeout = cmp.Or(config.Timeout, 30*time.Second)
 	config.Lease = cmp.Or(config.Lease, time.Hour)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	own := string(appendSegment([]byte(topicReply+"/"), bus.Name(), false))
 	c := &Client{bus: bus, config: config, reply: own + "/" + rand.Text(), waiting: map[string]chan *Message{}}
 	stop, err := bus.Subscribe(ctx, c.reply, c.answered)
@@ -107,28 +113,39 @@ func (c *Client) exchange(ctx context.Context, r *Request) (*Message, error) {
 		Pointer: r.Pointer(), Expiry: c.timeout(ctx),
 	}
 	if err := c.bus.Publish(ctx, m); err != nil {
+		if ctx.Err() != nil {
+			return nil, c.noAnswer(ctx) // nobody can answer what did not get out in time
+		}
 		return nil, err
 	}
 	select {
 	case m := <-ch:
 		return m, nil
 	case <-back:
-		return afterReturn(ctx, ch, r)
+		return c.afterReturn(ctx, ch, r)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+		return nil, c.noAnswer(ctx)
 	}
+}
+
+// noAnswer says as well if it can't be known whether there is a gateway at all.
+func (c *Client) noAnswer(ctx context.Context) error {
+	if blind := c.returns.blind(); blind != nil {
+		return fmt.Errorf("%w: %w; whether the gateway is there can't be seen: %w", ErrNoAnswer, context.Cause(ctx), blind)
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
 }
 
 // grace is how long a gateway that came back may take for the answer to a request that it got just before it told so.
 const grace = time.Second
 
 // afterReturn waits for an answer of a gateway that came back: what it was asked before that it knows nothing of.
-func afterReturn(ctx context.Context, ch chan *Message, r *Request) (*Message, error) {
+func (c *Client) afterReturn(ctx context.Context, ch chan *Message, r *Request) (*Message, error) {
 	select {
 	case m := <-ch:
 		return m, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+		return nil, c.noAnswer(ctx)
 	case <-time.After(grace):
 		return nil, &Error{
 			Status: Unavailable, Code: "gateway.started-anew", Message: fmt.Sprintf("%s %s", r.Operation, r.Topic),
@@ -166,10 +183,19 @@ func (c *Client) Watch(ctx context.Context, w Watcher) (cancel func(), err error
 		which = Topic{Thing: w.Thing}.String()
 	}
 	return c.subscribe(ctx, []listening{
-		{topicGateway + "/+", w.gateway},
-		{topicUnregister + "/" + which, w.gone},
-		{topicAnnounce + "/" + which, w.announced}, // last: as many come as there are things, and the next acknowledgement behind them
+		{topicGateway + "/+", c.taking(w.gateway)},
+		{topicUnregister + "/" + which, c.taking(w.gone)},
+		{topicAnnounce + "/" + which, c.taking(w.announced)}, // last: as many come as there are things, and the next acknowledgement behind them
 	})
+}
+
+// taking tells why a message is not taken.
+func (c *Client) taking(take func(*Message) error) func(*Message) {
+	return func(m *Message) {
+		if err := take(m); err != nil && c.warned.now(time.Now()) {
+			c.config.Logger.Warn("a message is not taken", "topic", shorten(m.Topic), "error", err)
+		}
+	}
 }
 
 // listening is what receives the messages of a filter.
@@ -196,51 +222,63 @@ func (c *Client) subscribe(ctx context.Context, all []listening) (cancel func(),
 	return cancel, nil
 }
 
-func (w *Watcher) announced(m *Message) {
-	thing, ok := thingUnder(topicAnnounce, m.Topic)
+func (w *Watcher) announced(m *Message) error {
+	if w.Announced == nil || len(m.Payload) == 0 {
+		return nil // an empty one takes an announcement back: unregister tells why
+	}
 	var a Announcement
-	if !ok || w.Announced == nil || len(m.Payload) == 0 || json.Unmarshal(m.Payload, &a) != nil {
-		return // an empty one takes an announcement back: unregister tells why
+	thing, err := take(topicAnnounce, m, maxAnnouncement, &a)
+	if err != nil {
+		return err
 	}
 	a.Thing = thing // the topic is what access rules were checked against
+	if err := a.check(); err != nil {
+		return err
+	}
 	w.Announced(&a)
+	return nil
 }
 
-func (w *Watcher) gone(m *Message) {
-	thing, ok := thingUnder(topicUnregister, m.Topic)
+func (w *Watcher) gone(m *Message) error {
+	if w.Gone == nil {
+		return nil
+	}
 	var f Farewell
-	if !ok || w.Gone == nil || json.Unmarshal(m.Payload, &f) != nil {
-		return
+	thing, err := take(topicUnregister, m, maxNote, &f)
+	if err != nil {
+		return err
 	}
 	f.Thing = thing
 	w.Gone(&f)
+	return nil
 }
 
-func (w *Watcher) gateway(m *Message) {
-	name, ok := thingUnder(topicGateway, m.Topic)
+func (w *Watcher) gateway(m *Message) error {
+	if w.Gateway == nil {
+		return nil
+	}
 	var p Presence
-	if !ok || w.Gateway == nil || json.Unmarshal(m.Payload, &p) != nil {
-		return
+	name, err := take(topicGateway, m, maxNote, &p)
+	if err != nil {
+		return err
 	}
 	p.Name = name
 	w.Gateway(p)
+	return nil
 }
 
 // Listen tells of all that the things told which filter names, until cancel is called: empty fields of filter stand for all. It asks no thing to tell anything.
 func (c *Client) Listen(ctx context.Context, filter Topic, receive func(*Notification)) (cancel func(), err error) {
-	return c.ears.add(ctx, c.bus, ear{filter, receive})
+	return c.ears.add(ctx, c, ear{filter, receive})
 }
 
-func notification(m *Message) (*Notification, bool) {
-	if len(m.Topic) <= len(topicEvent)+1 {
-		return nil, false
+func notification(m *Message) (*Notification, error) {
+	t, err := ParseTopic(strings.TrimPrefix(m.Topic, topicEvent+"/"))
+	if err != nil {
+		return nil, err
 	}
-	t, err := ParseTopic(m.Topic[len(topicEvent)+1:])
 	n := &Notification{Topic: t}
-	if err != nil || n.decode(m.Payload, m.ContentType == TypeCBOR) != nil {
-		return nil, false
-	}
-	return n, true
+	return n, n.decode(m.Payload, m.ContentType == TypeCBOR)
 }
 
 // Observe has a thing tell of the changes of t, and tells receive of them, until cancel is called. attributes are those of LwM2M's notifications (pmin, pmax, gt ...), nil for

@@ -28,6 +28,8 @@ type DialConfig struct {
 	Up       func(context.Context)   // called after each connection, subscriptions made: the time to announce again. nil: nothing
 	Down     func(error)             // called when the connection is lost, and for each attempt that fails. nil: nothing; it may not block
 	Backoff  func(int) time.Duration // before attempt n of a row; nil: none before the first, then 100 ms doubled up to 10 s
+
+	PacketBytes uint32 // of a packet that is taken from the broker; 8 MiB. One that sends more is cut off, over a websocket only asked not to
 }
 
 // Connection is a Bus at a broker outside this process, remade whenever it breaks.
@@ -52,6 +54,7 @@ func Dial(ctx context.Context, config DialConfig) (*Connection, error) {
 		return nil, fmt.Errorf("connect to broker %q: %w", config.Address, err)
 	}
 	config.Name = cmp.Or(config.Name, "edgehold-"+randomName())
+	config.PacketBytes = cmp.Or(config.PacketBytes, packetBytes)
 	if config.Backoff == nil {
 		config.Backoff = backoff
 	}
@@ -94,7 +97,7 @@ func (c *Connection) await(ctx context.Context) error {
 func (c *Connection) settings(u *url.URL) autopaho.ClientConfig {
 	s := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{u}, TlsCfg: c.config.TLS, KeepAlive: 30, CleanStartOnInitialConnection: true,
-		ReconnectBackoff: c.config.Backoff, ConnectTimeout: 10 * time.Second,
+		ReconnectBackoff: c.config.Backoff, ConnectTimeout: connectTimeout,
 		ConnectUsername: c.config.User, ConnectPassword: []byte(c.config.Password),
 		OnConnectionUp:   func(*autopaho.ConnectionManager, *paho.Connack) { c.work.Go(c.connected) },
 		OnConnectionDown: func() bool { c.down(errors.New("the connection to the broker broke")); return true },
@@ -104,16 +107,29 @@ func (c *Connection) settings(u *url.URL) autopaho.ClientConfig {
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
 		},
 	}
-	if u.Scheme == "unix" {
-		s.AttemptConnection = func(ctx context.Context, _ autopaho.ClientConfig, u *url.URL) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", u.Path)
+	s.ConnectPacketBuilder = func(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
+		if p.Properties == nil {
+			p.Properties = &paho.ConnectProperties{RequestProblemInfo: true} // the default; without it mochi leaves user properties out
 		}
+		p.Properties.MaximumPacketSize = &c.config.PacketBytes
+		return p, nil
+	}
+	if u.Scheme != "ws" && u.Scheme != "wss" {
+		s.AttemptConnection = c.attempt
 	}
 	if c.config.Gateway != "" {
 		will := Presence{Name: c.config.Gateway}.message()
 		s.WillMessage = &paho.WillMessage{Topic: will.Topic, Payload: will.Payload, QoS: 1, Retain: true}
 	}
 	return s
+}
+
+func (c *Connection) attempt(ctx context.Context, _ autopaho.ClientConfig, u *url.URL) (net.Conn, error) {
+	conn, err := connect(ctx, u, c.config.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return checked(conn, int(c.config.PacketBytes)), nil
 }
 
 func backoff(attempt int) time.Duration {
@@ -208,8 +224,14 @@ func (c *Connection) Subscribe(ctx context.Context, filter string, receive func(
 	return cancel, nil
 }
 
+// ErrRefused is in the error of a subscription that the broker does not grant.
+var ErrRefused = errors.New("the broker refuses it")
+
 func (c *Connection) subscribe(ctx context.Context, filter string) error {
-	_, err := c.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1, NoLocal: true}}})
+	ack, err := c.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1, NoLocal: true}}})
+	if err != nil && ack != nil && len(ack.Reasons) == 1 {
+		return fmt.Errorf("%w with reason 0x%02x", ErrRefused, ack.Reasons[0]) // MQTT v5, 3.9.3
+	}
 	return err
 }
 
@@ -254,7 +276,8 @@ func (c *Connection) received(p paho.PublishReceived) (bool, error) {
 func received(p *paho.Publish) *Message {
 	m := &Message{Topic: p.Topic, Payload: p.Payload, Retain: p.Retain}
 	if q := p.Properties; q != nil {
-		m.ContentType, m.ResponseTopic, m.Correlation, m.Pointer = q.ContentType, q.ResponseTopic, q.CorrelationData, q.User.Get(pointerProperty)
+		m.ContentType, m.ResponseTopic, m.Correlation = q.ContentType, q.ResponseTopic, q.CorrelationData
+		m.setPointer(q.User.Get(pointerProperty))
 		if q.MessageExpiry != nil {
 			m.Expiry = time.Duration(*q.MessageExpiry) * time.Second
 		}

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"encoding/json"
 	"iter"
 	"strings"
 
@@ -61,7 +60,7 @@ func (k *keeper) message(topic, thing string) *Message {
 	if a == nil {
 		return nil
 	}
-	payload, err := json.Marshal(a)
+	payload, err := a.payload()
 	if err != nil {
 		return nil // of which Announce tells
 	}

@@ -27,14 +27,14 @@ type ear struct {
 	receive func(*Notification)
 }
 
-func (e *ears) add(ctx context.Context, bus Bus, one ear) (cancel func(), err error) {
+func (e *ears) add(ctx context.Context, c *Client, one ear) (cancel func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	thing := one.filter.Thing
 	h := e.head(thing)
 	if h == nil {
 		h = &head{}
-		if h.cancel, err = bus.Subscribe(ctx, eventFilter(thing), h.hear); err != nil {
+		if h.cancel, err = c.bus.Subscribe(ctx, eventFilter(thing), c.taking(h.hear)); err != nil {
 			return nil, fmt.Errorf("listen to events: %w", err)
 		}
 		e.put(thing, h)
@@ -97,10 +97,10 @@ func (h *head) change(f func([]*ear) []*ear) (left int) {
 	return len(h.ears)
 }
 
-func (h *head) hear(m *Message) {
-	n, ok := notification(m)
-	if !ok {
-		return
+func (h *head) hear(m *Message) error {
+	n, err := notification(m)
+	if err != nil {
+		return err
 	}
 	h.mu.RLock()
 	list := h.ears
@@ -110,6 +110,7 @@ func (h *head) hear(m *Message) {
 			e.receive(n)
 		}
 	}
+	return nil
 }
 
 // covers says whether t is what f addresses, or within it; empty fields of f stand for all.

@@ -214,6 +214,6 @@ func takeError(m map[string]any) *Error {
 	if !ok {
 		return nil
 	}
-	text := func(k string) string { s, _ := v[k].(string); return s }
+	text := func(k string) string { s, _ := v[k].(string); return cut(s, maxExplanation) }
 	return &Error{Code: text("code"), Message: text("message"), Why: text("why"), Hint: text("hint")}
 }

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -15,17 +16,20 @@ type returns struct {
 	since map[string]time.Time // of gateways that were seen
 	told  map[chan struct{}]struct{}
 	stop  func()
+
+	refused error     // why the broker does not tell of gateways
+	again   time.Time // when it is asked once more
 }
 
-// add has the channel, which has room for one, get something at each return. The first asks the bus to tell of gateways; where that is
-// forbidden, observations live by their leases alone.
+// add has the channel, which has room for one, get something at each return. The first asks the bus to tell of gateways. Where the broker refuses that, which is not
+// asked for again before the next lease, observations live by their leases alone, and requests wait for their deadline.
 func (r *returns) add(ctx context.Context, c *Client, back chan struct{}) {
 	r.mu.Lock()
 	if r.told == nil {
 		r.told, r.since = map[chan struct{}]struct{}{}, map[string]time.Time{}
 	}
 	r.told[back] = struct{}{}
-	first := len(r.told) == 1 && r.stop == nil
+	first := r.stop == nil && !time.Now().Before(r.again)
 	if first {
 		r.stop = func() {}
 	}
@@ -34,12 +38,23 @@ func (r *returns) add(ctx context.Context, c *Client, back chan struct{}) {
 		return
 	}
 	w := Watcher{Gateway: r.seen}
-	stop, err := c.subscribe(ctx, []listening{{topicGateway + "/+", w.gateway}})
+	stop, err := c.bus.Subscribe(ctx, topicGateway+"/+", c.taking(w.gateway))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stop = stop; err != nil {
 		r.stop = nil
 	}
+	if r.refused = nil; errors.Is(err, ErrRefused) {
+		r.refused, r.again = err, time.Now().Add(c.config.Lease)
+		c.config.Logger.Warn("the broker does not tell this client of gateways: that one was started anew is noticed late", "error", err, "again", c.config.Lease)
+	}
+}
+
+// blind is why nobody knows whether a gateway is there, if the broker does not tell.
+func (r *returns) blind() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
 }
 
 func (r *returns) remove(back chan struct{}) {
@@ -53,7 +68,7 @@ func (r *returns) seen(p Presence) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	since, known := r.since[p.Name]
-	if !p.Online || since.Equal(p.Time) {
+	if !p.Online || since.Equal(p.Time) || !known && len(r.since) >= maxGateways {
 		return
 	}
 	if r.since[p.Name] = p.Time; !known {
