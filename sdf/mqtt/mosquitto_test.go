@@ -2,9 +2,13 @@ package mqtt
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Debian's clients of MQTT v5 speak to the built-in broker, and through it to a thing, as D3.3, 6.3.2 writes it.
@@ -28,6 +32,47 @@ func TestMosquittoClients(t *testing.T) {
 	t.Run("request without response", func(t *testing.T) {
 		output(t, pub, append(at, "-t", "sensor-1/LWM2M_Software_Management", "-m", `{"operation": "POST", "data": {"label": 1}}`)...)
 		eventually(t, "the request", func() bool { return things.count(Post) == 1 })
+	})
+	t.Run("the steps of D3.3", func(t *testing.T) {
+		const software = "sensor-2/LWM2M_Software_Management"
+		steps := []struct{ topic, payload string }{
+			{software, `{"operation": "POST", "data": {"label": 7}}`},
+			{software + "/7/Property/Package", `{"operation": "POST", "data": {"schemaVersion": 2, "layers": [{"size": 4885}]}}`},
+			{software + "/7/Action/Install", `{"operation": "POST"}`},
+			{software + "/7/Action/Activate", `{"operation": "POST"}`},
+			{"sensor-2/Software_Package_Monitoring", `{"operation": "GET"}`},
+		}
+		var want []Topic
+		for _, step := range steps {
+			got := output(t, rr, append(at, "-t", step.topic, "-e", "answers", "-m", step.payload, "-W", "100")...)
+			if !strings.Contains(got, `"response_code":20`) {
+				t.Errorf("%s: %s", step.topic, got)
+			}
+			topic, err := ParseTopic(step.topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, topic)
+		}
+		if diff := cmp.Diff(things.topics("sensor-2"), want); diff != "" {
+			t.Errorf("(-asked +want)\n%s", diff)
+		}
+	})
+	t.Run("who comes and goes, as D3.3 has it", func(t *testing.T) {
+		heard := make(chan string, 1)
+		go func() {
+			out, err := exec.CommandContext(t.Context(), sub, append(at, "-t", "announce", "-t", "unregister", "-C", "2", "-W", "100", "-v")...).CombinedOutput()
+			heard <- fmt.Sprint(string(out), err)
+		}()
+		eventually(t, "its subscriptions", func() bool {
+			return len(b.server.Topics.Subscribers("announce").Subscriptions) == 1 && len(b.server.Topics.Subscribers("unregister").Subscriptions) == 1
+		})
+		if err := errors.Join(Announce(t.Context(), b.Bus("gateway"), &Announcement{Thing: "sensor-3"}), Unregister(t.Context(), b.Bus("gateway"), &Farewell{Thing: "sensor-3", Reason: "expired"})); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-heard; !strings.HasPrefix(got, `announce {"endpoint":"sensor-3",`) || !strings.Contains(got, "\n"+`unregister {"endpoint":"sensor-3","reason":"expired",`) {
+			t.Errorf("got %s", got)
+		}
 	})
 	t.Run("announcements and events", func(t *testing.T) {
 		if err := Announce(t.Context(), b.Bus("gateway"), &Announcement{Thing: "sensor-1"}); err != nil {

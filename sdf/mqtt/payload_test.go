@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -23,6 +24,18 @@ func TestResponseAsText(t *testing.T) {
 		`"Memory_Usage":4096,"Raw":"-_8","Software_Package":{"instance":0,"object":9}}}]}}`
 	if string(got) != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestTextsAreLegible(t *testing.T) {
+	for text, want := range map[string]string{
+		"": `""`, "</3/0>;ver=1.2": `"</3/0>;ver=1.2"`, "a\"b\\c\nd\x01\x7f": `"a\"b\\c\nd\u0001\u007F"`, "Fühler 😀": `"Fühler 😀"`, "a\xffb": "\"a\ufffdb\"", "&\u2028": "\"&\u2028\"",
+	} {
+		got := string(appendString(nil, text))
+		var back string
+		if err := json.Unmarshal([]byte(got), &back); got != want || err != nil || back != strings.ToValidUTF8(text, "\ufffd") {
+			t.Errorf("%q is written %s, read %q (%v)", text, got, back, err)
+		}
 	}
 }
 

@@ -69,6 +69,18 @@ func (s *shelf) count(op Operation) (n int) {
 	return n
 }
 
+// topics are those that a thing was asked by, in order.
+func (s *shelf) topics(thing string) (all []Topic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.asked {
+		if s.asked[i].Thing == thing {
+			all = append(all, s.asked[i].Topic)
+		}
+	}
+	return all
+}
+
 func newClient(t testing.TB, bus Bus, config ClientConfig) *Client {
 	t.Helper()
 	c, err := NewClient(t.Context(), bus, config)
