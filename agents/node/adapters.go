@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,40 +11,20 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/node/adapter"
 	"github.com/edgehold/edgehold/agents/node/loop"
+	"github.com/edgehold/edgehold/agents/node/plug"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/agents/state"
-	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/mechanisms"
-	"github.com/edgehold/edgehold/plugins/store"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// adapters is what modules of kind adapter need of this node. Their life is that of policies, up to the moment of taking
-// over: then a policy gets a loop, and an adapter becomes a driver of the supervisor.
-type adapters struct {
-	offers []capability.Offer
-	root   string // of files that they reach
-	dir    string // of their stores, and of what the guard has to know
-	node   string
-	exit   mechanisms.ExitPolicy
-	cache  string // of compiled modules
-	engine string
-	module func(digest string) ([]byte, error)
-	helper string // the program of the fallback; empty: found when it is needed
-}
-
-// openAdapters makes their folder, and clears what a crash left half written in it: no guard writes there any more.
-func (n *Node) openAdapters() (*adapters, error) {
-	dir := n.folder("adapters")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the adapters' folder: %w", err)
-	}
-	store.Sweep(dir)
-	return &adapters{
-		offers: n.config.offers(), root: n.config.MechanismPlugins.Root, dir: dir, node: n.config.Name,
-		exit: mechanisms.ExitPolicy(n.config.MechanismPlugins.Exit), cache: n.config.Guests.CacheDirectory, engine: n.config.Guests.Engine,
-		module: n.db.Module,
-	}, nil
+// openAdapters makes what adapters are plugged into. Their life is that of policies, up to the moment of taking over: then a policy gets
+// a loop, and an adapter becomes a driver of the supervisor.
+func (n *Node) openAdapters() (*plug.Board, error) {
+	return plug.New(plug.Config{
+		Offers: n.config.offers(), Root: n.config.MechanismPlugins.Root, Dir: n.folder("adapters"), Asset: n.config.Name, Host: n.config.Guests.host(),
+		Module: n.db.Module, Logger: n.log.With("part", "policies"), Now: time.Now,
+	})
 }
 
 // unit is an adapter that serves: its driver, which is registered, and the version in it.
@@ -118,34 +96,6 @@ func (p *policies) mayTake(m *wasmabi.Manifest, what string) error {
 	return err
 }
 
-// grants says of each capability whether it is asked for, allowed and offered. A nil allow allows all.
-func (a *adapters) grants(m *wasmabi.Manifest, allow []string) []api.Grant {
-	var out []api.Grant
-	for i := range m.Capabilities {
-		c := &m.Capabilities[i]
-		shown := capabilitySummary(c)
-		g := api.Grant{Capability: &shown, Reason: c.Reason, Asked: true, Allowed: allow == nil || slices.Contains(allow, c.Name)}
-		err := capability.Judge(c, a.offers)
-		g.Offered = err == nil
-		switch {
-		case !g.Allowed:
-			g.Reason = "the operator does not allow it"
-		case err != nil:
-			g.Reason = err.Error()
-		}
-		out = append(out, g)
-	}
-	return out
-}
-
-func capabilitySummary(c *wasmabi.CapabilityRequest) api.ManifestCapability {
-	out := api.ManifestCapability{Name: c.Name, Kind: c.Kind, Hosts: c.Hosts, Methods: c.Methods, Paths: c.Paths, Write: c.Write, Bytes: c.Bytes, Reason: c.Reason}
-	if out.Bytes == 0 {
-		out.Bytes = wasmabi.DefaultCapabilityBytes
-	}
-	return out
-}
-
 // lacks says which capabilities an adapter was not granted, or nothing. One that it can do without it need not ask for.
 func lacks(d *loop.Dictionary) string { return strings.Join(d.Denied(), "; ") }
 
@@ -176,7 +126,7 @@ func (p *policies) serve(ctx context.Context, next, before *running) error {
 	if next.waits = lacks(next.dict); next.waits != "" {
 		return p.keepServing(next, before)
 	}
-	u := &unit{module: p.adapters.open(next)}
+	u := &unit{module: p.adapters.Open(next.name, next.module, next.dict.Init())}
 	if before != nil && before.unit != nil {
 		u.driver = before.unit.driver
 		if _, err := u.driver.Exchange(ctx, u.module); err != nil {
@@ -184,17 +134,27 @@ func (p *policies) serve(ctx context.Context, next, before *running) error {
 				Hint: "the version before serves on; try again when the device answers"}, u.module.Rest())
 		}
 	} else {
-		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now, Record: p.keepFailures(next.name)})
+		u.driver = adapter.NewDriver(u.module, adapter.Config{Now: p.now, Record: p.adapters.KeepFailures(next.name, p.servingOf(next.name))})
 		if err := p.supervisor.Register(ctx, u.driver); err != nil {
 			next.waits, next.again = err.Error(), p.now().Add(registerAgainAfter)
 			return u.module.Rest()
 		}
 	}
 	next.unit = u
-	if err := p.adapters.tellGuard(next); err != nil {
+	if err := p.adapters.TellGuard(next.name, next.digest, u.driver, u.module); err != nil {
 		p.log.Error("the guard can't be told of an adapter: should this process be killed, its knobs go back at the next start", "adapter", next.name, "error", err)
 	}
 	return nil
+}
+
+// servingOf returns what tells which version of an adapter is prepared; nil if none is.
+func (p *policies) servingOf(name string) func() plug.Prepared {
+	return func() plug.Prepared {
+		if r := p.find(name); r != nil {
+			return r.module
+		}
+		return nil
+	}
 }
 
 // keepServing refuses to exchange a version that serves for one that can't.
@@ -222,24 +182,6 @@ func (p *policies) unserve(ctx context.Context, next, before *running) {
 	}
 }
 
-// open makes what was granted.
-func (a *adapters) open(r *running) *adapter.Module {
-	m := r.module.Manifest()
-	init := r.dict.Init()
-	init.Asset = a.node
-	return &adapter.Module{Host: a.runner(r), Init: init, Grant: capability.Open(m.Capabilities, a.capabilities(r.name))}
-}
-
-func (a *adapters) capabilities(name string) capability.Config {
-	return capability.Config{Offers: a.offers, Root: a.root, Store: adapter.NewStore(a.storePath(name)), CoAP: coapClient{}, Limits: capability.Limits{Timeout: requestTimeout}}
-}
-
-// requestTimeout is less than the supervisor's patience with a driver, so that an adapter hears of a device that does not
-// answer, and can say so.
-const requestTimeout = 1500 * time.Millisecond
-
-func (a *adapters) storePath(name string) string { return filepath.Join(a.dir, name+".kv.json") }
-
 // handBack takes an adapter out of service: its knobs go back first. Without force it fails when one can't, and serves on.
 func (p *policies) handBack(ctx context.Context, name string, force bool) error {
 	r := p.find(name)
@@ -253,14 +195,14 @@ func (p *policies) handBack(ctx context.Context, name string, force bool) error 
 	left := *r
 	left.unit = nil
 	p.running.Store(name, &left)
-	return errors.Join(r.unit.module.Rest(), p.adapters.forgetGuard(name))
+	return errors.Join(r.unit.module.Rest(), p.adapters.ForgetGuard(name))
 }
 
 // adapterOf returns the adapter behind a mechanism; nil for a native one.
 func (p *policies) adapterOf(mechanism string) (a *api.Adapter) {
 	p.running.Range(func(_, v any) bool {
 		if r := v.(*running); r.unit != nil && r.unit.driver.Describe().Name == mechanism {
-			a = &api.Adapter{Name: r.name, Version: r.version, Digest: r.digest, Engine: engineOf(r.module), Warning: warningOf(r.module)}
+			a = &api.Adapter{Name: r.name, Version: r.version, Digest: r.digest, Engine: plug.Engine(r.module), Warning: plug.Warning(r.module)}
 		}
 		return a == nil
 	})
@@ -312,7 +254,7 @@ func (p *policies) closeAdapters(ctx context.Context) error {
 		if r.unit == nil {
 			return true
 		}
-		if p.adapters.exit != mechanisms.ExitKeep {
+		if p.exit != mechanisms.ExitKeep {
 			errs = append(errs, p.supervisor.Unregister(ctx, r.unit.driver.Describe().Name, true))
 		}
 		errs = append(errs, r.unit.module.Rest())

@@ -1,88 +1,23 @@
 package node
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
-// plug is example 05's device, in a process of its own.
-type plug struct {
-	t             *testing.T
-	address, file string
-	stop          func()
-}
-
-func startPlug(t *testing.T, listen string) *plug {
-	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "plug")
-	if out, err := exec.Command("go", "build", "-o", program, "../../examples/05-rest-device/device").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	p := &plug{t: t, file: filepath.Join(dir, "state.json")}
-	cmd := exec.Command(program, "-listen", listen, "-state", p.file)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(p.stop)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = strings.TrimSpace(line)
-	return p
-}
-
-// fan is what the plug says itself; it regulates to 40.
-func (p *plug) fan() (percent float64, auto bool) {
-	p.t.Helper()
-	b, err := os.ReadFile(p.file)
-	if errors.Is(err, os.ErrNotExist) {
-		return 40, true
-	}
-	var s struct {
-		Fan struct {
-			Percent float64
-			Auto    bool
-		}
-	}
-	if err := errors.Join(err, json.Unmarshal(b, &s)); err != nil {
-		p.t.Fatal(err)
-	}
-	return s.Fan.Percent, s.Fan.Auto
-}
-
-func (p *plug) at(percent float64) func() bool {
-	return func() bool {
-		now, _ := p.fan()
-		return now == percent
-	}
-}
-
 // offersPlug is a configuration that lets an adapter reach the plug.
-func offersPlug(p *plug) func(*Config) {
+func offersPlug(p *plugtest.Plug) func(*Config) {
 	return func(c *Config) {
 		c.Capabilities = []Capability{
-			{Kind: "http", Hosts: []string{"plug.example.org:80"}, Methods: []string{"GET", "PUT", "POST", "DELETE"}, Address: p.address},
+			{Kind: "http", Hosts: []string{"plug.example.org:80"}, Methods: []string{"GET", "PUT", "POST", "DELETE"}, Address: p.Address},
 			{Kind: "kv", Bytes: 1024},
 		}
 	}
@@ -128,7 +63,7 @@ func TestPolicyTurnsAKnobOfAnAdapter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles modules")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	r := newRigWith(t, offersPlug(p))
 	result := r.upload("05-rest-device")
 	if !result.Activated || len(result.Grants) != 2 || !result.Grants[0].Granted() || result.Grants[0].Capability.Name != "device" {
@@ -142,12 +77,12 @@ func TestPolicyTurnsAKnobOfAnAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.busy(0.95)
-	r.await("the fan is at full speed", p.at(100))
+	r.await("the fan is at full speed", func() bool { return p.Turns(100) })
 	if _, err := r.Policies.Disable(t.Context(), "cooler", person); err != nil {
 		t.Fatal(err)
 	}
 	r.await("the plug has its fan back", func() bool {
-		percent, auto := p.fan()
+		percent, auto := p.Fan()
 		return percent == 40 && auto
 	})
 }
@@ -156,7 +91,7 @@ func TestAdapterGrants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles modules")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	raw := module(t, "05-rest-device")
 	t.Run("nothing is offered by default", func(t *testing.T) {
 		r := newRig(t)
@@ -211,7 +146,7 @@ func TestAdapterVersions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles modules")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	r := newRigWith(t, offersPlug(p))
 	r.upload("05-rest-device")
 	set := func(percent float64) {
@@ -235,7 +170,7 @@ func TestAdapterVersions(t *testing.T) {
 		}
 	}
 	version("1.1.0")
-	if !p.at(90)() {
+	if !p.Turns(90) {
 		t.Error("replacing the adapter moved the knob")
 	}
 	if _, err := r.Policies.Rollback(t.Context(), "rest-device", "", person); err != nil {
@@ -251,7 +186,7 @@ func TestAdapterVersions(t *testing.T) {
 	if _, err := r.Policies.Disable(t.Context(), "rest-device", person); err != nil {
 		t.Fatal(err)
 	}
-	if percent, auto := p.fan(); percent != 40 || !auto {
+	if percent, auto := p.Fan(); percent != 40 || !auto {
 		t.Errorf("disabled, it leaves the fan at %v", percent)
 	}
 	if m, err := r.Mechanisms.Get(t.Context(), "SmartPlug"); err == nil {
@@ -262,14 +197,14 @@ func TestAdapterVersions(t *testing.T) {
 	}
 	set(80)
 	r.stop()
-	r.await("stopping gives the fan back", p.at(40))
+	r.await("stopping gives the fan back", func() bool { return p.Turns(40) })
 	r.start()
 	version("1.0.0")
 	set(70)
 	if err := r.Policies.Delete(t.Context(), "rest-device", person); err != nil {
 		t.Fatal(err)
 	}
-	if !p.at(40)() {
+	if !p.Turns(40) {
 		t.Error("deleted, it leaves the fan")
 	}
 	if left, err := os.ReadDir(filepath.Join(r.config.StateDirectory, "adapters")); err != nil || len(left) != 0 {
@@ -282,8 +217,8 @@ func TestAdapterWaitsForItsDevice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles modules")
 	}
-	p := startPlug(t, "127.0.0.1:0")
-	p.stop()
+	p := plugtest.Start(t)
+	p.Stop()
 	r := newRigWith(t, offersPlug(p))
 	result := r.upload("05-rest-device")
 	if result.Activated || result.Reason == "" {
@@ -292,12 +227,12 @@ func TestAdapterWaitsForItsDevice(t *testing.T) {
 	if got, err := r.Policies.Get(t.Context(), "rest-device"); err != nil || got.State != api.PolicyWaiting || got.StateReason == "" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	again := startPlug(t, p.address)
+	again := plugtest.StartAt(t, p.Address)
 	r.await("the adapter serves", func() bool {
 		m, err := r.Mechanisms.Get(t.Context(), "SmartPlug")
 		return err == nil && m.Available
 	})
-	again.stop()
+	again.Stop()
 	r.await("the mechanism is unavailable", func() bool {
 		m, err := r.Mechanisms.Get(t.Context(), "SmartPlug")
 		return err == nil && !m.Available && m.Unavailable != ""

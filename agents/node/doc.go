@@ -8,8 +8,8 @@
 //     (activate.go), starts, stops and is deleted (lifecycle.go), and is looked after (review.go);
 //   - rollouts, which own every change of version: trial.go steps the state machine of package rollout and carries out what it
 //     asks for (exchange.go), tally.go and measure.go tell it how the versions do;
-//   - adapters, modules that are mechanisms (adapters.go), what the guard needs to know of them (adapterguard.go), and the driver
-//     in package adapter;
+//   - adapters, modules that are mechanisms: which version serves (adapters.go), what it is plugged into (package plug), and the
+//     driver (package adapter);
 //   - trust: what may run, and the director that says what should (package trust; delivery.go has what it needs from here);
 //   - what people are shown: the *view.go files, decisions.go, replay.go, doctor.go, audit.go, metrics.go.
 //

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/plug"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq"
@@ -58,7 +59,7 @@ func GuardMain(args []string) int {
 		openers[d.about.Name] = d.open
 	}
 	openers[proxy.Mechanism] = guardDevices
-	return guard.Main(args, openers, findAdapters)
+	return guard.Main(args, openers, plug.Find)
 }
 
 // GuardCommand is the hidden subcommand that makes this program a guard.

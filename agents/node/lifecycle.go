@@ -282,7 +282,7 @@ func (p *policies) delete(ctx context.Context, name string) error {
 		p.log.Warn("modules that nobody needs stay on disk", "error", err)
 	}
 	p.forgetVouchers()
-	if err := p.adapters.forget(name); err != nil {
+	if err := p.adapters.Forget(name); err != nil {
 		p.log.Warn("what an adapter kept stays on disk", "adapter", name, "error", err)
 	}
 	p.publish(api.ResourcePolicy, name, api.EventPolicyDeleted, "")

@@ -117,17 +117,23 @@ func (n *Node) openState(ctx context.Context) error {
 }
 
 func (n *Node) openRuntime(ctx context.Context) error {
-	g := n.config.Guests
-	runtime, err := host.New(ctx, host.Config{
-		CacheDir: g.CacheDirectory, Engine: engines[g.Engine], MaxInstances: g.Instances, CompileTime: time.Duration(g.CompileTime), Logger: n.log.With("part", "guest"),
-		Limits: host.Limits{Fuel: g.Fuel, Deadline: time.Duration(g.Deadline), Memory: g.MemoryBytes},
-	})
+	c := n.config.Guests.host()
+	c.Logger = n.log.With("part", "guest")
+	runtime, err := host.New(ctx, c)
 	if err != nil {
 		return err
 	}
 	n.runtime = runtime
 	n.closes(runtime.Close)
 	return nil
+}
+
+// host is how guests are executed.
+func (g *Guests) host() host.Config {
+	return host.Config{
+		CacheDir: g.CacheDirectory, Engine: engines[g.Engine], MaxInstances: g.Instances, CompileTime: time.Duration(g.CompileTime),
+		Limits: host.Limits{Fuel: g.Fuel, Deadline: time.Duration(g.Deadline), Memory: g.MemoryBytes},
+	}
 }
 
 var engines = map[string]host.Engine{"auto": host.Auto, "compiler": host.Compiler, "interpreter": host.Interpreter}
@@ -157,7 +163,7 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	n.Policies = &policies{
 		db: n.db, trust: judge, fetcher: &fetcher{client, n.db, judge}, runtime: n.runtime, supervisor: n.supervisor, sensor: loop.NewSensor(n.telemetry, n.supervisor),
 		log: n.log.With("part", "policies"), now: time.Now, publish: publish,
-		adapters: adapters, metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
+		adapters: adapters, exit: mechanisms.ExitPolicy(n.config.MechanismPlugins.Exit), metrics: n.telemetry.Store(), kick: make(chan struct{}, 1), trials: map[string]*trial{},
 	}
 	n.Rollouts = rollouts{n.Policies}
 	n.engine, err = agents.New(agents.Config{

@@ -13,6 +13,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/agents/node/loop"
+	"github.com/edgehold/edgehold/agents/node/plug"
 	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
@@ -31,7 +32,8 @@ type policies struct {
 	engine     *agents.Engine
 	sensor     *loop.Sensor
 	supervisor *mechanisms.Supervisor
-	adapters   *adapters
+	adapters   *plug.Board
+	exit       mechanisms.ExitPolicy
 	trust      *trust.Judge
 	fetcher    *fetcher
 	log        *slog.Logger
@@ -48,20 +50,12 @@ type policies struct {
 	changes atomic.Uint64 // modules prepared since the start
 }
 
-// prepared is a version that can run: a module on our own runner, or an adapter on the fallback.
-type prepared interface {
-	Manifest() *wasmabi.Manifest
-	Digest() string
-	Stats() host.Stats
-	Close()
-}
-
 // running is a policy with its active version prepared. It does not change once it is published.
 type running struct {
 	name      string
 	version   string
 	digest    string
-	module    prepared
+	module    plug.Prepared
 	dict      *loop.Dictionary
 	view      *loop.View // nil while it is not bound
 	unit      *unit      // of an adapter that serves
@@ -74,6 +68,9 @@ type running struct {
 }
 
 func key(name string) agents.Key { return agents.Key{Policy: name, Asset: agents.Node} }
+
+// native returns the module on our own runner; nil for an adapter on the fallback. Policies have no other.
+func (r *running) native() *host.Module { return plug.Native(r.module) }
 
 func (r *running) bound() bool { return r.view != nil }
 
@@ -128,14 +125,16 @@ func (p *policies) upload(ctx context.Context, raw []byte, o api.UploadOptions, 
 	next := &running{name: m.Name, version: m.Version, digest: result.Digest, module: module, plans: new(atomic.Uint64), verdict: verdict}
 	kept, err := p.accept(ctx, next, raw, o, by, &result)
 	if !kept {
-		p.giveUp(module)
+		if err := plug.Discard(module, p.find(m.Name) != nil); err != nil {
+			p.log.Warn("what an adapter left behind is still there", "adapter", m.Name, "error", err)
+		}
 	}
 	return result, err
 }
 
-func (p *policies) prepare(ctx context.Context, raw []byte) (prepared, error) {
+func (p *policies) prepare(ctx context.Context, raw []byte) (plug.Prepared, error) {
 	defer p.changes.Add(1)
-	return prepareOn(ctx, p.runtime, raw, p.adapters.fallback(p.log))
+	return p.adapters.Prepare(ctx, p.runtime, raw)
 }
 
 // accept judges a prepared module and, unless it is a dry run, stores and activates it. kept says that the module is in
@@ -154,7 +153,7 @@ func (p *policies) accept(ctx context.Context, next *running, raw []byte, o api.
 		return false, err
 	}
 	result.Warnings = append(next.dict.Denied(), doubts...)
-	if w := warningOf(next.module); w != "" {
+	if w := plug.Warning(next.module); w != "" {
 		result.Warnings = append(result.Warnings, "adapter "+next.name+" "+w)
 	}
 	if p.runs(&record, next) && o.Parameters == nil && o.Allow == nil {
@@ -264,7 +263,7 @@ func (p *policies) setOptions(ctx context.Context, name string, o api.UploadOpti
 // dictionary is what a module and this node agree on: a policy's mechanisms, an adapter's capabilities.
 func (p *policies) dictionary(ctx context.Context, m *wasmabi.Manifest, parameters map[string]float64, allow []string) *loop.Dictionary {
 	d := loop.NewDictionary(ctx, m, parameters, allow, p.supervisor)
-	d.Grants = append(d.Grants, p.adapters.grants(m, allow)...)
+	d.Grants = append(d.Grants, p.adapters.Grants(m, allow)...)
 	return d
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/node/loop"
+	"github.com/edgehold/edgehold/agents/node/plug"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -133,7 +134,7 @@ func (p *policies) candidateOf(name string) *api.PolicyRollout {
 // candidate is a rollout as readers see it; it does not change once it is published.
 type candidate struct {
 	line   api.PolicyRollout
-	module prepared // of the version that is not in charge; nil if none is prepared
+	module plug.Prepared // of the version that is not in charge; nil if none is prepared
 }
 
 // showCandidate publishes what of a trial concerns readers of policies.
@@ -216,7 +217,7 @@ func manifestSummary(m *wasmabi.Manifest) api.ManifestSummary {
 		out.Provides = &api.ManifestProvides{Mechanism: m.Provides.Mechanism, Summary: m.Provides.Summary}
 	}
 	for i := range m.Capabilities {
-		out.Capabilities = append(out.Capabilities, capabilitySummary(&m.Capabilities[i]))
+		out.Capabilities = append(out.Capabilities, plug.Summary(&m.Capabilities[i]))
 	}
 	for _, r := range m.Metrics {
 		one := api.ManifestMetric{Name: r.Name, Reduce: r.Reduce, Query: r.Query, Unit: r.Unit, Required: r.Required}

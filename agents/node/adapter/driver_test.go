@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/host/record"
@@ -29,7 +30,7 @@ func TestContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a module")
 	}
-	drivertest.Run(t, plugDriver(t, startPlug(t, "127.0.0.1:0"), Config{}))
+	drivertest.Run(t, plugDriver(t, plugtest.Start(t), Config{}))
 }
 
 // One source, two compilers.
@@ -40,8 +41,8 @@ func TestContractWithTinyGo(t *testing.T) {
 	dir := "../../../examples/05-rest-device"
 	bare, err := pluginstest.TinyGo(dir)
 	pluginstest.Need(t, err)
-	p := startPlug(t, "127.0.0.1:0")
-	driver := NewDriver(grant(t, prepareModule(t, dir, bare, nil), capability.Config{Root: p.address}), Config{})
+	p := plugtest.Start(t)
+	driver := NewDriver(grant(t, prepareModule(t, dir, bare, nil), capability.Config{Root: p.Address}), Config{})
 	drivertest.Run(t, driver)
 	s := supervise(t, t.TempDir(), driver)
 	if _, err := s.Apply(t.Context(), set(fan, mechanisms.Number(85), time.Minute)); err != nil {
@@ -50,7 +51,7 @@ func TestContractWithTinyGo(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if percent, auto := p.fan(t); percent != 40 || !auto {
+	if percent, auto := p.Fan(); percent != 40 || !auto {
 		t.Errorf("the fan was not given back: %v, auto %t", percent, auto)
 	}
 }
@@ -59,7 +60,7 @@ func TestSetRevertAndReplay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a module")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	var d diary
 	driver := plugDriver(t, p, Config{Record: d.add, Now: func() time.Time { return time.Unix(1e9, 0) }})
 	s := supervise(t, t.TempDir(), driver)
@@ -67,13 +68,13 @@ func TestSetRevertAndReplay(t *testing.T) {
 	if err != nil || r.Outcome != mechanisms.Clamped || r.Changes[0].Effective != mechanisms.Number(85) {
 		t.Fatalf("got %+v, %v", r, err)
 	}
-	if percent, auto := p.fan(t); percent != 85 || auto {
+	if percent, auto := p.Fan(); percent != 85 || auto {
 		t.Errorf("the plug's fan is at %v, auto %t", percent, auto)
 	}
 	if r := s.RevertAll(t.Context(), "test"); r.Outcome != mechanisms.Applied {
 		t.Errorf("revert: %+v", r)
 	}
-	if percent, auto := p.fan(t); percent != 40 || !auto {
+	if percent, auto := p.Fan(); percent != 40 || !auto {
 		t.Errorf("the fan was not given back: %v, auto %t", percent, auto)
 	}
 	if err := s.Close(t.Context()); err != nil {
@@ -106,13 +107,13 @@ func TestDeviceGoesAwayAndComesBack(t *testing.T) {
 		t.Skip("compiles a module")
 	}
 	dir := t.TempDir()
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	driver := plugDriver(t, p, Config{})
 	s := supervise(t, dir, driver)
 	if _, err := s.Apply(t.Context(), set(fan, mechanisms.Number(80), time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	p.stop()
+	p.Stop()
 	if _, err := driver.Read(t.Context(), fan); !errors.Is(err, mechanisms.ErrUnavailable) {
 		t.Errorf("reading a plug that is off: %v", err)
 	}
@@ -122,11 +123,11 @@ func TestDeviceGoesAwayAndComesBack(t *testing.T) {
 	if r := s.RevertAll(t.Context(), "test"); r.Outcome != mechanisms.PartlyUndone || s.Outstanding() == 0 {
 		t.Errorf("revert without the plug: %+v", r)
 	}
-	again := startPlug(t, p.address) // another process at the same place; it regulates its fan, which is the old value
+	again := plugtest.StartAt(t, p.Address) // another process at the same place; it regulates its fan, which is the old value
 	if r := s.RevertAll(t.Context(), "test"); s.Outstanding() != 0 {
 		t.Errorf("revert with the plug: %+v", r)
 	}
-	if percent, _ := again.fan(t); percent != 40 {
+	if percent, _ := again.Fan(); percent != 40 {
 		t.Errorf("the fan is at %v", percent)
 	}
 	if err := s.Close(t.Context()); err != nil {
@@ -139,7 +140,7 @@ func TestTheNextProcessRevertsThroughTheAdapter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a module")
 	}
-	dir, p := t.TempDir(), startPlug(t, "127.0.0.1:0")
+	dir, p := t.TempDir(), plugtest.Start(t)
 	first := supervise(t, dir, plugDriver(t, p, Config{}))
 	if _, err := first.Apply(t.Context(), set(fan, mechanisms.Number(80), time.Second)); err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func TestTheNextProcessRevertsThroughTheAdapter(t *testing.T) {
 	if err := s.Register(t.Context(), plugDriver(t, p, Config{})); err != nil {
 		t.Fatal(err)
 	}
-	if percent, auto := p.fan(t); percent != 40 || !auto || s.Outstanding() != 0 {
+	if percent, auto := p.Fan(); percent != 40 || !auto || s.Outstanding() != 0 {
 		t.Errorf("the fan is at %v, auto %t; %d outstanding", percent, auto, s.Outstanding())
 	}
 	for _, s := range []*mechanisms.Supervisor{s, first} {
@@ -174,13 +175,13 @@ func TestExchange(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles three modules")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	driver := plugDriver(t, p, Config{})
 	s := supervise(t, t.TempDir(), driver)
 	if _, err := s.Apply(t.Context(), set(fan, mechanisms.Number(80), time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	next := grant(t, prepare(t, "05-rest-device", func(m *wasmabi.Manifest) { m.Version = "1.1.0" }), capability.Config{Root: p.address})
+	next := grant(t, prepare(t, "05-rest-device", func(m *wasmabi.Manifest) { m.Version = "1.1.0" }), capability.Config{Root: p.Address})
 	before, err := driver.Exchange(t.Context(), next)
 	if err != nil || before == nil || before.Host.Manifest().Version != "1.0.0" {
 		t.Fatalf("got %v, %v", before, err)
@@ -191,7 +192,7 @@ func TestExchange(t *testing.T) {
 	if r := s.RevertAll(t.Context(), "test"); r.Outcome != mechanisms.Applied {
 		t.Errorf("what the version before set is not put back by the next: %+v", r)
 	}
-	other := grant(t, prepare(t, "05-rest-device", func(m *wasmabi.Manifest) { m.Provides.Mechanism = "Other" }), capability.Config{Root: p.address})
+	other := grant(t, prepare(t, "05-rest-device", func(m *wasmabi.Manifest) { m.Provides.Mechanism = "Other" }), capability.Config{Root: p.Address})
 	if _, err := driver.Exchange(t.Context(), other); err == nil {
 		t.Error("another mechanism takes its place")
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/mechanisms"
@@ -29,7 +30,7 @@ capabilities:
     bytes: 4KiB
     reason: turn the plug's fan
 limits:
-  deadline: 1m
+  deadline: 15s
 `
 
 func extismModule(t *testing.T) *host.Module {
@@ -61,16 +62,16 @@ func TestExtismPlugin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a module")
 	}
-	p := startPlug(t, "127.0.0.1:0")
+	p := plugtest.Start(t)
 	m := extismModule(t)
 	var d diary
-	driver := NewDriver(grant(t, m, capability.Config{Root: p.address}), Config{Record: d.add, Now: func() time.Time { return time.Unix(1e9, 0) }})
+	driver := NewDriver(grant(t, m, capability.Config{Root: p.Address}), Config{Record: d.add, Now: func() time.Time { return time.Unix(1e9, 0) }})
 	s := supervise(t, t.TempDir(), driver)
 	r, err := s.Apply(t.Context(), set(fan, mechanisms.Number(83), time.Minute))
 	if err != nil || r.Changes[0].Effective != mechanisms.Number(85) {
 		t.Fatalf("got %+v, %v", r, err)
 	}
-	if percent, auto := p.fan(t); percent != 85 || auto {
+	if percent, auto := p.Fan(); percent != 85 || auto {
 		t.Errorf("the plug's fan is at %v, auto %t", percent, auto)
 	}
 	if facts := driver.Facts(t.Context()); facts["serial"] != "4C11AE" {
@@ -79,7 +80,7 @@ func TestExtismPlugin(t *testing.T) {
 	if r := s.RevertAll(t.Context(), "test"); r.Outcome != mechanisms.Applied {
 		t.Errorf("revert: %+v", r)
 	}
-	if percent, auto := p.fan(t); percent != 40 || !auto {
+	if percent, auto := p.Fan(); percent != 40 || !auto {
 		t.Errorf("the fan was not given back: %v, auto %t", percent, auto)
 	}
 	if err := s.Close(t.Context()); err != nil {

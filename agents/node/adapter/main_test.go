@@ -1,21 +1,17 @@
 package adapter
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/host/capability"
 	"github.com/edgehold/edgehold/host/record"
@@ -26,77 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	host.RunChild()
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.Remove(built)
-		os.Exit(code)
-	}))
-}
-
-// plug is a device process: the server of example 05.
-type plug struct {
-	address string
-	file    string
-	stop    func()
-}
-
-var built string // the program below
-
-var plugProgram = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(os.TempDir(), "edgehold-test-plug-"+strings.ReplaceAll(time.Now().Format("150405.000000"), ".", ""))
-	out, err := exec.Command("go", "build", "-o", path, "../../../examples/05-rest-device/device").CombinedOutput()
-	if err != nil {
-		err = errors.New(string(out))
-	}
-	built = path
-	return path, err
-})
-
-// startPlug starts a plug as a process of its own.
-func startPlug(t *testing.T, listen string) *plug {
-	t.Helper()
-	program, err := plugProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &plug{file: filepath.Join(t.TempDir(), "state.json")}
-	cmd := exec.Command(program, "-listen", listen, "-state", p.file)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(p.stop)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = strings.TrimSpace(line)
-	return p
-}
-
-// fan is what the plug's own file says.
-func (p *plug) fan(t *testing.T) (percent float64, auto bool) {
-	t.Helper()
-	b, err := os.ReadFile(p.file)
-	if errors.Is(err, os.ErrNotExist) {
-		return 40, true
-	}
-	var s struct {
-		Fan struct {
-			Percent float64
-			Auto    bool
-		}
-	}
-	if err := errors.Join(err, json.Unmarshal(b, &s)); err != nil {
-		t.Fatal(err)
-	}
-	return s.Fan.Percent, s.Fan.Auto
+	goleak.VerifyTestMain(m)
 }
 
 // prepare makes a module of an example ready.
@@ -168,9 +94,9 @@ func address(c capability.Config, kind string) string {
 }
 
 // plugDriver is the driver of example 05 on a plug.
-func plugDriver(t *testing.T, p *plug, c Config) *Driver {
+func plugDriver(t *testing.T, p *plugtest.Plug, c Config) *Driver {
 	t.Helper()
-	return NewDriver(grant(t, prepare(t, "05-rest-device", nil), capability.Config{Root: p.address}), c)
+	return NewDriver(grant(t, prepare(t, "05-rest-device", nil), capability.Config{Root: p.Address}), c)
 }
 
 func supervise(t *testing.T, dir string, d mechanisms.Driver) *mechanisms.Supervisor {

@@ -66,12 +66,13 @@ var imports = []rule{
 	{"agents/node/fault", nil},
 	{"agents/node/trust", []string{"agents/api", "agents/doctor", "agents/node/fault", "agents/state", "plugins/sign", "wasmabi"}},
 	{"agents/node/loop", []string{"wasmabi", "agents", "agents/api", "agents/node/fault", "host", "host/record", "mechanisms", "telemetry", "telemetry/ring"}},
+	{"agents/node/plug/plugtest", nil},
+	{"agents/node/plug", []string{"agents/api", "agents/node/adapter", "host", "host/capability", "host/extism/fallback", "host/record", "lwm2m/coap", "mechanisms", "plugins/store", "wasmabi"}}, // adapters ask devices over CoAP
 	{"agents/node/adapter", []string{"host", "host/capability", "host/extism/fallback", "host/record", "mechanisms", "plugins/store", "wasmabi"}},
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/...", "agents/proxy", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
-		"lwm2m/coap", // for adapters that ask devices
-		"sdf/mqtt",   // for the files by which the devices' broker knows it
+		"sdf/mqtt", // for the files by which the devices' broker knows it
 	}},
 
 	// No driver knows another one, nor the guard any.
@@ -134,8 +135,8 @@ var testImports = []rule{
 	{"lwm2m/store", []string{"agents/state/crashtest"}},
 	{"lwm2m/server", []string{"agents/state/crashtest", "lwm2m/coap/dtls"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
-	{"agents/node", []string{"lwm2m/device/knob", "plugins", "plugins/pluginstest"}}, // devices
-	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},         // the shell that devices have
+	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest"}}, // devices
+	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                      // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
@@ -143,7 +144,7 @@ var testImports = []rule{
 	{"examples", []string{"examples/08-tinyml-vibration/...", "host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
 	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest", "wasmabi"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
-	{"agents/node/adapter", []string{"mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
+	{"agents/node/adapter", []string{"agents/node/plug/plugtest", "mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
 	{"host/internal/wasm", []string{"host/internal/wasm/wasmtest"}},
 	{"host/extism", []string{"host/record", "plugins/pluginstest", "plugins/toolchain"}},
@@ -164,7 +165,7 @@ var testImports = []rule{
 
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
-	"agents/apiserver/apiservertest", "agents/state/crashtest", "cmd/internal/e2e/port", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
+	"agents/apiserver/apiservertest", "agents/node/plug/plugtest", "agents/state/crashtest", "cmd/internal/e2e/port", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
 	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
 }
 

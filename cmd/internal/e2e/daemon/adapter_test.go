@@ -3,60 +3,31 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/cmd/internal/scaffold"
 )
 
-// plug is the device of example 05: an HTTP server in a process of its own.
-type plug struct {
-	t             *testing.T
-	address, file string
-}
-
 // newPlug starts a plug and offers it to adapters.
-func (h *home) newPlug(t *testing.T) *plug {
+func (h *home) newPlug(t *testing.T) *plugtest.Plug {
 	t.Helper()
-	program := h.path("plug")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/edgehold/edgehold/examples/05-rest-device/device").CombinedOutput(); err != nil {
-		t.Fatalf("build the plug: %v\n%s", err, out)
-	}
-	p := &plug{t: t, file: h.path("plug.json")}
-	cmd := exec.Command(program, "-state", p.file)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = strings.TrimSpace(line)
+	p := plugtest.Start(t)
 	f, err := os.OpenFile(h.path("config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
 		_, err = fmt.Fprintf(f, `
 capabilities:
   - {kind: http, hosts: ["plug.example.org:80"], methods: [GET, PUT, POST, DELETE], address: "%s"}
   - {kind: kv, bytes: 1024}
-`, p.address)
+`, p.Address)
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
@@ -65,33 +36,9 @@ capabilities:
 	return p
 }
 
-// regulated is where the plug keeps its fan by itself.
-const regulated = 40
-
-// fan is what the plug itself says.
-func (p *plug) fan() (percent float64, auto bool) {
-	b, err := os.ReadFile(p.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return regulated, true
-	}
-	var s struct {
-		Fan struct {
-			Percent float64
-			Auto    bool
-		}
-	}
-	if err := errors.Join(err, json.Unmarshal(b, &s)); err != nil {
-		p.t.Fatal(err)
-	}
-	return s.Fan.Percent, s.Fan.Auto
-}
-
-func (p *plug) wantFan(percent float64) {
-	p.t.Helper()
-	eventually(p.t, fmt.Sprintf("the fan is at %v", percent), func() bool {
-		now, auto := p.fan()
-		return now == percent && auto == (percent == regulated)
-	})
+func wantFan(t *testing.T, p *plugtest.Plug, percent float64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("the fan is at %v", percent), func() bool { return p.Turns(percent) })
 }
 
 // uploadExample builds an example and uploads it.
@@ -147,9 +94,9 @@ func TestGuardRevertsThroughAnAdapter(t *testing.T) {
 		t.Fatalf("got %+v", r)
 	}
 	h.uploadExample(t, "05-rest-device/cooler", api.UploadOptions{Parameters: map[string]float64{"high": 0}})
-	p.wantFan(100)
+	wantFan(t, p, 100)
 	d.kill()
-	p.wantFan(regulated)
+	wantFan(t, p, plugtest.Regulated)
 }
 
 // Without a guard the next daemon does it, through the version that it has stored.
@@ -162,9 +109,9 @@ func TestNextDaemonRevertsThroughAnAdapter(t *testing.T) {
 	turned := time.Now()
 	h.killBoth(t, d)
 	time.Sleep(time.Until(turned.Add(outlived)))
-	p.wantFan(75) // with nobody there
+	wantFan(t, p, 75) // with nobody there
 	h.start(t)
-	p.wantFan(regulated)
+	wantFan(t, p, plugtest.Regulated)
 }
 
 // A daemon that hangs does not keep an adapter's knob beyond its lease.
@@ -178,7 +125,7 @@ func TestDaemonThatHangsWithAnAdapter(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	p.wantFan(regulated)
+	wantFan(t, p, plugtest.Regulated)
 	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -187,5 +134,5 @@ func TestDaemonThatHangsWithAnAdapter(t *testing.T) {
 		return err == nil && m.Available && m.Adapter != nil && m.Knobs[1].Lease == nil
 	})
 	h.turnFan(t, 60, time.Minute)
-	p.wantFan(60)
+	wantFan(t, p, 60)
 }

@@ -1,4 +1,4 @@
-package node
+package plug
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 
 func TestLastFailureOfAnAdapterIsKept(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	p := &policies{adapters: &adapters{dir: t.TempDir()}, now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
-	keep := p.keepFailures("plug")
-	path := p.adapters.path("plug", failureEnding)
+	b := &Board{Config{Dir: t.TempDir(), Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}}
+	keep := b.KeepFailures("plug", func() Prepared { return nil })
+	path := b.path("plug", failureEnding)
 	seed := func() uint64 {
 		t.Helper()
 		b, err := os.ReadFile(path)
@@ -50,7 +50,7 @@ func TestLastFailureOfAnAdapterIsKept(t *testing.T) {
 	if got := seed(); got != 4 {
 		t.Errorf("got the operation with seed %d", got)
 	}
-	if err := p.adapters.forget("plug"); err != nil {
+	if err := b.Forget("plug"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err == nil {

@@ -1,4 +1,4 @@
-package node
+package plug
 
 import (
 	"context"
@@ -34,6 +34,10 @@ type recipe struct {
 	Store     string             `json:"store"`
 	Cache     string             `json:"cache"`
 	Engine    string             `json:"engine"`
+
+	// What a module may ask for is bounded by these, in the guard as in the daemon.
+	Limits      host.Limits   `json:"limits"`
+	CompileTime time.Duration `json:"compile_time_ns"`
 }
 
 // Endings of the files in the adapters' folder.
@@ -42,48 +46,38 @@ const (
 	moduleEnding = ".wasm"
 )
 
-func (a *adapters) path(name, ending string) string { return filepath.Join(a.dir, name+ending) }
-
-// tellGuard keeps a recipe of an adapter that serves, and its module: first the module, so a recipe never names another.
-func (a *adapters) tellGuard(r *running) error {
-	raw, err := a.module(r.digest)
+// TellGuard keeps a recipe of an adapter that serves, and its module: first the module, so a recipe never names another.
+func (b *Board) TellGuard(name, digest string, d *adapter.Driver, m *adapter.Module) error {
+	raw, err := b.Module(digest)
 	if err != nil {
 		return err
 	}
 	c := recipe{
-		Adapter: r.name, Mechanism: r.unit.driver.Describe().Name, Digest: r.digest, Init: wasmabi.AppendInit(nil, &r.unit.module.Init),
-		Offers: a.offers, Root: a.root, Store: a.storePath(r.name), Cache: a.cache, Engine: a.engine,
+		Adapter: name, Mechanism: d.Describe().Name, Digest: digest, Init: wasmabi.AppendInit(nil, &m.Init),
+		Offers: b.Offers, Root: b.Root, Store: b.storePath(name), Cache: b.Host.CacheDir, Engine: b.Host.Engine.String(),
+		Limits: b.Host.Limits, CompileTime: b.Host.CompileTime,
 	}
-	b, err := json.Marshal(c)
+	text, err := json.Marshal(c)
 	if err != nil {
-		return fmt.Errorf("write a recipe of adapter %s: %w", r.name, err)
+		return fmt.Errorf("write a recipe of adapter %s: %w", name, err)
 	}
-	return errors.Join(store.ReplaceFile(a.path(r.name, moduleEnding), raw, 0o600), store.ReplaceFile(a.path(r.name, recipeEnding), b, 0o600))
+	return errors.Join(store.ReplaceFile(b.path(name, moduleEnding), raw, 0o600), store.ReplaceFile(b.path(name, recipeEnding), text, 0o600))
 }
 
-// forgetGuard takes a recipe back.
-func (a *adapters) forgetGuard(name string) error {
+// ForgetGuard takes a recipe back.
+func (b *Board) ForgetGuard(name string) error {
 	var errs []error
 	for _, ending := range []string{recipeEnding, moduleEnding} {
-		if err := os.Remove(a.path(name, ending)); !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(b.path(name, ending)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// forget removes all that was kept of an adapter.
-func (a *adapters) forget(name string) error {
-	err := os.Remove(a.path(name, failureEnding))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, os.RemoveAll(fallback.Folder(a.dir, name)), a.forgetGuard(name), adapter.NewStore(a.storePath(name)).Remove())
-}
-
-// findAdapters is the guard's way to adapters: it makes drivers of those whose mechanisms are named. They run until done is
+// Find is the guard's way to adapters: it makes drivers of those whose mechanisms are named. They run until done is
 // called.
-func findAdapters(ctx context.Context, dir string, names []string, log *slog.Logger) (drivers []mechanisms.Driver, done func(), err error) {
+func Find(ctx context.Context, dir string, names []string, log *slog.Logger) (drivers []mechanisms.Driver, done func(), err error) {
 	var closers []func()
 	done = func() {
 		for _, c := range slices.Backward(closers) {
@@ -110,7 +104,7 @@ func findAdapters(ctx context.Context, dir string, names []string, log *slog.Log
 // makeAdapter follows one recipe; without a driver and an error its mechanism is not among the names.
 func makeAdapter(ctx context.Context, path string, names []string, log *slog.Logger) (mechanisms.Driver, func(), error) {
 	var c recipe
-	b, err := readBounded(path)
+	b, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}
@@ -126,21 +120,31 @@ func makeAdapter(ctx context.Context, path string, names []string, log *slog.Log
 	if err = errors.Join(err, wasmabi.DecodeInit(c.Init, &init)); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", what, err)
 	}
-	runtime, err := host.New(ctx, host.Config{CacheDir: c.Cache, Engine: engines[c.Engine], MaxInstances: 1, Logger: log})
+	runtime, err := host.New(ctx, host.Config{
+		CacheDir: c.Cache, Engine: engine(c.Engine), MaxInstances: 1, Logger: log, Limits: c.Limits, CompileTime: c.CompileTime,
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", what, err)
 	}
-	module, err := prepareOn(ctx, runtime, raw, fallback.Config{Dir: filepath.Dir(path), Logger: log})
+	module, err := prepare(ctx, runtime, raw, fallback.Config{Dir: filepath.Dir(path), Logger: log})
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", what, err), runtime.Close(ctx))
 	}
-	m := &adapter.Module{Host: granted(module, c.Offers, c.Root), Init: init, Grant: capability.Open(module.Manifest().Capabilities, capability.Config{
-		Offers: c.Offers, Root: c.Root, Store: adapter.NewStore(c.Store), CoAP: coapClient{},
-	})}
+	m := open(module, init, c.Offers, c.Root, c.Store)
 	end := func() {
 		if err := errors.Join(m.Close(), runtime.Close(context.Background())); err != nil {
 			log.Error("give an adapter up", "adapter", c.Adapter, "error", err)
 		}
 	}
 	return adapter.NewDriver(m, adapter.Config{Now: time.Now}), end, nil
+}
+
+// engine is the reverse of its name; what no name of one is leaves the choice to the host.
+func engine(name string) host.Engine {
+	for _, e := range []host.Engine{host.Compiler, host.Interpreter} {
+		if e.String() == name {
+			return e
+		}
+	}
+	return host.Auto
 }

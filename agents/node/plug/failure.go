@@ -1,4 +1,4 @@
-package node
+package plug
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ const failureEnding = ".failure"
 // failureEvery bounds how often it is written.
 const failureEvery = time.Minute
 
-// keepFailures returns what records an adapter's operations.
-func (p *policies) keepFailures(name string) func(*record.Episode, error) {
+// KeepFailures returns what records the operations of an adapter, whose version that serves is the one that serving returns.
+func (b *Board) KeepFailures(name string, serving func() Prepared) func(*record.Episode, error) {
 	var mu sync.Mutex
 	var again time.Time
 	return func(e *record.Episode, failure error) {
@@ -28,19 +28,19 @@ func (p *policies) keepFailures(name string) func(*record.Episode, error) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if p.now().Before(again) {
+		if b.Now().Before(again) {
 			return
 		}
-		again = p.now().Add(failureEvery)
-		if r := p.find(name); r != nil && onFallback(r.module) { // nothing was recorded
-			p.log.Warn("adapter fails", "adapter", name, "error", failure)
+		again = b.Now().Add(failureEvery)
+		if onFallback(serving()) { // nothing was recorded
+			b.Logger.Warn("adapter fails", "adapter", name, "error", failure)
 			return
 		}
-		b, err := e.Encode()
+		text, err := e.Encode()
 		if err == nil {
-			err = store.ReplaceFile(p.adapters.path(name, failureEnding), b, 0o600)
+			err = store.ReplaceFile(b.path(name, failureEnding), text, 0o600)
 		}
-		p.log.Warn("adapter fails", "adapter", name, "error", failure, "kept", err == nil)
+		b.Logger.Warn("adapter fails", "adapter", name, "error", failure, "kept", err == nil)
 	}
 }
 
