@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +27,14 @@ var key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 // image makes a signed parcel of some size.
 func image(t testing.TB, version, kind string, size int, signer ed25519.PrivateKey) []byte {
 	t.Helper()
+	return counted(t, version, kind, size, signer, 1)
+}
+
+func counted(t testing.TB, version, kind string, size int, signer ed25519.PrivateKey, counter uint64) []byte {
+	t.Helper()
 	body := bytes.Repeat([]byte{0xf1}, size)
 	seal, err := parcel.Seal(parcel.Statement{
-		Name: "board", Version: version, Kind: kind, Digest: sha256.Sum256(body), Length: uint64(size), Counter: 1, Devices: "*",
+		Name: "board", Version: version, Kind: kind, Digest: sha256.Sum256(body), Length: uint64(size), Counter: counter, Devices: "*",
 	}, signer)
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +111,12 @@ func (r *rig) status() string {
 // patience is how long a test waits for what others bring about, on a machine that has other work.
 const patience = time.Minute
 
-// settled waits until nothing goes on.
+// settled waits until nothing goes on, or the power is gone.
 func (r *rig) settled() string {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // polled: another process works
-		if s := r.status(); s[0] != '3' {
+		f, ok := r.store.(*faulty)
+		if s := r.status(); s[0] != '3' || ok && f.cut.Load() {
 			return s
 		}
 	}
@@ -199,12 +206,14 @@ func TestUpdate(t *testing.T) {
 type faulty struct {
 	client.Store
 	left int
+	cut  atomic.Bool
 }
 
 var errPower = errors.New("power is gone")
 
 func (f *faulty) Save(name string, document []byte) error {
 	if f.left == 0 {
+		f.cut.Store(true)
 		return errPower
 	}
 	f.left--
@@ -218,7 +227,7 @@ func TestPowerCut(t *testing.T) {
 		t.Run(fmt.Sprint(saves, " saves"), func(t *testing.T) {
 			r := newRig(t)
 			whole := r.store
-			r.store = &faulty{whole, saves}
+			r.store = &faulty{Store: whole, left: saves}
 			r.boot()
 			err := errors.Join(r.push(good, 0), r.do(resourceUpdate))
 			if err == nil {
@@ -280,6 +289,35 @@ func TestPushGoesOnAfterAPowerCut(t *testing.T) {
 	}
 	if got := r.settled(); got != "2/0" {
 		t.Errorf("in the end %s", got)
+	}
+}
+
+// What has run is not followed by what is older, over a restart neither; what only arrived counts for nothing.
+func TestNoDowngrade(t *testing.T) {
+	r := newRig(t)
+	r.boot()
+	for _, step := range []struct {
+		version string
+		counter uint64
+		update  bool // and not only the download
+		want    string
+	}{
+		{"2.0", 5, true, "0/1"}, {"1.9", 4, false, "0/6"}, {"2.0", 5, false, "2/0"}, {"3.0", 9, false, "2/0"}, {"2.1", 6, true, "0/1"}, {"2.0", 5, false, "0/6"},
+	} {
+		r.end()
+		r.boot()
+		if r.status()[0] == '2' {
+			if err := r.do(resourceCancel); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := r.push(counted(t, step.version, Kind, 3000, key, step.counter), 0)
+		if step.update {
+			err = errors.Join(err, r.do(resourceUpdate))
+		}
+		if got := r.settled(); got != step.want || err != nil {
+			t.Errorf("%s with counter %d: state/result %s, want %s; %v", step.version, step.counter, got, step.want, err)
+		}
 	}
 }
 

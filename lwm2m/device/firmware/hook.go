@@ -39,7 +39,7 @@ func (h *Hook) Verify(file string) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("verify firmware: %w", err)
 	}
-	return Image{head.Statement.Name, head.Statement.Version}, nil
+	return Image{head.Statement.Name, head.Statement.Version, head.Statement.Counter}, nil
 }
 
 // read checks a parcel and writes its body to w.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -47,6 +48,10 @@ type record struct {
 	URI     string    `json:"uri,omitempty"`
 	Name    string    `json:"name,omitempty"` // of the image, once it is verified
 	Version string    `json:"version,omitempty"`
+	Counter uint64    `json:"counter,omitempty"`
+
+	// Counters are the highest that has run, by name. What ran before an image does not come back in its place.
+	Counters map[string]uint64 `json:"counters,omitempty"`
 
 	Severity  int64  `json:"severity"`
 	MaxDefer  uint64 `json:"maxDefer,omitempty"` // seconds
@@ -95,7 +100,29 @@ func (u *Update) move(s State, r Result) error {
 		next.URI = ""
 		if r != Success {
 			next.Name, next.Version = "", ""
+		} else if next.Counter > next.Counters[next.Name] {
+			next.Counters = maps.Clone(next.Counters) // the record that counts until the next is kept has the other
+			if next.Counters == nil {
+				next.Counters = map[string]uint64{}
+			}
+			next.Counters[next.Name] = next.Counter
 		}
+		next.Counter = 0
 	}
 	return u.keep(next)
+}
+
+// maxNames bounds the names that counters are kept of. A board has one, or one for each of its processors.
+const maxNames = 32
+
+// admits refuses an image that is older than what has run.
+func (r *record) admits(i Image) error {
+	highest, known := r.Counters[i.Name]
+	switch {
+	case i.Counter < highest:
+		return fmt.Errorf("%w: the counter of %s %s is %d, and %d has run", ErrType, i.Name, i.Version, i.Counter, highest)
+	case !known && i.Counter > 0 && len(r.Counters) >= maxNames:
+		return fmt.Errorf("%w: %s is one name too many, there are %d", ErrType, i.Name, maxNames)
+	}
+	return nil
 }

@@ -16,7 +16,10 @@ import (
 )
 
 // Image is what a verified file holds.
-type Image struct{ Name, Version string }
+type Image struct {
+	Name, Version string
+	Counter       uint64 // goes up with each image of the name; 0 throughout if who makes them does not count
+}
 
 // Updater knows images.
 type Updater interface {
@@ -92,7 +95,11 @@ func (u *Update) resume() error {
 	case Idle:
 		return u.stage.drop()
 	case Downloaded:
-		if _, err := u.config.Updater.Verify(u.stage.file); err != nil {
+		image, err := u.config.Updater.Verify(u.stage.file)
+		if err == nil {
+			err = r.admits(image)
+		}
+		if err != nil {
 			return errors.Join(u.move(Idle, BadIntegrity), u.stage.drop())
 		}
 	case Updating:
@@ -139,7 +146,8 @@ func isNothing(data []byte) bool { return len(data) == 0 || len(data) == 1 && da
 // begin forgets what there was, for a new image.
 func (u *Update) begin(uri string) error {
 	next := u.record
-	next.State, next.Result, next.URI, next.Name, next.Version = Downloading, Initial, uri, "", ""
+	next.State, next.Result, next.URI = Downloading, Initial, uri
+	next.Name, next.Version, next.Counter = "", "", 0
 	if err := u.stage.drop(); err != nil {
 		return err
 	}
@@ -194,6 +202,9 @@ func (u *Update) refuse(r Result, cause error) error {
 // which did arrive.
 func (u *Update) verify() error {
 	image, err := u.config.Updater.Verify(u.stage.file)
+	if err == nil {
+		err = u.record.admits(image)
+	}
 	if err != nil {
 		result := BadIntegrity
 		if errors.Is(err, ErrType) {
@@ -203,7 +214,7 @@ func (u *Update) verify() error {
 		return errors.Join(u.move(Idle, result), u.stage.drop())
 	}
 	next := u.record
-	next.State, next.Name, next.Version = Downloaded, image.Name, image.Version
+	next.State, next.Name, next.Version, next.Counter = Downloaded, image.Name, image.Version, image.Counter
 	if err := u.keep(next); err != nil {
 		return err
 	}
