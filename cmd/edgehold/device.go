@@ -36,7 +36,7 @@ func (a *app) deviceCommand() *cobra.Command {
 	flags.StringVar(&d.certFile, "cert", "", "certificate to show the broker, PEM; needs --key")
 	flags.StringVar(&d.keyFile, "key", "", "key of --cert, PEM")
 	c.AddCommand(d.list(), d.describe(), d.read(), d.write(), d.observe(), d.watch(), d.execute(), d.create(), d.deleteInstance(), d.discover(),
-		d.knobs(), d.routes(), d.workloads(), d.push(), d.remove())
+		d.knobs(), d.routes(), d.workloads(), d.push(), d.remove(), d.firmware())
 	return c
 }
 

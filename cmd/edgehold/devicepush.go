@@ -27,13 +27,8 @@ func (d *devices) push() *cobra.Command {
 		Long: "Does the four steps of deliverable D3.3: creates an instance of LWM2M_Software_Management, sends the package, installs and activates it, and waits for each to be so.\n" +
 			"What is sent is the module behind the statement that vouches for it: that comes in a bundle, from a registry, or is found below --trust, where `edgehold trust add` put it. If a step fails,\n" +
 			"the reason is printed and the instance is deleted again, unless --keep is given. --raw sends a file as it is.",
-		Example: "  edgehold device push sensor-1 average.bundle\n  edgehold device push sensor-1 average.wasm --trust trust/published\n  edgehold device push sensor-1 average.bundle --replace",
-		ValidArgsFunction: func(c *cobra.Command, given []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			if len(given) == 0 {
-				return d.deviceNames(c, given, toComplete)
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		Example:           "  edgehold device push sensor-1 average.bundle\n  edgehold device push sensor-1 average.wasm --trust trust/published\n  edgehold device push sensor-1 average.bundle --replace",
+		ValidArgsFunction: d.deviceThenFile,
 	}
 	f.add(c)
 	o := pushOptions{}

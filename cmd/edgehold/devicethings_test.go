@@ -110,6 +110,10 @@ func newDevice(name string) (*device, error) {
 			oma.Registered{ID: 35001}, oma.Registered{ID: 35002})
 		d.set("/3303/0/5700", lwm2m.Float(float64(float32(21.3))), "/3303/0/5701", lwm2m.String("Cel"), "/19/0/0/0", lwm2m.Opaque(nil), "/19/0/0/1", lwm2m.Opaque(nil))
 	}
+	if name == "actuator-1" {
+		d.registered = append(d.registered, oma.Registered{ID: objectFirmware, Instances: []uint16{0}})
+		d.firmwareStands(firmwareIdle, 0)
+	}
 	return d, err
 }
 
@@ -276,6 +280,9 @@ func (g *things) write(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.Pat
 	for _, record := range tree {
 		d.put(record)
 	}
+	if o.ID == objectFirmware && resource.ID == firmwarePackage {
+		d.firmwareArrived(tree[0].Value.Text())
+	}
 	if o.ID == objectSoftware && resource.ID == softwarePackage {
 		d.packageArrived(path, tree[0].Value.Text())
 	}
@@ -339,6 +346,10 @@ func (g *things) execute(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.P
 	arguments, err := action.Arguments(r.Data)
 	if err != nil {
 		return nil, err
+	}
+	if o.ID == objectFirmware && action.ID == firmwareUpdate {
+		d.updateFirmware()
+		return &mqtt.Response{Code: mqtt.Changed}, nil
 	}
 	if o.ID != objectSoftware {
 		d.set("/3/0/17", lwm2m.String(action.Name+" "+arguments))

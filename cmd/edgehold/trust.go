@@ -58,7 +58,7 @@ func (a *app) trustCommand() *cobra.Command {
 			"Root keys belong on other machines: see edgehold trust sign.",
 		Example: "  edgehold trust init trust\n  edgehold trust add load-follower.wasm\n  edgehold trust assign node-7 load-follower@1.1.0\n  edgehold trust status",
 	})
-	c.AddCommand(a.trustInit(), a.trustKey(), a.trustAdd(), a.trustParcel(), a.trustAssign(), a.trustUnassign(), a.trustRevoke(), a.trustSign(), a.trustRefresh(),
+	c.AddCommand(a.trustInit(), a.trustKey(), a.trustAdd(), a.trustFirmware(), a.trustParcel(), a.trustAssign(), a.trustUnassign(), a.trustRevoke(), a.trustSign(), a.trustRefresh(),
 		a.trustStatus(), a.trustUpdate())
 	return c
 }

@@ -17,6 +17,9 @@ const (
 	keyIDBytes    = 8
 )
 
+// KindFirmware is the kind of a statement about a device's own firmware, whose module is an image.
+const KindFirmware = "firmware"
+
 // Domain is what is signed before the statement, so that a signature means nothing elsewhere.
 const Domain = "edgehold.parcel.v1\x00"
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Kind is what a signed image says that it is.
-const Kind = "firmware"
+const Kind = parcel.KindFirmware
 
 // Hook is the Updater of a Linux device: an image is a parcel of kind firmware, signed by a key that the device trusts, and a program of the
 // operator's puts it in place. The program gets the path of the bare image as its last argument.
