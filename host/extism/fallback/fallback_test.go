@@ -3,6 +3,7 @@ package fallback_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
@@ -25,15 +26,22 @@ import (
 
 func TestMain(m *testing.M) {
 	host.RunChild()
-	goleak.VerifyTestMain(m)
+	var err error
+	if folder, err = os.MkdirTemp("", "edgehold-helper-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(folder)
+		os.Exit(code)
+	}))
 }
 
+// folder is for what all tests share. It goes with them.
+var folder string
+
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "edgehold-helper-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, helper.Program)
+	file := filepath.Join(folder, helper.Program)
 	build := exec.Command("go", "build", "-o", file, "../../../cmd/edgehold-plugin")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()

@@ -2,6 +2,7 @@ package languages
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,8 +15,18 @@ import (
 
 func TestMain(m *testing.M) {
 	host.RunChild()
-	os.Exit(m.Run())
+	var err error
+	if compiled, err = os.MkdirTemp("", "edgehold-languages-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(compiled)
+	os.Exit(code)
 }
+
+// compiled is the folder that modules are compiled into.
+var compiled string
 
 const example = "../../../../examples/01-cpu-boost"
 
@@ -30,11 +41,7 @@ var projects = map[toolchain.Language]string{
 
 // runtime is shared by all tests: a module is compiled once.
 var runtime = sync.OnceValues(func() (*host.Runtime, error) {
-	dir, err := os.MkdirTemp("", "edgehold-languages")
-	if err != nil {
-		return nil, err
-	}
-	return host.New(context.Background(), host.Config{CacheDir: dir})
+	return host.New(context.Background(), host.Config{CacheDir: compiled})
 })
 
 // build compiles the policy and packs its manifest.
