@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second
+	startTimeout = time.Minute
 	startPoll    = 20 * time.Millisecond
-	stopTimeout  = 15 * time.Second
+	stopTimeout  = 30 * time.Second // it puts back what its policies hold
 )
 
 // reach finds the agent to develop on: the one that is named, else the one that answers, else one of its own, which stop ends.

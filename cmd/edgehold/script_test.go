@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,15 +101,21 @@ func setup(env *testscript.Env) error {
 	env.Setenv("EDGEHOLD_SOCKET", socket)
 	env.Setenv("SERVER", server.Addrs()[1].String())
 	env.Setenv("HOME", env.WorkDir)
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY"} {
-		value, err := exec.Command("go", "env", name).Output()
-		if err != nil {
-			return err
-		}
-		env.Setenv(name, strings.TrimSpace(string(value)))
+	settings, err := compilerSettings()
+	for name, value := range settings {
+		env.Setenv(name, value)
 	}
-	return nil
+	return err
 }
+
+// compilerSettings keep Go's caches where they are although each script has a home of its own.
+var compilerSettings = sync.OnceValues(func() (settings map[string]string, err error) {
+	text, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY").Output()
+	if err != nil {
+		return nil, err
+	}
+	return settings, json.Unmarshal(text, &settings)
+})
 
 // network makes a certificate, ca.pem, and a token of each role, viewer.token and operator.token.
 func network(env *testscript.Env) (*apiserver.TCP, error) {

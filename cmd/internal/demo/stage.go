@@ -133,7 +133,8 @@ func (s *stage) limit() string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(string(raw)), "000")) + " MHz"
 }
 
-const patience = 40 * time.Second
+// patience is for machines that are slow or have other work.
+const patience = 2 * time.Minute
 
 func (s *stage) await(what string, holds func() bool) error {
 	tick := time.NewTicker(20 * time.Millisecond)
