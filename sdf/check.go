@@ -3,7 +3,6 @@ package sdf
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -16,6 +15,7 @@ func (d *Document) Check() error {
 	}
 	c := &checker{document: resolved}
 	c.namespaces()
+	d.root().walk(c.reference)
 	resolved.root().walk(c.definition)
 	return problems("check the SDF document", CodeInvalid, "mend what is named", c.found)
 }
@@ -44,7 +44,45 @@ func (c *checker) namespaces() {
 	}
 }
 
+// reference checks what a definition says that it is based on, as it is written: that it is found resolving has seen.
+func (c *checker) reference(d definition) {
+	value, has := d.qualities["sdfRef"]
+	text, ok := value.(string)
+	if !ok {
+		if has && value != nil {
+			c.report(d.at.Child("sdfRef"), "%s is no text", describe(value)) // the schema lets true pass, which means something in sdfRequired alone
+		}
+		return
+	}
+	reference, err := ParseReference(text)
+	if err != nil {
+		return
+	}
+	switch r, what := lead(reference.Pointer); {
+	case what == targetGroup:
+		c.report(d.at.Child("sdfRef"), "%s is a group of definitions", shorten(text))
+	case what == targetDefinition && r.kind() != d.role.kind():
+		c.report(d.at.Child("sdfRef"), "%s is of another kind (%s)", shorten(text), r)
+	}
+}
+
+// given checks the names that somebody gave: those with a colon are reserved, and no reference could hold a hash (RFC 9880, section 4.3).
+func (c *checker) given(d definition) {
+	for _, p := range parts[d.role] {
+		held, _ := d.qualities[p.quality].(map[string]any)
+		if !p.named || p.quality == "properties" {
+			continue // names of members in data are the data's
+		}
+		for _, name := range sortedNames(held) {
+			if name == "" || strings.ContainsAny(name, ":#") {
+				c.report(d.at.Child(p.quality, name), "a name may neither be empty nor have : or # in it")
+			}
+		}
+	}
+}
+
 func (c *checker) definition(d definition) {
+	c.given(d)
 	c.required(d)
 	switch d.role {
 	case roleThing, roleObject:
@@ -87,78 +125,9 @@ func (c *checker) requiredPointer(d definition, text string) {
 	}
 }
 
-// data checks the qualities of one type by themselves.
-func (c *checker) data(d definition) {
-	for _, pair := range [][2]string{{"minimum", "maximum"}, {"minLength", "maxLength"}, {"minItems", "maxItems"}} {
-		c.order(d, pair[0], pair[1])
-	}
-	if n, found := d.qualities["multipleOf"]; found && compareNumbers(n, int64(0)) <= 0 {
-		c.report(d.at, "multipleOf is not positive")
-	}
-	if pattern, ok := d.qualities["pattern"].(string); ok {
-		if _, err := compilePattern(pattern); err != nil {
-			c.report(d.at.Child("pattern"), "%v", err)
-		}
-	}
-	c.enum(d)
-	c.constants(d)
-}
-
 func (c *checker) order(d definition, least, most string) {
 	low, high := d.qualities[least], d.qualities[most]
 	if isNumber(low) && isNumber(high) && compareNumbers(low, high) > 0 {
 		c.report(d.at, "%s is above %s", least, most)
 	}
-}
-
-func (c *checker) enum(d definition) {
-	names, _ := d.qualities["enum"].([]any)
-	if names != nil && d.qualities["sdfChoice"] != nil {
-		c.report(d.at, "enum stands beside sdfChoice")
-	}
-	seen := map[any]bool{}
-	for _, name := range names {
-		if text, ok := name.(string); ok && seen[text] {
-			c.report(d.at.Child("enum"), "%q stands twice", shorten(text))
-		}
-		seen[name] = true
-	}
-}
-
-// constants holds const and default against the rest of the qualities.
-func (c *checker) constants(d definition) {
-	q, err := parseData(d.qualities)
-	if err != nil {
-		c.report(d.at, "%v", err)
-		return
-	}
-	for _, f := range []struct {
-		quality string
-		value   any
-	}{{"const", q.Const}, {"default", q.Default}} {
-		if f.value == nil {
-			continue
-		}
-		alone := *q
-		alone.Const = nil
-		if err := alone.Check(f.value); err != nil {
-			c.report(d.at.Child(f.quality), "%s", whyOf(err))
-		}
-	}
-}
-
-// lookAround finds what people use most of the rest of ECMA-262.
-var lookAround = regexp.MustCompile(`\(\?[=!<]`)
-
-// compilePattern reads a pattern: the part of ECMA-262 that RFC 9880, appendix D.2, allows is one that RE2 has too.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
-	const longest = 1000
-	if len(pattern) > longest {
-		return nil, fmt.Errorf("the pattern is longer than %d bytes", longest)
-	}
-	compiled, err := regexp.Compile(pattern)
-	if err != nil && lookAround.MatchString(pattern) {
-		return nil, fmt.Errorf("the pattern looks around, which RFC 9880 does not allow")
-	}
-	return compiled, err
 }

@@ -1,7 +1,13 @@
 package sdf
 
+import "slices"
+
 // role is what a map in a document is for. Names of quality and names that a person gave can't be told apart otherwise.
 type role int
+
+var roleNames = [...]string{"document", "sdfThing", "sdfObject", "sdfProperty", "sdfAction", "sdfEvent", "sdfData"}
+
+func (r role) String() string { return roleNames[r] }
 
 const (
 	roleDocument role = iota
@@ -64,6 +70,43 @@ func (d definition) each(visit func(definition)) {
 			}
 		}
 	}
+}
+
+// target is what a pointer leads to by the structure of documents alone.
+type target int
+
+const (
+	targetUnknown    target = iota // it leaves the structure: into an extension
+	targetGroup                    // the map of names that holds definitions
+	targetDefinition               // one of the role
+)
+
+// lead follows p through the structure.
+func lead(p Pointer) (role, target) {
+	r := roleDocument
+	for len(p) > 0 {
+		i := slices.IndexFunc(parts[r], func(held part) bool { return held.quality == p[0] })
+		switch {
+		case i < 0:
+			return r, targetUnknown
+		case !parts[r][i].named:
+			p = p[1:]
+		case len(p) == 1:
+			return r, targetGroup
+		default:
+			p = p[2:]
+		}
+		r = parts[r][i].role
+	}
+	return r, targetDefinition
+}
+
+// kind is the same of roles whose definitions can stand for each other: data may be based on a property, and the other way round.
+func (r role) kind() role {
+	if r == roleProperty {
+		return roleData
+	}
+	return r
 }
 
 // walk calls visit for d and all below it, parents first.

@@ -112,26 +112,35 @@ func equalObjects(x map[string]any, b any) bool {
 	return true
 }
 
+// scalar is what a map knows a value by that is no array and no object.
+func scalar(value any) (key any, ok bool) {
+	switch v := value.(type) {
+	case []any, map[string]any:
+		return nil, false
+	case []byte:
+		return [1]string{string(v)}, true // not the text of the same bytes
+	case float64:
+		if n := int64(v); float64(n) == v {
+			return n, true
+		}
+	}
+	return value, true
+}
+
 // hasTwins reports whether two items are equal. Scalars are found by a map, so that only what is nested costs a square.
 func hasTwins(items []any) bool {
 	seen := map[any]bool{}
 	var nested []any
 	for _, item := range items {
-		switch v := item.(type) {
-		case []any, map[string]any:
+		key, ok := scalar(item)
+		switch {
+		case !ok:
 			nested = append(nested, item)
-			continue
-		case []byte:
-			item = [1]string{string(v)} // not the text of the same bytes
-		case float64:
-			if n := int64(v); float64(n) == v {
-				item = n
-			}
-		}
-		if seen[item] {
+		case seen[key]:
 			return true
+		default:
+			seen[key] = true
 		}
-		seen[item] = true
 	}
 	const most = 1000 // beyond, a square is too much; no model comes near
 	nested = nested[:min(len(nested), most)]
