@@ -37,6 +37,7 @@ type Listener struct {
 type Limits struct {
 	PacketBytes   uint32        // a packet; 8 MiB, which a workload's package in base64 fits into
 	PendingBytes  int           // waiting to be read by one client; three packets. One that is slower is cut off
+	AllPending    int           // bytes that wait for all of them; 256 MiB. Beyond, who has more than an equal share is cut off
 	Stall         time.Duration // how long a client may read nothing of what waits; 30 s, then it is cut off
 	Clients       int           // connected, or with a session; 1,024
 	Subscriptions int           // of one client; 1,024
@@ -55,6 +56,7 @@ const packetBytes = 8 << 20
 func (l *Limits) defaults() {
 	l.PacketBytes = cmp.Or(l.PacketBytes, packetBytes)
 	l.PendingBytes = cmp.Or(l.PendingBytes, 3*int(l.PacketBytes))
+	l.AllPending = cmp.Or(l.AllPending, 256<<20)
 	l.Stall = cmp.Or(l.Stall, 30*time.Second)
 	l.Clients = cmp.Or(l.Clients, 1024)
 	l.Subscriptions = cmp.Or(l.Subscriptions, 1024)

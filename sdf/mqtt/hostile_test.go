@@ -415,3 +415,42 @@ func TestPasswordsOfNobody(t *testing.T) {
 		}
 	}
 }
+
+// Many who read nothing are cut off before what waits for all of them is too much, and who reads loses nothing.
+func TestSlowReadersTogether(t *testing.T) {
+	limits := Limits{PacketBytes: 64 << 10, PendingBytes: 1 << 20, AllPending: 2 << 20, Clients: 16, Stall: time.Hour}
+	b, address := startBroker(t, BrokerConfig{Limits: limits})
+	const sloths = 12
+	for i := range sloths {
+		w := newWire(t, address)
+		if !w.connected(connectPacket(fmt.Sprint("sloth", i), "", "")) {
+			t.Fatal("it is not let in")
+		}
+		w.send(&packets.Subscribe{PacketID: 1, Properties: &packets.Properties{}, Subscriptions: []packets.SubOptions{{Topic: "big"}}})
+		if _, ok := w.next().(*packets.Suback); !ok {
+			t.Fatal("it may not listen")
+		}
+	}
+	quick := dial(t, DialConfig{Address: address})
+	in := subscribe(t, quick, "big")
+	bus, payload := b.Bus("gateway"), bytes.Repeat([]byte("x"), 32<<10)
+	left := func() (n int) {
+		for id := range b.server.Clients.GetAll() {
+			if strings.HasPrefix(id, "sloth") {
+				n++
+			}
+		}
+		return n
+	}
+	for n := 0; left() > 0; n++ {
+		if n == 10_000 {
+			t.Fatalf("%d are not cut off", left())
+		}
+		publish(t, bus, Message{Topic: "big", Payload: payload})
+		in.next(t)
+		if waits := b.conns.bytes.Load(); waits > int64(2*limits.AllPending) {
+			t.Fatalf("%d bytes wait", waits)
+		}
+	}
+	eventually(t, "nothing waits", func() bool { return b.conns.bytes.Load() == 0 })
+}

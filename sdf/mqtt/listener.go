@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -103,7 +104,8 @@ type conns struct {
 	limits Limits
 	mu     sync.Mutex
 	open   map[*outbox]struct{}
-	count  uint64 // of all that ever were
+	bytes  atomic.Int64 // that wait for them
+	count  uint64       // of all that ever were
 	closed bool
 	work   sync.WaitGroup
 }
@@ -120,7 +122,7 @@ func (s *conns) add(c net.Conn, user string) *outbox {
 		return nil
 	}
 	_ = c.SetReadDeadline(time.Now().Add(s.limits.Handshake))
-	o := newOutbox(c, user, s.limits)
+	o := newOutbox(c, user, s.limits, &s.bytes)
 	s.count++
 	o.number = s.count
 	s.open[o] = struct{}{}

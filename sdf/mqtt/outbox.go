@@ -14,9 +14,10 @@ type outbox struct {
 	net.Conn
 	user   string // whose listener it is
 	limits Limits
-	number uint64      // in the order in which they came
-	known  atomic.Bool // it is a client that was let in
-	first  frames      // what comes before that: CONNECT
+	number uint64        // in the order in which they came
+	known  atomic.Bool   // it is a client that was let in
+	first  frames        // what comes before that: CONNECT
+	all    *atomic.Int64 // bytes that wait in all outboxes
 
 	mu      sync.Mutex
 	pending [][]byte
@@ -34,8 +35,8 @@ const connectBytes = 64 << 10
 
 var errSlowReader = errors.New("the client does not read what waits for it")
 
-func newOutbox(c net.Conn, user string, limits Limits) *outbox {
-	o := &outbox{Conn: c, user: user, limits: limits, ready: make(chan struct{}, 1), first: frames{most: connectBytes}}
+func newOutbox(c net.Conn, user string, limits Limits, all *atomic.Int64) *outbox {
+	o := &outbox{Conn: c, user: user, limits: limits, all: all, ready: make(chan struct{}, 1), first: frames{most: connectBytes}}
 	o.less.L = &o.mu
 	return o
 }
@@ -55,7 +56,7 @@ func (o *outbox) Write(b []byte) (int, error) {
 	if o.closed {
 		return 0, net.ErrClosed
 	}
-	if o.bytes+len(b) > o.limits.PendingBytes {
+	if o.full(len(b)) {
 		o.end()
 		_ = o.Conn.Close()
 		return 0, errSlowReader
@@ -65,14 +66,27 @@ func (o *outbox) Write(b []byte) (int, error) {
 	} else {
 		o.pending = append(o.pending, append([]byte(nil), b...))
 	}
-	o.bytes += len(b)
+	o.count(len(b))
 	o.wake()
 	return len(b), nil
 }
 
+// full says whether there is no room for more bytes: of this client's, or of all of them if it has more than its share. With mu held.
+func (o *outbox) full(more int) bool {
+	mine := o.bytes + more
+	return mine > o.limits.PendingBytes || mine > o.limits.AllPending/o.limits.Clients && o.all.Load()+int64(more) > int64(o.limits.AllPending)
+}
+
+// count notes that more bytes wait. With mu held.
+func (o *outbox) count(more int) {
+	o.bytes += more
+	o.all.Add(int64(more))
+}
+
 // end is called with mu held.
 func (o *outbox) end() {
-	o.closed, o.pending, o.bytes = true, nil, 0
+	o.count(-o.bytes)
+	o.closed, o.pending = true, nil
 	o.less.Broadcast()
 	o.wake()
 }
@@ -149,7 +163,7 @@ func (o *outbox) flush(next net.Buffers, closing bool) error {
 			return err
 		}
 		o.mu.Lock()
-		o.bytes = max(0, o.bytes-len(b))
+		o.count(-min(o.bytes, len(b))) // none are left if it was cut off meanwhile
 		o.less.Broadcast()
 		o.mu.Unlock()
 	}
