@@ -87,7 +87,7 @@ func (p *Proxy) follow(ctx context.Context, bus mqtt.Bus) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer p.following.Wait()
 	defer stop()
-	client, err := mqtt.NewClient(ctx, bus, mqtt.ClientConfig{CBOR: true, Timeout: p.config.Patience})
+	client, err := mqtt.NewClient(ctx, bus, mqtt.ClientConfig{CBOR: true, Timeout: p.config.Patience, Logger: p.config.Logger})
 	if err != nil {
 		return err
 	}
