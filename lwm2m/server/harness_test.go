@@ -25,10 +25,13 @@ type wire struct {
 	receiver coap.Receiver
 	ends     map[netip.AddrPort]chan []byte
 	ready    chan struct{}
+	broken   chan struct{}
 }
 
+var errBroken = errors.New("the wire is broken")
+
 func newWire(name string) *wire {
-	return &wire{name: name, ends: make(map[netip.AddrPort]chan []byte), ready: make(chan struct{})}
+	return &wire{name: name, ends: make(map[netip.AddrPort]chan []byte), ready: make(chan struct{}), broken: make(chan struct{})}
 }
 
 func (w *wire) Name() string        { return w.name }
@@ -39,8 +42,12 @@ func (w *wire) Serve(ctx context.Context, r coap.Receiver) error {
 	w.receiver = r
 	w.mu.Unlock()
 	close(w.ready)
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-w.broken:
+		return errBroken
+	}
 }
 
 func (w *wire) Send(p coap.Peer, message []byte) error {
@@ -87,7 +94,7 @@ func start(t testing.TB, config Config) *rig {
 	r.stop = func() { stop(); <-r.done }
 	go func() {
 		defer close(r.done)
-		if err := s.Run(ctx); err != nil {
+		if err := s.Run(ctx); err != nil && !errors.Is(err, errBroken) {
 			t.Errorf("Run: %v", err)
 		}
 	}()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync/atomic"
 	"time"
@@ -218,7 +219,8 @@ func (s *Server) drain(ctx context.Context, d *device) {
 	}
 }
 
-// attempt does a job. If the device has fallen asleep over it, it is put back, and false is returned.
+// attempt does a job, and returns whether the next one can follow. If the device has fallen asleep over it, or the server ends, it is
+// put back.
 func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 	jobCtx := j.ctx
 	if jobCtx == nil {
@@ -228,7 +230,8 @@ func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	answer, err := s.perform(jobCtx, d, j.request)
-	if err != nil && (ctx.Err() != nil || s.fellAsleep(d, err) && j.request.repeatable()) {
+	over := ctx.Err() != nil || errors.Is(err, coap.ErrClosed) // the server ends: its endpoint may be faster than its contexts
+	if err != nil && (over || s.fellAsleep(d, err) && j.request.repeatable()) {
 		d.mu.Lock()
 		back := !d.gone && j.deadline > milliseconds(time.Now())
 		if back {
@@ -237,7 +240,7 @@ func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 			}
 			d.queue.jobs = append([]*job{j}, d.queue.jobs...)
 			s.schedule(d)
-			if !d.asleep() && ctx.Err() == nil { // it has spoken meanwhile
+			if !d.asleep() && !over { // it has spoken meanwhile
 				s.work.add(d)
 			}
 		}
@@ -250,7 +253,7 @@ func (s *Server) attempt(ctx context.Context, d *device, j *job) bool {
 	s.saveQueue(d, j)
 	d.mu.Unlock()
 	s.finish(d, j, answer, err)
-	return err == nil || ctx.Err() == nil
+	return !over
 }
 
 // finish hands over what became of a job, to who waits or to the subscribers.

@@ -204,6 +204,24 @@ func TestDurableQueue(t *testing.T) {
 	})
 }
 
+// What is under way when a transport fails is not done, and is there after the restart.
+func TestDurableQueueOutlivesAFailure(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		d := s.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1&Q&lt=86400")
+		s.expect("registered dev", "awake dev", "introduced dev")
+		for _, operation := range []Operation{OpExecute, OpRead} {
+			must(t, errorOnly(s.server.Enqueue(s.t.Context(), "dev", Request{Operation: operation, Path: at("/3/0/4")}, Hold{Durable: true})))
+		}
+		d.asked("POST /3/0/4")
+		close(s.secure.broken)
+		<-s.done
+		s.restart(d)
+		if waiting, err := s.server.Queued("dev"); err != nil || len(waiting) != 2 {
+			t.Errorf("%d wait, %v", len(waiting), err)
+		}
+	})
+}
+
 // What was to be done by a time that went by while the server was away is told as overdue, and not done.
 func TestOverdueAfterRestart(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
