@@ -32,14 +32,9 @@ func mosquitto(t *testing.T) (address string) {
 		}
 		t.Skip("mosquitto is missing (Debian: mosquitto)")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().(*net.TCPAddr)
-	l.Close()
-	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\n", at.Port), 0o600); err != nil {
+	dir := t.TempDir()
+	file, socket := filepath.Join(dir, "mosquitto.conf"), filepath.Join(dir, "mosquitto.sock") // a port could be another's by the time that it is up
+	if err := os.WriteFile(file, fmt.Appendf(nil, "user root\nlistener 0 %s\nallow_anonymous true\npersistence false\n", socket), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "-c", file)
@@ -47,7 +42,17 @@ func mosquitto(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return "mqtt://" + at.String()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // another process is polled
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			_ = c.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	return "unix://" + socket
 }
 
 // TestBrokerOutside has a gateway at a broker of its own process: what an earlier gateway left there is taken back when its

@@ -230,16 +230,20 @@ func TestGarbageIsCompactedByItself(t *testing.T) {
 	var run sync.WaitGroup
 	run.Go(func() { _ = s.Run(ctx) })
 	value := make([]byte, 64<<10)
-	for range 600 { // 38 MB, of which one record lives
+	files := int64(0)
+	for n := range 6000 {
 		m, err := s.Put(Queued, "one", value)
 		must(t, err)
 		must(t, s.Wait(t.Context(), m))
+		if _, files = s.Bytes(); n >= 600 && files <= 2*minGarbage { // of 38 MB and more one record lives
+			break // a compaction on a busy machine is behind for a while
+		}
+	}
+	if files > 2*minGarbage {
+		t.Errorf("%d bytes in files for one record", files)
 	}
 	stop()
 	run.Wait()
-	if _, files := s.Bytes(); files > 2*minGarbage {
-		t.Errorf("%d bytes in files for one record", files)
-	}
 	must(t, s.Close())
 }
 
