@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/edgehold/edgehold/cmd/internal/e2e/port"
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/device/machine"
@@ -144,24 +144,6 @@ func TestGatewayCheckReadsEveryFile(t *testing.T) {
 
 const patience = 20 * time.Second
 
-func freePort(t *testing.T, network string) string {
-	t.Helper()
-	if network == "tcp" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
-}
-
 func startGateway(t *testing.T, config gatewayConfig) func() {
 	t.Helper()
 	config.setDefaults()
@@ -196,9 +178,9 @@ func TestGatewayOverDTLS(t *testing.T) {
 	}
 	config := gatewayConfig{
 		StateDirectory: filepath.Join(dir, "state"),
-		LwM2M:          gatewayLwM2M{UDP: []string{}, DTLS: freePort(t, "udp"), Credentials: credentials},
+		LwM2M:          gatewayLwM2M{UDP: []string{}, DTLS: port.Address(t), Credentials: credentials},
 		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
-		Metrics:        gatewayMonitoring{Listen: freePort(t, "tcp")},
+		Metrics:        gatewayMonitoring{Listen: port.Address(t)},
 	}
 	stop := startGateway(t, config)
 	runSensor(t, client.Account{URI: "coaps://" + config.LwM2M.DTLS, Mode: client.PSK, Identity: "sensor-1", Key: "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"})
@@ -228,12 +210,12 @@ func TestGatewayBootstraps(t *testing.T) {
 	if err := os.WriteFile(credentials, []byte("devices: [{endpoint: sensor-1, psk: {key: 00112233445566778899aabbccddeeff}}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freePort(t, "udp")
+	address := port.Address(t)
 	config := gatewayConfig{
 		StateDirectory: filepath.Join(dir, "state"),
 		LwM2M:          gatewayLwM2M{UDP: []string{}, DTLS: address, Credentials: credentials},
 		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
-		Bootstrap:      gatewayBootstrap{DTLS: freePort(t, "udp"), Server: "coaps://" + address},
+		Bootstrap:      gatewayBootstrap{DTLS: port.Address(t), Server: "coaps://" + address},
 	}
 	startGateway(t, config)
 	value := client.NewTable(client.Definition{ID: 3303, Multiple: true, Resources: []client.Resource{
@@ -283,9 +265,9 @@ func TestGatewayRemovesWhoMayNotBeThere(t *testing.T) {
 	write("nosec: [sensor-1]")
 	config := gatewayConfig{
 		StateDirectory: filepath.Join(dir, "state"),
-		LwM2M:          gatewayLwM2M{UDP: []string{freePort(t, "udp")}, DTLS: freePort(t, "udp"), Credentials: credentials},
+		LwM2M:          gatewayLwM2M{UDP: []string{port.Address(t)}, DTLS: port.Address(t), Credentials: credentials},
 		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
-		Metrics:        gatewayMonitoring{Listen: freePort(t, "tcp")},
+		Metrics:        gatewayMonitoring{Listen: port.Address(t)},
 	}
 	stop := startGateway(t, config)
 	leave := runSensor(t, client.Account{URI: "coap://" + config.LwM2M.UDP[0], Mode: client.NoSec})

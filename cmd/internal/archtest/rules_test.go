@@ -138,7 +138,7 @@ var testImports = []rule{
 	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest"}}, // devices
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                      // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
-	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
+	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "cmd/internal/e2e/port", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"examples/08-tinyml-vibration/...", "host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
