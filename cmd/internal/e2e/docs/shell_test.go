@@ -15,9 +15,11 @@ import (
 const patience = 20 * time.Minute
 
 // prelude begins every script. A command that goes on until it is interrupted is interrupted when it has printed
-// something; "interrupted" is put before it.
+// something; "interrupted" is put before it. What the last such command printed is taken away first: the signal would come while
+// there is no more of this one than a shell, which may lose it.
 const prelude = `set -me
 interrupted() {
+	: >"$TMPDIR/watched"
 	"$@" >"$TMPDIR/watched" &
 	until [ -s "$TMPDIR/watched" ]; do kill -0 $!; sleep 0.02; done
 	kill -INT $!
