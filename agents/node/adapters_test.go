@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/agents/node/plug/plugtest"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // offersPlug is a configuration that lets an adapter reach the plug.
-func offersPlug(p *plugtest.Plug) func(*Config) {
-	return func(c *Config) {
-		c.Capabilities = []Capability{
+func offersPlug(p *plugtest.Plug) func(*config.Config) {
+	return func(c *config.Config) {
+		c.Capabilities = []config.Capability{
 			{Kind: "http", Hosts: []string{"plug.example.org:80"}, Methods: []string{"GET", "PUT", "POST", "DELETE"}, Address: p.Address},
 			{Kind: "kv", Bytes: 1024},
 		}

@@ -2,9 +2,9 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/plugins/bundle"
 	"github.com/edgehold/edgehold/plugins/registry"
@@ -17,7 +17,7 @@ func (n *Node) openDelivery() (trust.Delivery, error) {
 	switch {
 	case source == "":
 		return nil, nil
-	case isReference(source):
+	case n.config.Trust.FromRegistry():
 		return n.registryDelivery(source)
 	}
 	return plainFolder{sign.Folder(source)}, nil
@@ -33,14 +33,12 @@ func (f plainFolder) Module(ctx context.Context, a sign.Assignment) ([]byte, err
 
 // openTrust opens what this node believes.
 func (n *Node) openTrust() (*trust.Judge, error) {
-	c := n.config.Trust
-	o := trust.Config{Signed: c.Require == requireSigned, Unsigned: c.Unsigned, IgnoreClock: c.Clock == clockSigned}
-	if c.Root != "" {
-		var err error
-		if o.Pin, err = readBounded(c.Root); err != nil {
-			return nil, fmt.Errorf("read trust.root: %w", err)
-		}
+	c := &n.config.Trust
+	pin, err := c.Pin()
+	if err != nil {
+		return nil, err
 	}
+	o := trust.Config{Pin: pin, Signed: c.Require == config.RequireSigned, Unsigned: c.Unsigned, IgnoreClock: c.Clock == config.ClockSigned}
 	if c.Follow {
 		o.Node = c.Node
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/edgehold/edgehold/agents/doctor"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/agents/proxy"
 	"github.com/edgehold/edgehold/mechanisms"
 )
@@ -33,7 +34,7 @@ func (n *Node) openDevices(ctx context.Context) error {
 	if err := keepReach(dir, n.config.Devices); err != nil {
 		return err
 	}
-	config, err := n.config.Devices.proxy()
+	config, err := n.config.Devices.Proxy()
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (n *Node) openDevices(ctx context.Context) error {
 }
 
 // keepReach writes down how the guard reaches the devices: the names of files with secrets, not the secrets.
-func keepReach(dir string, d Devices) error {
+func keepReach(dir string, d config.Devices) error {
 	raw, err := json.Marshal(d)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, devicesReach), raw, 0o600)
@@ -77,11 +78,11 @@ func devicesOf(dir string) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read how devices are reached: %w", err)
 	}
-	var d Devices
+	var d config.Devices
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, fmt.Errorf("read how devices are reached: %w", err)
 	}
-	config, err := d.proxy()
+	config, err := d.Proxy()
 	if err != nil {
 		return nil, err
 	}

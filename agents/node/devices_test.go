@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/agents/proxy"
 	shell "github.com/edgehold/edgehold/lwm2m/device/knob"
 	"github.com/edgehold/edgehold/sdf/mqtt"
@@ -90,9 +91,9 @@ func TestPolicyForADevice(t *testing.T) {
 		t.Skip("compiles a module")
 	}
 	f, address := newField(t)
-	r := newRigWith(t, func(c *Config) {
+	r := newRigWith(t, func(c *config.Config) {
 		c.Devices.Broker = address
-		c.Devices.Interval = Duration(time.Second)
+		c.Devices.Interval = config.Duration(time.Second)
 	})
 	r.await("the knob is there", func() bool {
 		k, err := r.supervisor.Options(t.Context(), proxy.Mechanism)
@@ -135,7 +136,7 @@ func keepHearing(t *testing.T, f *field, dBm float64) (stop func()) {
 
 func TestDevicesAreExamined(t *testing.T) {
 	f, address := newField(t)
-	r := newRigWith(t, func(c *Config) { c.Devices.Broker = address })
+	r := newRigWith(t, func(c *config.Config) { c.Devices.Broker = address })
 	r.await("the device is counted", func() bool {
 		report, err := r.Doctor.Examine(t.Context())
 		return err == nil && strings.HasPrefix(finding(report, "devices"), "1 devices")
@@ -156,7 +157,7 @@ func finding(report api.DoctorReport, check string) string {
 
 // A broker that is not there hinders nothing: the agent runs, and says what is wrong.
 func TestBrokerThatIsNotThere(t *testing.T) {
-	r := newRigWith(t, func(c *Config) { c.Devices.Broker = "unix://" + filepath.Join(t.TempDir(), "none.sock") })
+	r := newRigWith(t, func(c *config.Config) { c.Devices.Broker = "unix://" + filepath.Join(t.TempDir(), "none.sock") })
 	report, err := r.Doctor.Examine(t.Context())
 	if err != nil || !strings.Contains(finding(report, "devices"), "nobody can ask the devices") {
 		t.Errorf("got %q, %v", finding(report, "devices"), err)
@@ -166,7 +167,7 @@ func TestBrokerThatIsNotThere(t *testing.T) {
 // The guard opens the devices from the agent's folder, without a secret on its command line.
 func TestGuardFindsDevices(t *testing.T) {
 	_, address := newField(t)
-	r := newRigWith(t, func(c *Config) { c.Devices.Broker = address })
+	r := newRigWith(t, func(c *config.Config) { c.Devices.Broker = address })
 	r.await("the knob is kept", func() bool {
 		p, err := devicesOf(r.folder(devicesFolder))
 		if err != nil {

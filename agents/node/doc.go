@@ -1,7 +1,7 @@
 // Package node is the agent of one machine: it binds guests, mechanisms, telemetry and durable state to the MAPE engine.
 // It is not a program and does not serve the HTTP interface; cmd/edgeholdd is and does.
 //
-// A Node is put together once (node.go) from a Config (config.go, configfile.go) and consists of:
+// A Node is put together once (node.go) from a configuration (package config) and consists of:
 //
 //   - what the engine looks through and acts by: package loop, and the mechanisms of this machine (equipment.go);
 //   - policies, one version or two of each: how a module is taken in (policies.go, fetch.go, folder.go, accept.go), comes into charge

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/host/extism/helper"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -44,8 +45,8 @@ func fans(t *testing.T, root string) (level string) {
 	return filepath.Join(root, "srv/fans/bank1/level")
 }
 
-func offersFans(c *Config) {
-	c.Capabilities = []Capability{{Kind: "file", Paths: []string{"/srv/fans/bank*/level"}, Write: true}}
+func offersFans(c *config.Config) {
+	c.Capabilities = []config.Capability{{Kind: "file", Paths: []string{"/srv/fans/bank*/level"}, Write: true}}
 }
 
 func content(t *testing.T, path string) string {

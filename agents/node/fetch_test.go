@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/plugins/bundle"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
@@ -26,8 +27,8 @@ func TestNodesPullFromEachOther(t *testing.T) {
 	next := version(t, old, "1.1.0")
 	o.add(old)
 	o.add(next)
-	first.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
-	second.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
+	first.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
+	second.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
 	mirror := httptest.NewServer(first.Mirror())
 	defer mirror.Close()
 	at := "oci://" + strings.TrimPrefix(mirror.URL, "http://") + "/policies/cpu-boost:"
@@ -68,7 +69,7 @@ func TestNodesPullFromEachOther(t *testing.T) {
 // TestUnsignedByReference: that something came from a registry vouches for nothing.
 func TestUnsignedByReference(t *testing.T) {
 	o, first, second := newOperator(t), newRig(t), newRig(t)
-	second.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
+	second.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
 	mirror := httptest.NewServer(first.Mirror())
 	defer mirror.Close()
 	uploaded := first.upload("01-cpu-boost")

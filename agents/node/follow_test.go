@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/sign"
 	"github.com/edgehold/edgehold/plugins/store"
@@ -42,7 +43,7 @@ func TestTheDirectorIsFollowed(t *testing.T) {
 	o.add(one)
 	o.add(two)
 	o.assign("edge-1", "1.0.0")
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: Duration(time.Hour)})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: config.Duration(time.Hour)})
 
 	a, s := r.assigned()
 	if a.State != api.AssignmentRunning || a.Running != "1.0.0" || s.LastError != "" || len(s.Documents) != 8 {
@@ -76,7 +77,7 @@ func TestASourceThatLies(t *testing.T) {
 	o.add(one)
 	o.add(two)
 	o.assign("edge-1", "1.0.0")
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: Duration(time.Second)})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath(), Source: o.Published(), Follow: true, Node: "edge-1", Interval: config.Duration(time.Second)})
 	r.assigned()
 
 	path := filepath.Join(o.Published(), sign.ModulesFolder, "sha256-"+store.Digest(two)[len("sha256:"):]+".wasm")
@@ -113,7 +114,7 @@ func TestTheDirectorIsFollowedOverARegistry(t *testing.T) {
 	o.add(one)
 	o.assign("edge-1", "1.0.0")
 	o.push(fleet, "1.0.0", one)
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Source: fleet, Follow: true, Node: "edge-1", Interval: Duration(time.Hour)})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath(), Source: fleet, Follow: true, Node: "edge-1", Interval: config.Duration(time.Hour)})
 	if a, s := r.assigned(); a.State != api.AssignmentRunning || a.Running != "1.0.0" {
 		t.Fatalf("got %+v, %s", a, s.LastError)
 	}
@@ -168,7 +169,7 @@ func TestUpdateWithoutASource(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	s, err := r.Trust.Status(t.Context())
-	if err != nil || s.Rooted || s.Require != requireUnsigned {
+	if err != nil || s.Rooted || s.Require != config.RequireUnsigned {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

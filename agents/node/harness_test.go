@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/mechanisms/cpufreq/trees"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
@@ -42,7 +43,7 @@ const patience = 2 * time.Minute
 type rig struct {
 	*Node
 	t      *testing.T
-	config Config
+	config config.Config
 	tree   string
 	events chan api.Event
 	stop   func()
@@ -50,22 +51,22 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return newRigWith(t, func(*Config) {})
+	return newRigWith(t, func(*config.Config) {})
 }
 
 // newRigWith is newRig with a change to its configuration.
-func newRigWith(t *testing.T, change func(*Config)) *rig {
+func newRigWith(t *testing.T, change func(*config.Config)) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, tree: filepath.Join(dir, "tree"), events: make(chan api.Event, 1024)}
 	if err := trees.Write(r.tree, "acpi-cpufreq"); err != nil {
 		t.Fatal(err)
 	}
-	r.config = Config{Name: "test", StateDirectory: filepath.Join(dir, "state")}
-	r.config.Guests.CompileTime = Duration(2 * time.Minute) // on a machine that has other work
-	r.config.Guests.Deadline = Duration(patience)
+	r.config = config.Config{Name: "test", StateDirectory: filepath.Join(dir, "state")}
+	r.config.Guests.CompileTime = config.Duration(2 * time.Minute) // on a machine that has other work
+	r.config.Guests.Deadline = config.Duration(patience)
 	r.config.MechanismPlugins.Root = r.tree
-	r.config.MechanismPlugins.GuardGrace = Duration(200 * time.Millisecond)
+	r.config.MechanismPlugins.GuardGrace = config.Duration(200 * time.Millisecond)
 	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
 	if cache, err := os.UserCacheDir(); err == nil {
 		r.config.Guests.CacheDirectory = filepath.Join(cache, "edgehold", "test-code") // a second run compiles nothing

@@ -15,6 +15,7 @@ import (
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/decision"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/agents/node/loop"
 	"github.com/edgehold/edgehold/agents/node/trust"
 	"github.com/edgehold/edgehold/agents/proxy"
@@ -41,7 +42,7 @@ type Node struct {
 	Trust      trust.View
 	Doctor     examiner
 
-	config     Config
+	config     config.Config
 	log        *slog.Logger
 	db         *state.DB
 	supervisor *mechanisms.Supervisor
@@ -66,7 +67,7 @@ type Options struct {
 }
 
 // Open makes a node agent of a valid configuration.
-func Open(ctx context.Context, c Config, o Options) (_ *Node, err error) {
+func Open(ctx context.Context, c config.Config, o Options) (_ *Node, err error) {
 	n := &Node{config: c, log: o.Logger, settled: o.Settled}
 	if n.settled == nil {
 		n.settled = func() {}
@@ -117,7 +118,7 @@ func (n *Node) openState(ctx context.Context) error {
 }
 
 func (n *Node) openRuntime(ctx context.Context) error {
-	c := n.config.Guests.host()
+	c := hostConfig(&n.config.Guests)
 	c.Logger = n.log.With("part", "guest")
 	runtime, err := host.New(ctx, c)
 	if err != nil {
@@ -128,8 +129,8 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	return nil
 }
 
-// host is how guests are executed.
-func (g *Guests) host() host.Config {
+// hostConfig is how guests are executed.
+func hostConfig(g *config.Guests) host.Config {
 	return host.Config{
 		CacheDir: g.CacheDirectory, Engine: engines[g.Engine], MaxInstances: g.Instances, CompileTime: time.Duration(g.CompileTime),
 		Limits: host.Limits{Fuel: g.Fuel, Deadline: time.Duration(g.Deadline), Memory: g.MemoryBytes},
@@ -151,7 +152,7 @@ func (n *Node) openEngine(ctx context.Context, publish func(api.Resource, string
 	if err != nil {
 		return err
 	}
-	client, err := n.config.Registry.client()
+	client, err := n.config.Registry.Client()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/sign"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -29,8 +30,6 @@ func newOperator(t *testing.T) *operator {
 	}
 	return &operator{repository, t, dir}
 }
-
-func writePin(t *testing.T) string { return newOperator(t).PinPath() }
 
 func (o *operator) add(raw []byte) {
 	o.t.Helper()
@@ -78,7 +77,7 @@ func version(t *testing.T, raw []byte, version string) []byte {
 }
 
 // trusting restarts the node with a configuration of trust.
-func (r *rig) trusting(c Trust) {
+func (r *rig) trusting(c config.Trust) {
 	r.t.Helper()
 	r.stop()
 	r.config.Trust = c
@@ -109,7 +108,7 @@ func codeOf(err error) string {
 func TestOnlySignedModulesComeIn(t *testing.T) {
 	o, r := newOperator(t), newRig(t)
 	raw := module(t, "01-cpu-boost")
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
 
 	if _, code := r.tryUpload(raw); code != sign.CodeUnsigned {
 		t.Fatalf("unsigned: got %q, want %s", code, sign.CodeUnsigned)
@@ -159,17 +158,17 @@ func TestOnlySignedModulesComeIn(t *testing.T) {
 func TestUnsignedModulesRunWhereTheOperatorSaysSo(t *testing.T) {
 	o, r := newOperator(t), newRig(t)
 	raw := module(t, "01-cpu-boost")
-	r.trusting(Trust{Root: o.PinPath()})
+	r.trusting(config.Trust{Root: o.PinPath()})
 	result, code := r.tryUpload(raw)
 	if code != "" || result.Trust.State != api.TrustUnsigned || result.Trust.Reason == "" {
 		t.Fatalf("with require: unsigned: got %q, %+v", code, result.Trust)
 	}
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
 	p, err := r.Policies.Get(t.Context(), "cpu-boost")
 	if err != nil || p.State == api.PolicyActive || !strings.Contains(p.StateReason, "unsigned") {
 		t.Errorf("started with require: signed: got %s (%s), %v", p.State, p.StateReason, err)
 	}
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath(), Unsigned: []string{"cpu-boost"}})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath(), Unsigned: []string{"cpu-boost"}})
 	if p, err = r.Policies.Get(t.Context(), "cpu-boost"); err != nil || p.State == api.PolicyQuarantined || p.Trust.State != api.TrustUnsigned {
 		t.Errorf("named in trust.unsigned: got %s (%s), %+v, %v", p.State, p.StateReason, p.Trust, err)
 	}
@@ -180,7 +179,7 @@ func TestInstalledGoesOnWithoutMetadata(t *testing.T) {
 	o, r := newOperator(t), newRig(t)
 	raw := module(t, "01-cpu-boost")
 	o.add(raw)
-	r.trusting(Trust{Require: requireSigned, Root: o.PinPath()})
+	r.trusting(config.Trust{Require: config.RequireSigned, Root: o.PinPath()})
 	if err := r.Policies.trust.TakeIn(t.Context(), o.metadata()); err != nil {
 		t.Fatal(err)
 	}
@@ -195,25 +194,5 @@ func TestInstalledGoesOnWithoutMetadata(t *testing.T) {
 	p, err := r.Policies.Get(t.Context(), "cpu-boost")
 	if err != nil || p.State == api.PolicyQuarantined || p.Trust.State != api.TrustSigned {
 		t.Errorf("got %s (%s), %+v, %v", p.State, p.StateReason, p.Trust, err)
-	}
-}
-
-func TestTrustConfigurationIsJudgedAsAWhole(t *testing.T) {
-	tests := map[string]string{
-		"trust: {require: signed}":                         "trust.root is needed",
-		"trust: {require: maybe}":                          "trust.require",
-		"trust: {clock: sundial}":                          "trust.clock",
-		"trust: {source: /srv/x}":                          "trust.root is needed with trust.source",
-		"trust: {follow: true}":                            "trust.source is needed",
-		"trust: {interval: 1ms}":                           "trust.interval",
-		"trust: {root: nowhere.json}":                      "trust.root can't be used",
-		"trust: {follow: true, source: /srv/x, node: a/b}": "trust.node can't be used",
-		"trust: {require: signed, rooot: pin.json}":        "rooot",
-	}
-	for text, want := range tests {
-		_, err := LoadConfig(writeConfig(t, "name: a\n"+text+"\n"), nil)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", text, err, want)
-		}
 	}
 }

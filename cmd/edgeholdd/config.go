@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 )
 
 // configFlags name a configuration: a file and what overrides it.
@@ -21,8 +21,8 @@ func (f *configFlags) add(c *cobra.Command) {
 }
 
 // load reads the file, then the environment, then --set: the later wins.
-func (f *configFlags) load() (node.Config, error) {
-	return node.LoadConfig(f.path, append(node.EnvironOverrides(os.Environ()), f.set...))
+func (f *configFlags) load() (config.Config, error) {
+	return config.Load(f.path, append(config.EnvironOverrides(os.Environ()), f.set...))
 }
 
 func configCommand() *cobra.Command {
@@ -43,7 +43,7 @@ func configCommand() *cobra.Command {
 	example := &cobra.Command{
 		Use: "example", Short: "Print a configuration with every key", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := node.ExampleConfig()
+			text, err := config.Example()
 			if err == nil {
 				_, err = cmd.OutOrStdout().Write(text)
 			}

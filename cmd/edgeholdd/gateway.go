@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/yaml"
 
-	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/lwm2m/gateway"
 	"github.com/edgehold/edgehold/lwm2m/store"
 	"github.com/edgehold/edgehold/sdf/mqtt"
@@ -133,7 +133,7 @@ func exampleGateway() gatewayConfig {
 			Users: []gatewayUser{{Name: "dashboard", Password: "HASH", Things: []string{"sensor-*"}, ReadOnly: true}}, EmbedModels: true,
 		},
 		Packages:  gatewayPackages{Keys: []string{"/etc/edgehold/targets.pub"}},
-		Bootstrap: gatewayBootstrap{DTLS: ":5784", Server: "coaps://gateway.example:5684", Lifetime: node.Duration(24 * time.Hour)},
+		Bootstrap: gatewayBootstrap{DTLS: ":5784", Server: "coaps://gateway.example:5684", Lifetime: config.Duration(24 * time.Hour)},
 		Metrics:   gatewayMonitoring{Listen: "127.0.0.1:9465"},
 	}
 	c.setDefaults()

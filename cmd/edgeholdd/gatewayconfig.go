@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 )
 
 // gatewayConfig is the configuration file of `edgeholdd gateway`. The zero value with its defaults serves DTLS and UDP on
@@ -82,9 +82,9 @@ type gatewayPackages struct {
 
 // gatewayBootstrap is a bootstrap server beside the gateway, which tells devices to register here.
 type gatewayBootstrap struct {
-	DTLS     string        `json:"dtls,omitempty"`   // its address; off if empty
-	Server   string        `json:"server,omitempty"` // URI of this gateway, as devices reach it: coaps://HOST:5684
-	Lifetime node.Duration `json:"lifetime,omitempty"`
+	DTLS     string          `json:"dtls,omitempty"`   // its address; off if empty
+	Server   string          `json:"server,omitempty"` // URI of this gateway, as devices reach it: coaps://HOST:5684
+	Lifetime config.Duration `json:"lifetime,omitempty"`
 }
 
 // gatewayMonitoring is where Prometheus finds the gateway.
@@ -94,7 +94,7 @@ type gatewayMonitoring struct {
 
 // Values of a fresh installation.
 const (
-	defaultGatewayState = node.DefaultState + "/gateway"
+	defaultGatewayState = config.DefaultState + "/gateway"
 	defaultMQTTSocket   = "unix:///run/edgehold/mqtt.sock"
 	valuesNative        = "native"
 	valuesStrings       = "strings"
@@ -103,7 +103,7 @@ const (
 
 func loadGatewayConfig(file string, overrides []string) (gatewayConfig, error) {
 	var c gatewayConfig
-	if err := node.ReadConfig(file, overrides, nil, &c); err != nil {
+	if err := config.Read(file, overrides, nil, &c); err != nil {
 		return c, err
 	}
 	c.resolve(filepath.Dir(file))
@@ -220,7 +220,7 @@ type gatewayProblems []error
 
 func (p *gatewayProblems) require(ok bool, key, what, hint string) {
 	if !ok {
-		*p = append(*p, &node.ConfigError{Key: key, What: what, Hint: hint})
+		*p = append(*p, &config.Error{Key: key, What: what, Hint: hint})
 	}
 }
 

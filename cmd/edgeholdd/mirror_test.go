@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/edgehold/edgehold/agents/apiserver/apiservertest"
-	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/plugins/store"
 )
 
 // startMirror serves h as the daemon would, until the test ends.
-func startMirror(t *testing.T, m node.Mirror, h http.Handler) (host string) {
+func startMirror(t *testing.T, m config.Mirror, h http.Handler) (host string) {
 	t.Helper()
 	l, err := listenMirror(m)
 	if err != nil {
@@ -42,8 +42,8 @@ func TestMirrorOverTLSAndPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := shelfOfOne(t, dir)
-	for name, m := range map[string]node.Mirror{
-		"plain": {Listen: "127.0.0.1:0", Plain: true}, "TLS": {Listen: "127.0.0.1:0", TLS: node.TLS{Certificate: certificate, Key: key}},
+	for name, m := range map[string]config.Mirror{
+		"plain": {Listen: "127.0.0.1:0", Plain: true}, "TLS": {Listen: "127.0.0.1:0", TLS: config.TLS{Certificate: certificate, Key: key}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := startMirror(t, m, registry.Mirror(source))
@@ -69,14 +69,14 @@ func TestMirrorOverTLSAndPlain(t *testing.T) {
 			}
 		})
 	}
-	if l, err := listenMirror(node.Mirror{}); l != nil || err != nil {
+	if l, err := listenMirror(config.Mirror{}); l != nil || err != nil {
 		t.Errorf("a mirror that is not configured: %v, %v", l, err)
 	}
 }
 
 // Whoever connects and says nothing is not waited for by those who pull, nor at the end.
 func TestMirrorWithSilentClients(t *testing.T) {
-	host := startMirror(t, node.Mirror{Listen: "127.0.0.1:0", Plain: true}, registry.Mirror(shelfOfOne(t, t.TempDir())))
+	host := startMirror(t, config.Mirror{Listen: "127.0.0.1:0", Plain: true}, registry.Mirror(shelfOfOne(t, t.TempDir())))
 	for range mirrorConnections / 2 {
 		silent, err := net.Dial("tcp", host)
 		if err != nil {

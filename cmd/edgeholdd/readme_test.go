@@ -12,14 +12,14 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 )
 
 // keys returns the dotted keys of a configuration type. What an operator names stands in capitals.
 func keys(typ reflect.Type, prefix string) []string {
 	switch {
-	case typ == reflect.TypeFor[map[string]map[string]node.Bound]():
-		return keys(reflect.TypeFor[node.Bound](), prefix+".MECHANISM.KNOB")
+	case typ == reflect.TypeFor[map[string]map[string]config.Bound]():
+		return keys(reflect.TypeFor[config.Bound](), prefix+".MECHANISM.KNOB")
 	case typ.Kind() != reflect.Struct:
 		return []string{prefix}
 	}
@@ -56,7 +56,7 @@ func documented(t *testing.T) []string {
 }
 
 func TestReadmeExplainsEveryKey(t *testing.T) {
-	got, want := documented(t), keys(reflect.TypeFor[node.Config](), "")
+	got, want := documented(t), keys(reflect.TypeFor[config.Config](), "")
 	slices.Sort(got)
 	slices.Sort(want)
 	for _, key := range want {
@@ -72,7 +72,7 @@ func TestReadmeExplainsEveryKey(t *testing.T) {
 }
 
 func TestReadmeExplainsTheExample(t *testing.T) {
-	text, err := node.ExampleConfig()
+	text, err := config.Example()
 	if err != nil {
 		t.Fatal(err)
 	}

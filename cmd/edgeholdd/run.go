@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/agents/api"
 	"github.com/edgehold/edgehold/agents/apiserver"
 	"github.com/edgehold/edgehold/agents/node"
+	"github.com/edgehold/edgehold/agents/node/config"
 	"github.com/edgehold/edgehold/plugins/registry"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -49,7 +50,7 @@ func runCommand() *cobra.Command {
 }
 
 // run opens the agent and its interface, serves, and gives everything back.
-func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) {
+func run(ctx context.Context, config config.Config, log *slog.Logger) (err error) {
 	debug.SetGCPercent(collectAt)
 	events := apiserver.NewEvents(0)
 	agent, err := node.Open(ctx, config, node.Options{Version: version, Logger: log, Publish: events.Publish, Settled: settle})
@@ -92,7 +93,7 @@ func run(ctx context.Context, config node.Config, log *slog.Logger) (err error) 
 // makeDefaultFolder makes the folder of the default socket, which lives in memory and is gone after a boot. The folders of
 // other sockets are their owner's business.
 func makeDefaultFolder(socket string) error {
-	if socket != node.DefaultSocket {
+	if socket != config.DefaultSocket {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
@@ -101,7 +102,7 @@ func makeDefaultFolder(socket string) error {
 	return nil
 }
 
-func serverConfig(agent *node.Node, config node.Config, events *apiserver.Events, log *slog.Logger) (apiserver.Config, error) {
+func serverConfig(agent *node.Node, config config.Config, events *apiserver.Events, log *slog.Logger) (apiserver.Config, error) {
 	mode, err := config.API.Mode()
 	if err != nil {
 		return apiserver.Config{}, err

@@ -64,6 +64,7 @@ var imports = []rule{
 	{"agents/doctor", []string{"agents/api"}},
 	{"agents/proxy", []string{"mechanisms", "plugins/store", "sdf/mqtt", "telemetry/ring"}}, // plugins/store for its durable files
 	{"agents/node/fault", nil},
+	{"agents/node/config", []string{"agents/api", "agents/proxy", "host/capability", "mechanisms", "plugins/registry", "plugins/sign", "sdf/mqtt"}}, // whose own configurations it makes and checks
 	{"agents/node/trust", []string{"agents/api", "agents/doctor", "agents/node/fault", "agents/state", "plugins/sign", "wasmabi"}},
 	{"agents/node/loop", []string{"wasmabi", "agents", "agents/api", "agents/node/fault", "host", "host/record", "mechanisms", "telemetry", "telemetry/ring"}},
 	{"agents/node/plug/plugtest", nil},
@@ -72,7 +73,6 @@ var imports = []rule{
 	{"agents/node", []string{ // neither the server nor the client: it implements what the server declares
 		"wasmabi", "agents", "agents/api", "agents/decision", "agents/doctor", "agents/node/...", "agents/proxy", "agents/state", "host/...", "mechanisms/...", "plugins/bundle", "plugins/registry",
 		"plugins/rollout/...", "plugins/sign", "plugins/store", "telemetry/...",
-		"sdf/mqtt", // for the files by which the devices' broker knows it
 	}},
 
 	// No driver knows another one, nor the guard any.
@@ -122,7 +122,7 @@ var imports = []rule{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
 	}},
 	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/device/route", "lwm2m/fleet", "plugins/parcel"}},
-	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
+	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "agents/node/config", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},
 }
@@ -135,7 +135,7 @@ var testImports = []rule{
 	{"lwm2m/store", []string{"agents/state/crashtest"}},
 	{"lwm2m/server", []string{"agents/state/crashtest", "lwm2m/coap/dtls"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
-	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest"}}, // devices
+	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest", "sdf/mqtt"}}, // devices, and a gateway for them
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                      // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "cmd/internal/e2e/port", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},

@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"encoding/json"
@@ -57,11 +57,11 @@ func (m *MetricNames) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(m))
 }
 
-// LoadConfig reads the file at path ("" for none), lays the overrides over it, fills the defaults and validates the
+// Load reads the file at path ("" for none), lays the overrides over it, fills the defaults and validates the
 // whole. An override is "key.below=value", as the --set flag and [EnvironOverrides] give it.
-func LoadConfig(path string, overrides []string) (Config, error) {
+func Load(path string, overrides []string) (Config, error) {
 	var c Config
-	if err := ReadConfig(path, overrides, renameFlatKeys, &c); err != nil {
+	if err := Read(path, overrides, renameFlatKeys, &c); err != nil {
 		return c, err
 	}
 	c.resolve(filepath.Dir(path))
@@ -72,10 +72,10 @@ func LoadConfig(path string, overrides []string) (Config, error) {
 	return c, nil
 }
 
-// ReadConfig reads the file at path ("" for none), lays the overrides over it and decodes the whole into a configuration,
+// Read reads the file at path ("" for none), lays the overrides over it and decodes the whole into a configuration,
 // of an agent or of another role of the daemon; a key that into does not have is an error. Rename, if not nil, may change the
 // file's tree before.
-func ReadConfig(path string, overrides []string, rename func(map[string]any), into any) error {
+func Read(path string, overrides []string, rename func(map[string]any), into any) error {
 	tree := map[string]any{}
 	if path != "" {
 		raw, err := readBounded(path)
@@ -99,7 +99,7 @@ func ReadConfig(path string, overrides []string, rename func(map[string]any), in
 		return fmt.Errorf("merge configuration overrides: %w", err)
 	}
 	if err := yaml.UnmarshalStrict(merged, into); err != nil {
-		return &ConfigError{Key: "configuration " + path, What: cleanYAML(err), Hint: "compare with `edgeholdd config example`"}
+		return &Error{Key: "configuration " + path, What: cleanYAML(err), Hint: "compare with `edgeholdd config example`"}
 	}
 	return nil
 }
@@ -142,11 +142,11 @@ func readBounded(path string) ([]byte, error) {
 func override(tree map[string]any, assignment string) error {
 	key, value, ok := strings.Cut(assignment, "=")
 	if !ok || key == "" {
-		return &ConfigError{Key: "--set " + assignment, What: "is not an assignment", Hint: "write key=value, like telemetry.monitor_interval=500ms"}
+		return &Error{Key: "--set " + assignment, What: "is not an assignment", Hint: "write key=value, like telemetry.monitor_interval=500ms"}
 	}
 	var v any
 	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
-		return &ConfigError{Key: "--set " + key, What: cleanYAML(err), Hint: "quote the value"}
+		return &Error{Key: "--set " + key, What: cleanYAML(err), Hint: "quote the value"}
 	}
 	setKey(tree, key, v)
 	return nil
@@ -195,7 +195,7 @@ const environPrefix = "EDGEHOLD_"
 // go one level down. Variables that name no section or top key of the configuration are left alone.
 func EnvironOverrides(environ []string) []string {
 	var known map[string]any
-	raw, _ := yaml.Marshal(exampleConfig())
+	raw, _ := yaml.Marshal(example())
 	_ = yaml.Unmarshal(raw, &known)
 	var out []string
 	for _, e := range environ {
@@ -217,10 +217,10 @@ func cleanYAML(err error) string {
 	return strings.TrimPrefix(s, "error converting YAML to JSON: yaml: ")
 }
 
-// ExampleConfig is a configuration with every key and its default, as YAML.
-func ExampleConfig() ([]byte, error) { return yaml.Marshal(exampleConfig()) }
+// Example is a configuration with every key and its default, as YAML.
+func Example() ([]byte, error) { return yaml.Marshal(example()) }
 
-func exampleConfig() Config {
+func example() Config {
 	c := Config{
 		Name: "node-1", SystemDescription: "/etc/edgehold/node.yaml",
 		Behaviours: map[string]map[string]any{"Subscribe": {"enabled": false}},
@@ -237,7 +237,7 @@ func exampleConfig() Config {
 		CompileTime: c.Guests.CompileTime, CacheDirectory: c.Guests.CacheDirectory}
 	c.API.SocketGroup = "0"
 	c.API.Listen, c.API.Tokens = "127.0.0.1:8443", "/etc/edgehold/tokens"
-	c.Trust = Trust{Require: requireSigned, Root: "/etc/edgehold/pin.json", Clock: clockSystem, Unsigned: []string{"trial"},
+	c.Trust = Trust{Require: RequireSigned, Root: "/etc/edgehold/pin.json", Clock: ClockSystem, Unsigned: []string{"trial"},
 		Source: "/srv/edgehold/published", Follow: true, Node: c.Name, Interval: c.Trust.Interval}
 	c.Registry = Registry{Mirrors: []string{"node-2.example:5443"}, Stall: c.Registry.Stall, StoreBytes: c.Registry.StoreBytes}
 	c.Devices = Devices{

@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"os"
@@ -49,7 +49,7 @@ func TestFigure44Loads(t *testing.T) {
 	if err := os.WriteFile(description, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := LoadConfig(path, nil)
+	c, err := Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestPublishedFileLoads(t *testing.T) {
           enabled: False
           period: 10
 `)
-	c, err := LoadConfig(path, nil)
+	c, err := Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestOverridesWinOverTheFile(t *testing.T) {
 	overrides := EnvironOverrides([]string{
 		"EDGEHOLD_TELEMETRY__MONITOR_INTERVAL=2s", "EDGEHOLD_SOCKET=/run/x", "HOME=/root", "EDGEHOLD_NAME=alpha",
 	})
-	c, err := LoadConfig(path, append(overrides, "telemetry.otlp.grpc=127.0.0.1:0", "mechanism_plugins.enabled_plugins=[CPUFrequency]"))
+	c, err := Load(path, append(overrides, "telemetry.otlp.grpc=127.0.0.1:0", "mechanism_plugins.enabled_plugins=[CPUFrequency]"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ management_mode: magic
 telemetry: {monitor_interval: 1ms, otlp: {grpc: nowhere}}
 api: {listen: "0.0.0.0:8443"}
 `)
-	_, err := LoadConfig(path, nil)
+	_, err := Load(path, nil)
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -136,25 +136,25 @@ func TestUnknownAndDuplicateKeysAreRefused(t *testing.T) {
 		"not yaml":  "a: [b\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := LoadConfig(writeConfig(t, text), nil); err == nil {
+			if _, err := Load(writeConfig(t, text), nil); err == nil {
 				t.Error("accepted")
 			}
 		})
 	}
 }
 
-func TestExampleConfigIsComplete(t *testing.T) {
-	text, err := ExampleConfig()
+func TestExampleIsComplete(t *testing.T) {
+	text, err := Example()
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := writeConfig(t, string(text))
-	if _, err := LoadConfig(path, []string{"system_description=" + path, "trust.root=" + writePin(t)}); err != nil {
+	if _, err := Load(path, []string{"system_description=" + path, "trust.root=" + writePin(t)}); err != nil {
 		t.Errorf("the example does not load: %v", err)
 	}
 }
 
-func FuzzLoadConfig(f *testing.F) {
+func FuzzLoad(f *testing.F) {
 	f.Add([]byte(figure44))
 	f.Add([]byte("telemetry: {monitor_data_retention_time: 1e99}\n"))
 	f.Add([]byte("a: &a [*a]\n"))
@@ -163,7 +163,7 @@ func FuzzLoadConfig(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Skip(err)
 		}
-		c, err := LoadConfig(path, nil)
+		c, err := Load(path, nil)
 		if err == nil {
 			err = c.Validate()
 			if err != nil {

@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"cmp"
@@ -64,7 +64,7 @@ func (r *Registry) setDefaults() {
 func (r *Registry) validate(p *problems) {
 	p.between("registry.stall", r.Stall, time.Second, 10*time.Minute)
 	p.require(r.StoreBytes >= minStoreBytes, "registry.store_bytes", fmt.Sprintf("is %d", r.StoreBytes), "choose 16777216 (16 MiB) or more")
-	if _, err := r.client(); err != nil {
+	if _, err := r.Client(); err != nil {
 		hint := "correct the path or the host"
 		if coded := (interface{ ErrorHint() string })(nil); errors.As(err, &coded) {
 			hint = coded.ErrorHint()
@@ -81,7 +81,8 @@ func (r *Registry) validate(p *problems) {
 	p.require(!m.Plain || registry.IsPrivate(m.Listen), "registry.mirror.plain", "is for loopback and private addresses alone", "name such an address in registry.mirror.listen, or give a certificate")
 }
 
-func (r *Registry) client() (*registry.Client, error) {
+// Client is what fetches artefacts.
+func (r *Registry) Client() (*registry.Client, error) {
 	logins := map[string]registry.Login{}
 	for host, l := range r.Logins {
 		password, err := readBounded(l.PasswordFile)

@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"cmp"
@@ -70,15 +70,15 @@ func (d *Devices) validate(p *problems) {
 	p.between("devices.interval", d.Interval, time.Second, 24*time.Hour)
 	p.require(d.Max > 0 && d.Max <= 100_000, "devices.max", "is out of range", "choose 1 to 100000")
 	p.require((d.Certificate.Certificate == "") == (d.Certificate.Key == ""), "devices.certificate", "lacks its certificate or its key", "give both")
-	c, err := d.proxy()
+	c, err := d.Proxy()
 	if err == nil {
 		err = c.Validate()
 	}
 	p.require(err == nil, "devices", fmt.Sprint("can't be used: ", err), "see `edgeholdd config example`")
 }
 
-// proxy is the configuration of the proxy agent, but for what the node gives it.
-func (d *Devices) proxy() (proxy.Config, error) {
+// Proxy is the configuration of the proxy agent, but for what the node gives it.
+func (d *Devices) Proxy() (proxy.Config, error) {
 	c := proxy.Config{
 		Broker: d.Broker, User: d.User, Endpoints: d.Endpoints, Choices: d.Choices, Devices: d.Max,
 		Refresh: time.Duration(d.Interval), Settle: time.Duration(d.Interval),

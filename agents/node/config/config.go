@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"cmp"
@@ -169,8 +169,8 @@ func (c Capability) offer() capability.Offer {
 	return capability.Offer{Kind: c.Kind, Hosts: c.Hosts, Methods: c.Methods, Address: c.Address, Paths: c.Paths, Write: c.Write, Bytes: c.Bytes}
 }
 
-// offers are what adapters may be granted.
-func (c *Config) offers() []capability.Offer {
+// Offers are what adapters may be granted.
+func (c *Config) Offers() []capability.Offer {
 	var out []capability.Offer
 	for _, one := range c.Capabilities {
 		out = append(out, one.offer())
@@ -274,7 +274,7 @@ type problems struct{ all []error }
 
 func (p *problems) require(ok bool, key, what, hint string) {
 	if !ok {
-		p.all = append(p.all, &ConfigError{Key: key, What: what, Hint: hint})
+		p.all = append(p.all, &Error{Key: key, What: what, Hint: hint})
 	}
 }
 
@@ -301,13 +301,13 @@ func (p *problems) folder(key, path string) {
 
 func (p *problems) err() error { return errors.Join(p.all...) }
 
-// ConfigError is one problem of a configuration file.
-type ConfigError struct{ Key, What, Hint string }
+// Error is one problem of a configuration file.
+type Error struct{ Key, What, Hint string }
 
-func (e *ConfigError) Error() string { return e.Key + " " + e.What }
+func (e *Error) Error() string { return e.Key + " " + e.What }
 
 // ErrorCode names the kind of error for programs.
-func (e *ConfigError) ErrorCode() string { return "config.invalid" }
+func (e *Error) ErrorCode() string { return "config.invalid" }
 
 // ErrorHint says what to do about it.
-func (e *ConfigError) ErrorHint() string { return e.Hint }
+func (e *Error) ErrorHint() string { return e.Hint }

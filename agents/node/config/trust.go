@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"cmp"
@@ -33,29 +33,29 @@ type Trust struct {
 
 // Values of Trust.
 const (
-	requireSigned   = "signed"
-	requireUnsigned = "unsigned"
-	clockSystem     = "system"
-	clockSigned     = "signed"
+	RequireSigned   = "signed"
+	RequireUnsigned = "unsigned"
+	ClockSystem     = "system"
+	ClockSigned     = "signed"
 )
 
 const defaultTrustInterval = time.Minute
 
 func (t *Trust) setDefaults(name string) {
-	t.Require = cmp.Or(t.Require, requireUnsigned)
-	t.Clock = cmp.Or(t.Clock, clockSystem)
+	t.Require = cmp.Or(t.Require, RequireUnsigned)
+	t.Clock = cmp.Or(t.Clock, ClockSystem)
 	t.Interval = cmp.Or(t.Interval, Duration(defaultTrustInterval))
 	t.Node = cmp.Or(t.Node, name)
 }
 
 func (t *Trust) validate(p *problems) {
-	p.oneOf("trust.require", t.Require, requireSigned, requireUnsigned)
-	p.oneOf("trust.clock", t.Clock, clockSystem, clockSigned)
+	p.oneOf("trust.require", t.Require, RequireSigned, RequireUnsigned)
+	p.oneOf("trust.clock", t.Clock, ClockSystem, ClockSigned)
 	p.between("trust.interval", t.Interval, time.Second, 24*time.Hour)
-	p.require(t.Root != "" || t.Require != requireSigned, "trust.root", "is needed with trust.require: signed", "name the pin.json that `edgehold trust init` wrote")
+	p.require(t.Root != "" || t.Require != RequireSigned, "trust.root", "is needed with trust.require: signed", "name the pin.json that `edgehold trust init` wrote")
 	p.require(t.Root != "" || t.Source == "", "trust.root", "is needed with trust.source", "name the pin.json that `edgehold trust init` wrote")
 	p.require(t.Source != "" || !t.Follow, "trust.source", "is needed with trust.follow", "say where the director publishes: a folder, or oci://HOST/NAME")
-	if isReference(t.Source) {
+	if t.FromRegistry() {
 		_, err := registry.Parse(t.Source)
 		p.require(err == nil, "trust.source", fmt.Sprintf("can't be used: %v", err), "write oci://HOST/NAME, or a plain folder")
 	}
@@ -66,28 +66,40 @@ func (t *Trust) validate(p *problems) {
 	if t.Root == "" {
 		return
 	}
-	pin, err := readPin(t.Root)
+	pin, err := t.readPin()
 	p.require(err == nil, "trust.root", fmt.Sprintf("can't be used: %v", err), "name the pin.json that `edgehold trust init` wrote")
 	p.require(err != nil || !t.Follow || len(pin.Director) > 0, "trust.root", "has no root for the director, which trust.follow needs", "name the pin.json that `edgehold trust init` wrote")
 }
 
-func readPin(path string) (sign.Pin, error) {
-	raw, err := readBounded(path)
+// Pin is what trust begins with; nothing without a root.
+func (t *Trust) Pin() ([]byte, error) {
+	if t.Root == "" {
+		return nil, nil
+	}
+	raw, err := readBounded(t.Root)
+	if err != nil {
+		return nil, fmt.Errorf("read trust.root: %w", err)
+	}
+	return raw, nil
+}
+
+func (t *Trust) readPin() (sign.Pin, error) {
+	raw, err := t.Pin()
 	if err != nil {
 		return sign.Pin{}, err
 	}
 	return sign.ParsePin(raw)
 }
 
-// isReference reports whether a source is a place of the registry's, not a plain folder.
-func isReference(source string) bool {
-	return strings.HasPrefix(source, "oci://") || strings.HasPrefix(source, "dir:")
+// FromRegistry reports whether the source is a place of the registry's, not a plain folder.
+func (t *Trust) FromRegistry() bool {
+	return strings.HasPrefix(t.Source, "oci://") || strings.HasPrefix(t.Source, "dir:")
 }
 
 // resolve makes the paths relative to the folder that the configuration lies in.
 func (t *Trust) resolve(absolute func(string) string) {
 	t.Root = absolute(t.Root)
-	if !isReference(t.Source) {
+	if !t.FromRegistry() {
 		t.Source = absolute(t.Source)
 	}
 }

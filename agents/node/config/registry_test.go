@@ -1,4 +1,4 @@
-package node
+package config
 
 import (
 	"os"
@@ -35,7 +35,7 @@ func TestRegistryConfiguration(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := LoadConfig(path, nil)
+		_, err := Load(path, nil)
 		if (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 			t.Errorf("%s: %v", tt.text, err)
 		}
