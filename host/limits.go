@@ -121,12 +121,12 @@ func (l Limits) initialise() guest.Limits {
 	g := l.perCall()
 	g.Fuel = l.Fuel * initialiseCalls
 	g.Slice = max(g.Slice/interpreterFactor, 1)
-	g.Deadline = initialiseDeadline
+	g.Deadline = max(initialiseDeadline, l.Deadline*initialiseCalls)
 	g.HostCalls = math.MaxUint32
 	return g
 }
 
 const (
-	initialiseCalls    = 4 // worth of fuel
-	initialiseDeadline = 8 * time.Second
+	initialiseCalls    = 4               // worth of fuel and time
+	initialiseDeadline = 8 * time.Second // at least
 )

@@ -151,8 +151,8 @@ var testImports = []rule{
 	{"host", []string{"host/internal/...", "plugins/pluginstest", "plugins/toolchain"}},
 	{"host/...", []string{"host/internal/...", "plugins/pluginstest"}},
 	{"mechanisms/...", []string{"mechanisms/..."}},
-	{"lwm2m/device", []string{"agents/proxy", "lwm2m/client/clienttest", "lwm2m/model", "lwm2m/server/...", "plugins/pluginstest", "sdf/oma"}}, // the other end, and who speaks of devices elsewhere
-	{"lwm2m/gateway", []string{"lwm2m/client", "lwm2m/device/...", "wasmabi"}},                                                                 // a real device
+	{"lwm2m/device", []string{"agents/proxy", "lwm2m/client/clienttest", "lwm2m/model", "lwm2m/server/...", "plugins", "plugins/pluginstest", "sdf/oma"}}, // the other end, and who speaks of devices elsewhere
+	{"lwm2m/gateway", []string{"lwm2m/client", "lwm2m/device/...", "wasmabi"}},                                                                            // a real device
 	{"cmd/edgehold-device", []string{"lwm2m", "lwm2m/coap", "lwm2m/server", "plugins/pluginstest"}},
 	{"lwm2m/device/runner", []string{"lwm2m/client", "plugins", "plugins/pluginstest"}},
 	{"lwm2m/device/route", []string{"sdf/mqtt", "lwm2m/client/clienttest"}}, // a real broker

@@ -60,6 +60,7 @@ type Manager struct {
 	records  map[uint16]*record
 	counters map[string]uint64
 	heads    map[uint16]*arrival
+	fallen   map[uint16]*record // what was active, and did not start after the restart
 
 	announceMu sync.Mutex
 	announce   func(lwm2m.Path)
@@ -90,7 +91,7 @@ func Open(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the packages of this device: %w", err)
 	}
-	m := &Manager{config: c, disk: disk, pull: make(chan struct{}, 1), heads: map[uint16]*arrival{}}
+	m := &Manager{config: c, disk: disk, pull: make(chan struct{}, 1), heads: map[uint16]*arrival{}, fallen: map[uint16]*record{}}
 	m.config.Trust.Kinds = []string{wasmabi.KindWorkload, wasmabi.KindPolicy}
 	m.config.Trust.MaxBytes = uint64(c.MaxPackage)
 	m.config.Trust.Counter = func(name string) uint64 { return m.counters[name] }
@@ -150,7 +151,7 @@ func (m *Manager) recount(digest string) {
 	}
 }
 
-// Resume starts what was active when the device stopped.
+// Resume starts what was active when the device stopped. What does not start is for [Manager.Run] to try again.
 func (m *Manager) Resume(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -161,7 +162,8 @@ func (m *Manager) Resume(ctx context.Context) {
 		}
 		if err := m.start(ctx, id, r); err != nil {
 			m.config.Logger.Error("a workload does not start any more", "instance", id, "error", err)
-			r.Active, r.Reason = false, reasonOf(err)
+			r.Active, r.Reason = false, reasonOf(err) // on the disk it is active: after the next restart it is tried again
+			m.fallen[id] = r
 		}
 	}
 	m.wantPull()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
@@ -39,8 +40,12 @@ func (m *Manager) writeURI(id uint16, r *record, uri string) error {
 	return nil
 }
 
-// Run pulls packages, one after the other, until ctx ends. A pull that a loss of power interrupted goes on where it stopped.
+// Run pulls packages, one after the other, until ctx ends. A pull that a loss of power interrupted goes on where it stopped. Meanwhile it starts
+// what [Manager.Resume] could not.
 func (m *Manager) Run(ctx context.Context) error {
+	var reviving sync.WaitGroup
+	reviving.Go(func() { m.revive(ctx) })
+	defer reviving.Wait()
 	for {
 		select {
 		case <-ctx.Done():

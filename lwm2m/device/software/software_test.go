@@ -118,7 +118,12 @@ func newBench(t *testing.T) *bench {
 // restart is a loss of power: nothing but the disk stays.
 func (b *bench) restart() {
 	b.t.Helper()
-	b.w = &workloads{running: map[uint16]string{}}
+	b.restartWith(&workloads{running: map[uint16]string{}})
+}
+
+func (b *bench) restartWith(w *workloads) {
+	b.t.Helper()
+	b.w = w
 	var err error
 	if b.Manager, err = Open(config(b.dir, b.w)); err != nil {
 		b.t.Fatal(err)
