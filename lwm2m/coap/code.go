@@ -54,6 +54,8 @@ const (
 	signalPong    Code = 7<<5 | 3
 	signalRelease Code = 7<<5 | 4
 	signalAbort   Code = 7<<5 | 5
+
+	signalClass = 7
 )
 
 // Class is the code's first digit.

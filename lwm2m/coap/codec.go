@@ -116,8 +116,24 @@ func decodeBody(data []byte, tokenLength int, m *Message) error {
 	} else if data[n-1] == 0xff && endsInMarker(data, *buffer) {
 		return errEmptyPayload
 	}
-	return m.takeOptions(*buffer)
+	rules := optionRules
+	if m.Code.Class() == signalClass {
+		rules = nil // each signal has options of its own, and none of them is critical
+	}
+	return m.takeOptions(*buffer, rules)
 }
+
+// criticalError is an option that must be understood, and is not. It wraps errCritical.
+type criticalError struct {
+	code   Code // of its message
+	option OptionID
+}
+
+func (e *criticalError) Error() string {
+	return fmt.Sprintf("option %d of %s: %v", e.option, e.code, errCritical)
+}
+
+func (e *criticalError) Unwrap() error { return errCritical }
 
 // endsInMarker says whether the last byte of data, which is 0xff, is a payload marker rather than the end of the last option.
 func endsInMarker(data []byte, options message.Options) bool {
@@ -130,17 +146,17 @@ func endsInMarker(data []byte, options message.Options) bool {
 
 // takeOptions takes over decoded options: those of a wrong length or repeated without right count as not understood (RFC
 // 7252 sections 5.4.3 and 5.4.5), which leaves elective ones out and makes critical ones an error.
-func (m *Message) takeOptions(options message.Options) error {
+func (m *Message) takeOptions(options message.Options, rules map[OptionID]optionRule) error {
 	var refused error
 	var previous OptionID
 	for _, o := range options {
 		id := OptionID(o.ID)
-		rule, known := optionRules[id]
+		rule, known := rules[id]
 		understood := known && len(o.Value) >= int(rule.min) && len(o.Value) <= int(rule.max) && (rule.repeatable || id != previous)
 		previous = id
 		if known && !understood || !known && id.Critical() {
 			if id.Critical() {
-				refused = fmt.Errorf("option %d: %w", id, errCritical)
+				refused = &criticalError{m.Code, id}
 			}
 			continue
 		}
@@ -149,11 +165,14 @@ func (m *Message) takeOptions(options message.Options) error {
 	return refused
 }
 
-// optionRules say how long the value of an option that we understand may be, and whether it may be repeated.
-var optionRules = map[OptionID]struct {
+// optionRule says how long the value of an option that we understand may be, and whether it may be repeated.
+type optionRule struct {
 	min, max   uint16
 	repeatable bool
-}{
+}
+
+// optionRules are those of requests and answers.
+var optionRules = map[OptionID]optionRule{
 	IfMatch:       {0, 8, true},
 	URIHost:       {1, 255, false},
 	ETag:          {1, 8, true},

@@ -17,6 +17,8 @@ import (
 const (
 	csmMaxMessage OptionID = 2
 	csmBlockWise  OptionID = 4
+
+	abortBadSetting OptionID = 2
 )
 
 // baseMaxMessage is what a peer takes before it says otherwise (RFC 8323 section 5.3.1).
@@ -103,7 +105,7 @@ func (c *connection) read() error {
 		if err != nil {
 			return errors.Join(err, c.abort(err))
 		}
-		if code.Class() != 7 || code == signalPong {
+		if code.Class() != signalClass || code == signalPong {
 			c.transport.receiver.Receive(c.peer, frame)
 		}
 	}
@@ -135,18 +137,19 @@ func (c *connection) next(in *bufio.Reader, frame []byte, first bool) ([]byte, e
 	return frame, err
 }
 
-// signal acts on a frame that is a signal, and returns its code (RFC 8323 section 5).
+// signal acts on a frame that is a signal, and returns its code (RFC 8323 section 5). An error ends the connection: so does a critical
+// option of a signal, as we understand none.
 func (c *connection) signal(frame []byte, first bool) (Code, error) {
 	_, header := frameLength(frame)
 	code := Code(frame[header-1])
 	if first && code != signalCSM {
 		return code, errors.New("connection does not begin with its settings")
 	}
-	if code.Class() != 7 {
+	if code.Class() != signalClass {
 		return code, nil
 	}
 	var m Message
-	if err := decodeFrame(frame, &m); err != nil && !errors.Is(err, errCritical) {
+	if err := decodeFrame(frame, &m); err != nil && code != signalAbort {
 		return code, err
 	}
 	switch code {
@@ -182,7 +185,12 @@ func (c *connection) abort(cause error) error {
 	if errors.Is(cause, io.EOF) {
 		return nil
 	}
-	if err := c.say(&Message{Code: signalAbort, Payload: []byte(cause.Error())}); err != nil {
+	why := &Message{Code: signalAbort, Payload: []byte(cause.Error())}
+	var critical *criticalError
+	if errors.As(cause, &critical) && critical.code == signalCSM {
+		why.SetUint(abortBadSetting, uint32(critical.option))
+	}
+	if err := c.say(why); err != nil {
 		return err
 	}
 	<-c.done // the writer ends when it has sent that, or cannot

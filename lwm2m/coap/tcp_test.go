@@ -139,6 +139,60 @@ func TestTCPEndsConnectionsThatMakeNoSense(t *testing.T) {
 	}
 }
 
+// TestTCPRefusesSignalsWithCriticalOptions, whatever their numbers mean elsewhere, and ignores elective ones (RFC 8323 section 5).
+func TestTCPRefusesSignalsWithCriticalOptions(t *testing.T) {
+	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}})
+	start(t, Config{Transports: []Transport{server}, Handler: echo})
+	for _, c := range []struct {
+		name   string
+		code   Code
+		option OptionID
+		abort  bool
+		bad    OptionID // that the Abort names
+	}{
+		{"settings", signalCSM, 9, true, 9},
+		{"settings, by an option of requests", signalCSM, URIPath, true, URIPath},
+		{"a ping", signalPing, 9, true, 0},
+		{"a ping, by an option of requests", signalPing, URIPath, true, 0},
+		{"a pong", signalPong, 9, true, 0},
+		{"a release", signalRelease, 9, true, 0},
+		{"elective settings", signalCSM, 2048, false, 0},
+		{"elective, of another length in requests", signalCSM, ETag, false, 0},
+		{"a ping that wants custody", signalPing, 2, false, 0},
+		{"an elective pong", signalPong, 12, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", server.Addresses()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			settings, _ := appendFrame(nil, &Message{Code: signalCSM})
+			signal, _ := appendFrame(settings, &Message{Code: c.code, Options: []Option{{ID: c.option}}})
+			_, _ = conn.Write(signal)
+			if !c.abort {
+				if !alive(conn) {
+					t.Error("the connection ended")
+				}
+				return
+			}
+			var m *Message
+			for err == nil && (m == nil || m.Code != signalAbort) {
+				m, err = readFrame(conn)
+			}
+			if err != nil {
+				t.Fatalf("no Abort: %v", err)
+			}
+			if bad, told := m.Uint(abortBadSetting); OptionID(bad) != c.bad || told != (c.bad != 0) || len(m.Payload) == 0 {
+				t.Errorf("aborted by %v %v %q, want option %d to be named", m, m.Options, m.Payload, c.bad)
+			}
+			if _, err := readFrame(conn); err == nil {
+				t.Error("the connection goes on")
+			}
+		})
+	}
+}
+
 func TestTCPWhoOnlyConnectsKeepsNobodyOut(t *testing.T) {
 	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}, Connections: 4})
 	start(t, Config{Transports: []Transport{server}, Handler: echo})
