@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,9 @@ func (c *connection) read() error {
 	var frame []byte
 	for first := true; ; first = false {
 		var err error
+		if cap(frame) > framePart {
+			frame = nil // one long message is no reason to keep its memory
+		}
 		if frame, err = c.next(in, frame[:0], first); err != nil {
 			return err
 		}
@@ -132,9 +136,23 @@ func (c *connection) next(in *bufio.Reader, frame []byte, first bool) ([]byte, e
 		err := fmt.Errorf("message of %d bytes: %w", total, ErrTooLarge)
 		return frame, errors.Join(err, c.abort(err))
 	}
-	frame = append(frame, make([]byte, total)...)
-	_, err := io.ReadFull(in, frame)
-	return frame, err
+	return readWhole(in, frame, int(total))
+}
+
+// framePart is how much memory is made for a frame before it has come: who only announces long ones shall get no more.
+const framePart = 4096
+
+// readWhole appends total bytes.
+func readWhole(in io.Reader, frame []byte, total int) ([]byte, error) {
+	for len(frame) < total {
+		have := len(frame)
+		frame = slices.Grow(frame, min(total-have, framePart))
+		frame = frame[:min(total, cap(frame))]
+		if _, err := io.ReadFull(in, frame[have:]); err != nil {
+			return frame, err
+		}
+	}
+	return frame, nil
 }
 
 // signal acts on a frame that is a signal, and returns its code (RFC 8323 section 5). An error ends the connection: so does a critical

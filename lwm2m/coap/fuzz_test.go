@@ -3,7 +3,11 @@ package coap
 import (
 	"bytes"
 	"context"
+	"io"
+	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // FuzzReceive gives an endpoint two datagrams of one peer: whatever they are, it goes on, and says nothing that is no message.
@@ -38,14 +42,127 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		w.receiver.Receive(device(1), first)
 		w.receiver.Receive(device(1), second)
-		if e.bodies.bytes > 8192+4096 {
-			t.Errorf("%d bytes are held", e.bodies.bytes)
+		e.bodies.mu.Lock()
+		held := e.bodies.bytes
+		e.bodies.mu.Unlock()
+		if held > 8192+4096 {
+			t.Errorf("%d bytes are held", held)
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.sent = w.sent[:0]
 	})
 }
+
+// FuzzAnswers has a peer answer our requests with whatever it likes, for as long as it likes: each ends, within the bound of a body.
+func FuzzAnswers(f *testing.F) {
+	f.Add(uint8(GET), uint16(0), []byte{2, 0x0e, 0, 64, 2, 0x1e, 0, 64})
+	f.Add(uint8(PUT), uint16(5000), []byte{4, 0x04, 1, 0, 6, 0x12, 1, 0})
+	f.Add(uint8(FETCH), uint16(1500), []byte{5, 0, 1, 0, 2, 0x0a, 0, 16, 6, 0, 0, 9})
+	f.Add(uint8(POST), uint16(3000), []byte{4, 0x0d, 1, 0, 4, 0x0b, 1, 0, 5, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, method uint8, size uint16, script []byte) {
+		if len(script) < 4 || len(script) > 400 {
+			return
+		}
+		lockstep(t, Config{Limits: Limits{Body: 4096}, Reliability: Reliability{NStart: 1}}, func(t *testing.T, w *wire, e *Endpoint) {
+			request := request(Code(method%7+1), "/1")
+			request.Payload = sample(int(size))
+			done := ask(e, device(1), request)
+			for n := 0; ; n++ {
+				select {
+				case r := <-done:
+					if r.err == nil && len(r.answer.Payload) > 4096+1024 {
+						t.Errorf("got %d bytes", len(r.answer.Payload))
+					}
+					return
+				default:
+				}
+				if n > 5*(4096+int(size))/16+1000 {
+					t.Fatalf("it goes on after %d answers", n)
+				}
+				step := script[4*n%(len(script)&^3):][:4]
+				for _, q := range w.take() {
+					w.say(device(1), q.reply(step, n))
+				}
+				time.Sleep(time.Second)
+			}
+		})
+	})
+}
+
+// reply is an answer to it: the first byte says of what code and with what, the next two which block, the last how long.
+func (s *sighted) reply(step []byte, n int) *Message {
+	codes := []Code{Content, Continue, Content, Changed, Continue, EntityIncomplete, Valid, EntityTooLarge}
+	a := s.answer(codes[step[0]%8], string(sample(int(step[3])*16)))
+	id := []OptionID{Block2, Block1}[step[2]&1]
+	b := block{number: uint32(step[1] >> 4), more: step[1]&8 != 0, exponent: step[1] & 7}
+	if asked, has, _ := s.blockOf(id); has && step[2]&2 == 0 { // the one that is wanted, as a rule
+		b.number = asked.number
+		if step[2]&4 == 0 {
+			b.exponent = asked.exponent
+		}
+	}
+	a.SetUint(id, b.value())
+	if step[0]&0x10 != 0 {
+		a.SetUint(ETag, uint32(n)|1)
+	}
+	if step[0]&0x20 != 0 {
+		a.SetUint(Size2, uint32(step[3])<<24)
+	}
+	if step[0]&0x40 != 0 {
+		a.Code = Unauthorized
+		a.SetOpaque(Echo, []byte{1})
+	}
+	if step[0]&0x80 != 0 {
+		a.Type = NonConfirmable
+		a.ID = uint16(n)
+	}
+	return a
+}
+
+// FuzzConnection sends bytes over a connection, in two parts: it takes whole messages out of them, and ends when it makes no sense of them
+// or the peer has gone.
+func FuzzConnection(f *testing.F) {
+	f.Add([]byte{0x00, 0xe1, 0x00, 0xe2, 0xb1, 0x01, 0xff}, 3)
+	f.Add([]byte{0x00, 0xe1, 0xd1, 0x01, 0x45, 9, 0xff, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, 5)
+	f.Add([]byte{0x10, 0xe1, 0x90, 0x00, 0x01}, 1)
+	f.Add([]byte{0x00, 0xe1, 0xf0, 0xff, 0xff, 0xff, 0xff, 1}, 4)
+	f.Fuzz(func(t *testing.T, sent []byte, cut int) {
+		if cut < 0 || cut > len(sent) {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			tcp := listenTCP(t, TCPConfig{MaxMessage: 2000})
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- tcp.Serve(ctx, frames{t}) }()
+			synctest.Wait()
+			ours, theirs := net.Pipe()
+			c := tcp.register(theirs)
+			go func() { _, _ = io.Copy(io.Discard, ours) }()
+			for _, part := range [][]byte{sent[:cut], sent[cut:]} {
+				_, _ = ours.Write(part)
+			}
+			_ = ours.Close()
+			<-c.done
+			cancel()
+			if err := <-ended; err != nil || len(tcp.open) > 0 {
+				t.Errorf("%d connections are left: %v", len(tcp.open), err)
+			}
+		})
+	})
+}
+
+// frames takes messages of connections.
+type frames struct{ t *testing.T }
+
+func (f frames) Receive(_ Peer, frame []byte) {
+	if total, header := frameLength(frame); total != int64(len(frame)) || Code(frame[header-1]).Class() == signalClass && Code(frame[header-1]) != signalPong {
+		f.t.Errorf("took %x for a message", frame)
+	}
+}
+
+func (frames) Unreachable(Peer, []byte, error) {}
 
 // FuzzDecode reads messages in both forms, and writes and reads again what is one.
 func FuzzDecode(f *testing.F) {

@@ -193,6 +193,54 @@ func TestTCPRefusesSignalsWithCriticalOptions(t *testing.T) {
 	}
 }
 
+// TestTCPAnnouncingCostsNothing: the memory for a message comes with its bytes, and goes with them.
+func TestTCPAnnouncingCostsNothing(t *testing.T) {
+	const connections, each = 200, 64 << 10
+	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}, MaxMessage: each})
+	e := start(t, Config{Transports: []Transport{server}, Handler: echo})
+	long := request(PUT, "/x")
+	long.Payload = sample(each - 100)
+	for _, c := range []struct {
+		name string
+		send []byte
+	}{
+		{"announced", []byte{0xe0, 0xfe, 0, byte(PUT), 0xff}},
+		{"sent", must(appendFrame(nil, long))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before, took := heap(), e.Stats().Received
+			for range connections {
+				conn, err := net.Dial("tcp", server.Addresses()[0].String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_, _ = conn.Write([]byte{0x00, byte(signalCSM)})
+				if !alive(conn) {
+					t.Fatal("the connection ended")
+				}
+				_, _ = conn.Write(c.send)
+				if len(c.send) > each/2 && !alive(conn) {
+					t.Fatal("a message of the greatest length ended the connection")
+				}
+			}
+			if n := e.Stats().Received - took; c.name == "sent" && n != connections {
+				t.Errorf("%d messages were taken", n)
+			}
+			if grown := int64(heap()) - int64(before); grown > connections*each/3 {
+				t.Errorf("%d connections hold %d bytes", connections, grown)
+			}
+		})
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func TestTCPWhoOnlyConnectsKeepsNobodyOut(t *testing.T) {
 	server := listenTCP(t, TCPConfig{Addresses: []string{"127.0.0.1:0"}, Connections: 4})
 	start(t, Config{Transports: []Transport{server}, Handler: echo})
