@@ -18,7 +18,7 @@ type bodies struct {
 
 	mu    sync.Mutex
 	index map[bodyKey]*list.Element
-	order list.List // of *body, the one that was touched longest ago first
+	order [2]list.List // of *body of each direction, the one that was touched longest ago first
 	held  map[key]int
 	bytes int
 }
@@ -122,7 +122,7 @@ func (b *bodies) grow(k bodyKey, part block, payload []byte, now time.Duration) 
 	b.bytes += extra
 	known.data = append(known.data, payload...)
 	known.at = now
-	b.order.MoveToBack(element)
+	b.order[incoming].MoveToBack(element)
 	if part.more {
 		return nil, Continue
 	}
@@ -134,9 +134,12 @@ func (b *bodies) grow(k bodyKey, part block, payload []byte, now time.Duration) 
 // unverified ones began; apart from that it finds room or not.
 func (b *bodies) admit(fresh *body) bool {
 	full := func() bool { return b.bytes+fresh.reserved > b.room || len(b.index) >= b.most }
-	for e := b.order.Front(); full() && e != nil; {
+	for e := b.order[outgoing].Front(); full() && e != nil; e = b.order[outgoing].Front() {
+		b.drop(e.Value.(*body).key)
+	}
+	for e := b.order[incoming].Front(); fresh.verified && full() && e != nil; {
 		next := e.Next()
-		if old := e.Value.(*body); old.key.direction == outgoing || fresh.verified && !old.verified {
+		if old := e.Value.(*body); !old.verified {
 			b.drop(old.key)
 		}
 		e = next
@@ -144,7 +147,7 @@ func (b *bodies) admit(fresh *body) bool {
 	if full() || fresh.key.direction == incoming && b.held[fresh.key.key] >= bodiesOfPeer {
 		return false
 	}
-	b.index[fresh.key] = b.order.PushBack(fresh)
+	b.index[fresh.key] = b.order[fresh.key.direction].PushBack(fresh)
 	b.held[fresh.key.key]++
 	b.bytes += fresh.reserved
 	return true
@@ -164,8 +167,8 @@ func (b *bodies) keep(k bodyKey, whole *Message, now time.Duration) {
 
 // dropOldest drops the answer to a peer that was asked for longest ago.
 func (b *bodies) dropOldest(of key) bool {
-	for e := b.order.Front(); e != nil; e = e.Next() {
-		if k := e.Value.(*body).key; k.key == of && k.direction == outgoing {
+	for e := b.order[outgoing].Front(); e != nil; e = e.Next() {
+		if k := e.Value.(*body).key; k.key == of {
 			b.drop(k)
 			return true
 		}
@@ -184,14 +187,16 @@ func (b *bodies) kept(k bodyKey, now time.Duration) *Message {
 	}
 	known := element.Value.(*body)
 	known.at = now
-	b.order.MoveToBack(element)
+	b.order[outgoing].MoveToBack(element)
 	return known.whole
 }
 
 // expire forgets the bodies that nothing came for.
 func (b *bodies) expire(now time.Duration) {
-	for e := b.order.Front(); e != nil && now-e.Value.(*body).at >= b.lifetime; e = b.order.Front() {
-		b.drop(e.Value.(*body).key)
+	for d := range b.order {
+		for e := b.order[d].Front(); e != nil && now-e.Value.(*body).at >= b.lifetime; e = b.order[d].Front() {
+			b.drop(e.Value.(*body).key)
+		}
 	}
 }
 
@@ -200,7 +205,7 @@ func (b *bodies) drop(k bodyKey) {
 	if element == nil {
 		return
 	}
-	b.order.Remove(element)
+	b.order[k.direction].Remove(element)
 	delete(b.index, k)
 	if b.held[k.key]--; b.held[k.key] == 0 {
 		delete(b.held, k.key)
