@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -430,4 +432,84 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("%d associations were revoked, want 1", n)
 	}
 	device.await("close_notify", func() bool { return len(device.lost) == 1 && device.lost[0] == gateway })
+}
+
+// TestHostileRecords sends what a genuine handshake and association said, damaged, cut up and put together in every way, from many addresses:
+// nothing comes of it, an association goes on meanwhile, memory stays where it was, and a device gets in afterwards.
+func TestHostileRecords(t *testing.T) {
+	server, device, nat := talk(t, Config{MaxHandshakes: 64, MaxPerSource: 16, HandshakeTimeout: 10 * time.Minute})
+	server.echo.Store(true)
+	gateway := device.dial(nat.addr())
+	genuine := append(nat.sent(), nat.received()...)
+	random := rand.New(rand.NewPCG(7, 8))
+	var sockets []*net.UDPConn
+	for range 20 {
+		s := listen(t, "127.0.7.1:0")
+		defer s.Close()
+		sockets = append(sockets, s)
+	}
+	before := heap()
+	for round := range 100 {
+		for range 50 {
+			_, _ = sockets[random.IntN(len(sockets))].WriteToUDPAddrPort(mutate(random, genuine), server.addr)
+			if random.IntN(10) == 0 {
+				nat.inject(mutate(random, genuine))
+			}
+		}
+		said := fmt.Sprint("round ", round)
+		device.await(said, func() bool {
+			_ = device.Send(gateway, []byte(said)) // the network may lose some
+			return slices.ContainsFunc(device.got, func(r received) bool { return r.message == said })
+		})
+	}
+	if grown := int64(heap()) - int64(before); grown > 64*(maxShakeBytes+64<<10) {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+	if stats := server.Stats(); stats.Handshakes != 1 || stats.Active != 1 || stats.Handshaking > 16+maxPerAddress {
+		t.Errorf("stats %+v, want the one association, and some handshakes", stats)
+	}
+	for _, message := range server.messages() {
+		if message != "hello" && !strings.HasPrefix(message, "round ") {
+			t.Errorf("the server took %q", message)
+		}
+	}
+	late := start(t, Config{Credentials: as("bob")})
+	late.send(late.dial(server.addr), "late")
+	late.expect("late")
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// mutate makes a datagram of genuine ones that is not one of them.
+func mutate(random *rand.Rand, genuine [][]byte) []byte {
+	some := func() []byte { return genuine[random.IntN(len(genuine))] }
+	d := bytes.Clone(some())
+	for range 1 + random.IntN(3) {
+		at := random.IntN(len(d))
+		switch random.IntN(8) {
+		case 0: // another type
+			d[0] = byte(19 + random.IntN(8))
+		case 1: // another epoch, which is not ours or has nothing of ours
+			d[3], d[4] = byte(random.IntN(2)), byte(random.IntN(4))
+		case 2: // another length
+			d[min(len(d)-1, 11+random.IntN(2))] = byte(random.Uint32())
+		case 3: // cut off
+			d = d[:max(min(headerSize, len(d)), at)]
+		case 4: // more behind it
+			d = append(d, some()[:random.IntN(20)+1]...)
+		case 5: // a fragment of a long message
+			if len(d) > headerSize+handshakeHeaderSize {
+				d[headerSize+1], d[headerSize+4], d[headerSize+5] = byte(random.IntN(3)), 0, byte(random.IntN(4))
+				d[headerSize+6+random.IntN(6)] = byte(random.Uint32())
+			}
+		default:
+			d[at] ^= byte(1 + random.IntN(255))
+		}
+	}
+	return d
 }
