@@ -22,7 +22,7 @@ import (
 // a loop, and an adapter becomes a driver of the supervisor.
 func (n *Node) openAdapters() (*plug.Board, error) {
 	return plug.New(plug.Config{
-		Offers: n.config.Offers(), Root: n.config.MechanismPlugins.Root, Dir: n.folder("adapters"), Asset: n.config.Name, Host: hostConfig(&n.config.Guests),
+		Offers: n.config.Offers(), Root: n.config.MechanismPlugins.Root, Dir: n.folder("adapters"), Asset: n.config.Name, Host: hostConfig(&n.config.Guests), Patience: time.Duration(n.config.MechanismPlugins.Patience),
 		Module: n.db.Module, Logger: n.log.With("part", "policies"), Now: time.Now,
 	})
 }

@@ -72,7 +72,7 @@ func (n *Node) openMechanisms(ctx context.Context, publish func(api.Resource, st
 	}
 	n.supervisor, err = mechanisms.NewSupervisor(mechanisms.Config{
 		Dir: n.folder("mechanisms"), Envelope: envelope, Logger: n.log.With("part", "mechanisms"),
-		DefaultLease: time.Duration(c.Lease), Exit: mechanisms.ExitPolicy(c.Exit), Observe: observe(publish),
+		DefaultLease: time.Duration(c.Lease), DriverPatience: time.Duration(c.Patience), Exit: mechanisms.ExitPolicy(c.Exit), Observe: observe(publish),
 	})
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (n *Node) keepGuard(run context.Context) {
 	watches := sync.OnceFunc(func() { close(watching) })
 	go func() {
 		done <- guard.Keep(ctx, guard.Config{
-			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Late: n.folder("adapters"), Grace: time.Duration(c.GuardGrace),
+			Args: []string{GuardCommand}, Dir: n.folder("mechanisms"), Drivers: roots, Late: n.folder("adapters"), Grace: time.Duration(c.GuardGrace), DriverPatience: time.Duration(c.Patience),
 			Exit: mechanisms.ExitPolicy(c.Exit), Logger: n.log.With("part", "guard"), Stderr: os.Stderr,
 			Watching: func(pid int) { n.guardPID.Store(int64(pid)); watches() },
 		})
@@ -141,7 +141,7 @@ func (n *Node) keepGuard(run context.Context) {
 }
 
 // guardPatience is how long the start of policies waits for the guard.
-const guardPatience = 10 * time.Second
+const guardPatience = 30 * time.Second
 
 func (n *Node) leaveGuard(context.Context) error {
 	if n.endGuard == nil {

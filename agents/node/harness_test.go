@@ -66,6 +66,7 @@ func newRigWith(t *testing.T, change func(*config.Config)) *rig {
 	r.config.Guests.CompileTime = config.Duration(2 * time.Minute) // on a machine that has other work
 	r.config.Guests.Deadline = config.Duration(patience)
 	r.config.MechanismPlugins.Root = r.tree
+	r.config.MechanismPlugins.Patience = config.Duration(patience)
 	r.config.MechanismPlugins.GuardGrace = config.Duration(200 * time.Millisecond)
 	r.config.Telemetry.Root = filepath.Join(dir, "nothing")
 	if cache, err := os.UserCacheDir(); err == nil {

@@ -81,6 +81,7 @@ func parse(args []string, open Openers) (*guard, error) {
 	fl.StringVar((*string)(&g.cfg.Exit), "exit", string(mechanisms.ExitRevert), "")
 	fl.DurationVar(&g.grace, "grace", 2*time.Second, "")
 	fl.DurationVar(&g.patience, "patience", 10*time.Minute, "")
+	fl.DurationVar(&g.cfg.DriverPatience, "driver-patience", 0, "")
 	fl.Func("driver", "", func(arg string) error { return g.open(arg, open) })
 	if err := fl.Parse(args); err != nil {
 		return nil, err

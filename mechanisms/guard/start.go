@@ -26,18 +26,21 @@ type Config struct {
 	Grace      time.Duration     // 0 = 2 s
 	Patience   time.Duration     // how long to try knobs that can't be put back; 0 = 10 minutes
 	Exit       mechanisms.ExitPolicy
-	HandsOff   string    // as in mechanisms.Config
-	BootID     string    // empty = the machine's
-	Stderr     io.Writer // where the guard logs; an *os.File outlives the daemon; nil = nowhere
-	Logger     *slog.Logger
-	Watching   func(pid int) // called by Keep each time that a guard is watching; may be nil
+
+	DriverPatience time.Duration // as in mechanisms.Config
+
+	HandsOff string    // as in mechanisms.Config
+	BootID   string    // empty = the machine's
+	Stderr   io.Writer // where the guard logs; an *os.File outlives the daemon; nil = nowhere
+	Logger   *slog.Logger
+	Watching func(pid int) // called by Keep each time that a guard is watching; may be nil
 }
 
 // readyLine is what the guard says when it is watching.
 const readyLine = "watching"
 
-// readyPatience bounds the start; a loaded single-board computer needs a second or two.
-const readyPatience = 10 * time.Second
+// readyPatience bounds the start; a loaded single-board computer needs a second or two, and one that is overloaded more.
+const readyPatience = 30 * time.Second
 
 // Process is a running guard.
 type Process struct {
@@ -88,6 +91,7 @@ func (c Config) arguments() []string {
 	option("late", c.Late, c.Late != "")
 	option("grace", c.Grace.String(), c.Grace > 0)
 	option("patience", c.Patience.String(), c.Patience > 0)
+	option("driver-patience", c.DriverPatience.String(), c.DriverPatience > 0)
 	option("exit", string(c.Exit), c.Exit != "")
 	option("hands-off", c.HandsOff, c.HandsOff != "")
 	option("boot-id", c.BootID, c.BootID != "")

@@ -97,6 +97,8 @@ type MechanismPlugins struct {
 	Root string `json:"root,omitempty"`
 	// Lease is how long a knob keeps a policy's value when nobody renews it.
 	Lease Duration `json:"lease,omitempty"`
+	// Patience is how long one call of a mechanism may take. Adapters give their devices three quarters of it.
+	Patience Duration `json:"patience,omitempty"`
 	// Exit is what happens to knobs when the agent ends on purpose: "revert" (default) or "keep".
 	Exit string `json:"exit,omitempty"`
 	// GuardGrace is how long the guard waits for a restarted agent before it reverts.
@@ -186,6 +188,7 @@ const (
 	defaultInterval  = time.Second
 	defaultLease     = 30 * time.Second
 	defaultGrace     = 2 * time.Second
+	defaultPatience  = 2 * time.Second
 	defaultSeries    = 4000
 	defaultCompile   = 10 * time.Second
 )
@@ -205,6 +208,7 @@ func (c *Config) SetDefaults() {
 	c.Telemetry.Root = cmp.Or(c.Telemetry.Root, "/")
 	c.MechanismPlugins.Root = cmp.Or(c.MechanismPlugins.Root, "/")
 	c.MechanismPlugins.Lease = cmp.Or(c.MechanismPlugins.Lease, Duration(defaultLease))
+	c.MechanismPlugins.Patience = cmp.Or(c.MechanismPlugins.Patience, Duration(defaultPatience))
 	c.MechanismPlugins.Exit = cmp.Or(c.MechanismPlugins.Exit, "revert")
 	c.MechanismPlugins.GuardGrace = cmp.Or(c.MechanismPlugins.GuardGrace, Duration(defaultGrace))
 	c.API.Socket = cmp.Or(c.API.Socket, DefaultSocket)
@@ -239,6 +243,7 @@ func (c *Config) Validate() error {
 	p.address("telemetry.otlp.http", c.Telemetry.OTLP.HTTP)
 	p.address("telemetry.traces.endpoint", c.Telemetry.Traces.Endpoint)
 	p.between("mechanism_plugins.lease", c.MechanismPlugins.Lease, time.Second, 24*time.Hour)
+	p.between("mechanism_plugins.patience", c.MechanismPlugins.Patience, 100*time.Millisecond, 2*time.Minute)
 	p.between("mechanism_plugins.guard_grace", c.MechanismPlugins.GuardGrace, 100*time.Millisecond, time.Hour)
 	p.between("guests.compile_time", c.Guests.CompileTime, time.Second, time.Hour)
 	for i, one := range c.Capabilities {

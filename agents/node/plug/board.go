@@ -30,6 +30,9 @@ type Config struct {
 	Asset  string                              // what they are told they run on
 	Host   host.Config                         // how guests are executed
 	Module func(digest string) ([]byte, error) // a stored one
+
+	Patience time.Duration // of the supervisor, with one call of a driver
+
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -78,18 +81,18 @@ func Summary(c *wasmabi.CapabilityRequest) api.ManifestCapability {
 // Open makes what was granted, for a version that begins to serve with init.
 func (b *Board) Open(name string, p Prepared, init wasmabi.Init) *adapter.Module {
 	init.Asset = b.Asset
-	return open(p, init, b.Offers, b.Root, b.storePath(name))
+	return open(p, init, b.Offers, b.Root, b.storePath(name), b.timeout())
 }
 
-func open(p Prepared, init wasmabi.Init, offers []capability.Offer, root, kv string) *adapter.Module {
+func open(p Prepared, init wasmabi.Init, offers []capability.Offer, root, kv string, timeout time.Duration) *adapter.Module {
 	return &adapter.Module{Host: granted(p, offers, root), Init: init, Grant: capability.Open(p.Manifest().Capabilities, capability.Config{
-		Offers: offers, Root: root, Store: adapter.NewStore(kv), CoAP: coapClient{}, Limits: capability.Limits{Timeout: requestTimeout},
+		Offers: offers, Root: root, Store: adapter.NewStore(kv), CoAP: coapClient{}, Limits: capability.Limits{Timeout: timeout},
 	})}
 }
 
-// requestTimeout is less than the supervisor's patience with a driver, so that an adapter hears of a device that does not
+// timeout of a request is less than the supervisor's patience with a driver, so that an adapter hears of a device that does not
 // answer, and can say so.
-const requestTimeout = 1500 * time.Millisecond
+func (b *Board) timeout() time.Duration { return b.Patience * 3 / 4 }
 
 func (b *Board) path(name, ending string) string { return filepath.Join(b.Dir, name+ending) }
 

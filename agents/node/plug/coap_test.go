@@ -86,7 +86,7 @@ func TestAdaptersReachDevicesOverCoAP(t *testing.T) {
 func TestAdaptersHearOfADeviceThatIsAway(t *testing.T) {
 	request := wasmabi.CapabilityRequest{Name: "lamp", Kind: "coap", Hosts: []string{"127.0.0.1:9"}, Methods: []string{"GET"}}
 	offers := []capability.Offer{{Kind: "coap", Hosts: request.Hosts, Methods: request.Methods}}
-	set := capability.Open([]wasmabi.CapabilityRequest{request}, capability.Config{Offers: offers, CoAP: coapClient{}, Limits: capability.Limits{Timeout: requestTimeout}})
+	set := capability.Open([]wasmabi.CapabilityRequest{request}, capability.Config{Offers: offers, CoAP: coapClient{}, Limits: capability.Limits{Timeout: time.Second}})
 	defer set.Close()
 	_, err := set.Handles()[0].Call(t.Context(), wasmabi.HandleCoAP, wasmabi.AppendCoAPRequest(nil, &wasmabi.CoAPRequest{Method: "GET", URI: "coap://127.0.0.1:9/1"}), nil)
 	if e, ok := errors.AsType[*capability.Error](err); !ok || e.Code != wasmabi.CodeUnreached {

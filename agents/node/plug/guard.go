@@ -38,6 +38,7 @@ type recipe struct {
 	// What a module may ask for is bounded by these, in the guard as in the daemon.
 	Limits      host.Limits   `json:"limits"`
 	CompileTime time.Duration `json:"compile_time_ns"`
+	Timeout     time.Duration `json:"timeout_ns"` // of a request
 }
 
 // Endings of the files in the adapters' folder.
@@ -55,7 +56,7 @@ func (b *Board) TellGuard(name, digest string, d *adapter.Driver, m *adapter.Mod
 	c := recipe{
 		Adapter: name, Mechanism: d.Describe().Name, Digest: digest, Init: wasmabi.AppendInit(nil, &m.Init),
 		Offers: b.Offers, Root: b.Root, Store: b.storePath(name), Cache: b.Host.CacheDir, Engine: b.Host.Engine.String(),
-		Limits: b.Host.Limits, CompileTime: b.Host.CompileTime,
+		Limits: b.Host.Limits, CompileTime: b.Host.CompileTime, Timeout: b.timeout(),
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -130,7 +131,7 @@ func makeAdapter(ctx context.Context, path string, names []string, log *slog.Log
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", what, err), runtime.Close(ctx))
 	}
-	m := open(module, init, c.Offers, c.Root, c.Store)
+	m := open(module, init, c.Offers, c.Root, c.Store, c.Timeout)
 	end := func() {
 		if err := errors.Join(m.Close(), runtime.Close(context.Background())); err != nil {
 			log.Error("give an adapter up", "adapter", c.Adapter, "error", err)

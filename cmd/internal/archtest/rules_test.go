@@ -136,7 +136,7 @@ var testImports = []rule{
 	{"lwm2m/server", []string{"agents/state/crashtest", "lwm2m/coap/dtls"}},
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest", "sdf/mqtt"}}, // devices, and a gateway for them
-	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                      // the shell that devices have
+	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                                  // the shell that devices have
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "cmd/internal/e2e/port", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
