@@ -82,7 +82,7 @@ type Broker struct {
 	kept   kept
 	inside sync.Map // names of those in this process
 
-	sessions sync.Mutex // judges clients that connect one after the other, so that two can't take the last place
+	sessions sync.Mutex // judges clients that connect one after the other
 }
 
 // NewBroker opens the listeners, so that an address in use is an error at once; Run serves them.

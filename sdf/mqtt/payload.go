@@ -44,7 +44,7 @@ func decode(b []byte, isCBOR bool) (map[string]any, error) {
 	return m, nil
 }
 
-// appendRequest is the payload of r.
+// encodeRequest is the payload of r.
 func encodeRequest(r *Request) ([]byte, error) {
 	m := map[string]any{"operation": string(r.Operation)}
 	if r.Data != nil {

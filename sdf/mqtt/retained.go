@@ -14,11 +14,11 @@ import (
 // OnRetainMessage takes out again what a keeper hands out. That it is retained has to be in the packet until it is delivered: clients may want to know
 // (Retain As Published, MQTT v5, 3.8.3.1).
 func (h *hook) OnRetainMessage(c *mochi.Client, pk packets.Packet, _ int64) {
-	if !h.broker.keeper.Load().keeps(c, pk.TopicName) {
-		h.broker.kept.note(&pk)
-	} else if len(pk.Payload) > 0 {
+	if len(pk.Payload) > 0 && h.broker.keeper.Load().keeps(c, pk.TopicName) {
+		pk.Payload = nil
 		h.broker.server.Topics.RetainMessage(packets.Packet{TopicName: pk.TopicName})
 	}
+	h.broker.kept.note(&pk)
 }
 
 // kept is how much is retained.
