@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -118,6 +119,85 @@ func (s *sighted) reply(step []byte, n int) *Message {
 		a.ID = uint16(n)
 	}
 	return a
+}
+
+// FuzzTransfers has three peers begin, go on with and break off transfers in any order: what is held stays in its bounds and is counted right,
+// each message is answered once, and in the end nothing is left.
+func FuzzTransfers(f *testing.F) {
+	f.Add([]byte{0x02, 0x0e, 64, 0, 0x02, 0x1e, 64, 0, 0x02, 0x26, 9, 0})
+	f.Add([]byte{0x42, 0x0c, 16, 3, 0x42, 0x0c, 16, 3, 0x82, 0x4a, 4, 1, 0x00, 0x12, 0, 2})
+	f.Add([]byte{0x04, 0x0a, 4, 0x40, 0x04, 0xfa, 4, 0x80, 0x20, 0x06, 0, 0x13, 0x20, 0x16, 0, 0x13})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 1000 {
+			return
+		}
+		limits := Limits{Peers: 16, Body: 3000, Assembly: 8000, AssemblyPeers: 5, Amplification: -1, PeerRate: -1, AddressRate: -1}
+		handler := HandlerFunc(func(_ context.Context, _ Peer, request, response *Message) {
+			response.Code, response.Payload = Content, sample(len(request.Payload)+100*len(request.Path()))
+		})
+		lockstep(t, Config{Limits: limits, Handler: handler}, func(t *testing.T, w *wire, e *Endpoint) {
+			for id := uint16(1); len(script) >= 4; id, script = id+1, script[4:] {
+				w.say(device(int(script[0]>>6)), part(script, id))
+				sent := w.take()
+				if len(sent) != 1 || sent[0].ID != id || sent[0].Type != Acknowledgement {
+					t.Fatalf("answered by %s", describe(sent))
+				}
+				checkBodies(t, &e.bodies, limits)
+			}
+			time.Sleep(e.limits.AssemblyTime)
+			w.say(device(9), begin(1))
+			w.take()
+			if n := len(e.bodies.index); n != 1 {
+				t.Errorf("%d bodies are held beside the new one after all", n-1)
+			}
+		})
+	})
+}
+
+// part is a request of a transfer: the first byte says by whom and of which method, the second which block, the third how long it is, the
+// last what else it says.
+func part(script []byte, id uint16) *Message {
+	m := request(Code(script[0]&7|1), []string{"/1", "/long/and/longer"}[script[0]>>3&1])
+	m.ID = id
+	m.Payload = sample(int(script[2]) * 16)
+	b := block{number: uint32(script[1] >> 4), more: script[1]&8 != 0, exponent: script[1] & 7}
+	m.SetUint([]OptionID{Block1, Block2}[script[0]>>5&1], b.value())
+	if script[3]&0x40 != 0 {
+		m.SetUint(Size1, uint32(script[3])<<4)
+	}
+	if script[3]&0x80 != 0 {
+		m.SetUint(Size1, 0xffffffff)
+	}
+	if script[3]&3 != 0 {
+		m.SetUint(RequestTag, uint32(script[3]&3))
+	}
+	return m
+}
+
+func begin(id uint16) *Message {
+	m := request(PUT, "/begin").with(Block1, block{more: true}.value())
+	m.ID, m.Payload = id, sample(16)
+	return m
+}
+
+// checkBodies counts what is held.
+func checkBodies(t *testing.T, b *bodies, limits Limits) {
+	t.Helper()
+	bytes, held := 0, map[key]int{}
+	for k, element := range b.index {
+		known := element.Value.(*body)
+		bytes += known.reserved
+		held[k.key]++
+		if known.reserved < len(known.data) || len(known.data) > limits.Body {
+			t.Errorf("%d bytes of a body count as %d", len(known.data), known.reserved)
+		}
+	}
+	if bytes != b.bytes || bytes > limits.Assembly || len(b.index) > limits.AssemblyPeers || !maps.Equal(held, b.held) {
+		t.Errorf("%d bodies hold %d bytes, counted as %d, of %v, counted as %v", len(b.index), bytes, b.bytes, held, b.held)
+	}
+	if n := b.order[incoming].Len() + b.order[outgoing].Len(); n != len(b.index) {
+		t.Errorf("%d bodies stand in the lists, and %d are known", n, len(b.index))
+	}
 }
 
 // FuzzConnection sends bytes over a connection, in two parts: it takes whole messages out of them, and ends when it makes no sense of them
