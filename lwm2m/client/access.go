@@ -24,11 +24,14 @@ const (
 )
 
 // rights is what a server may do with an instance, or with depth 1 what it may create (LwM2M Core 8.2). With one server, or on a device
-// without object 2, everybody may do everything.
+// without object 2, everybody may do everything. No entry is about an entry: those are their owners'.
 func (t *tree) rights(server uint16, p lwm2m.Path) right {
 	control := t.object(lwm2m.PathOf(objectAccess))
 	if control == nil || t.servers() < 2 {
 		return mayAll
+	}
+	if p.Object() == objectAccess && p.Depth() > 1 {
+		return accessEntry{control, p.Truncate(2)}.rightsOverIt(server)
 	}
 	if p.Depth() == 1 {
 		p = p.Child(lwm2m.NoID)
@@ -72,6 +75,14 @@ func (e accessEntry) rights(server uint16) right {
 	}
 	everybody, _ := list.Value(resource.Child(0))
 	return right(everybody.Integer()) & mayAll
+}
+
+// rightsOverIt: its owner reads and changes it, and nobody else. It comes and goes with what it is about.
+func (e accessEntry) rightsOverIt(server uint16) right {
+	if e.number(accessOwner) == int64(server) {
+		return mayRead | mayWrite
+	}
+	return 0
 }
 
 func (e accessEntry) number(resource uint16) int64 {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -24,6 +25,8 @@ func control(entry, object, instance uint16, owner int64, list map[uint16]int64)
 func TestAccess(t *testing.T) {
 	read, write := say(coap.GET, "/3303/0/5700"), with(say(coap.PUT, "/3303/0/5701"), lwm2m.FormatText, "x")
 	execute, create := say(coap.POST, "/3303/0/5605"), with(say(coap.POST, "/35001"), lwm2m.FormatSenMLJSON, `[{"n":"/35001/3/27200","vs":"a"}]`)
+	give := with(say(coap.PUT, "/2/0"), lwm2m.FormatSenMLJSON, `[{"n":"/2/0/2/2","v":1},{"n":"/2/0/3","v":1}]`)
+	remove, see := say(coap.DELETE, "/2/0"), accepting(say(coap.GET, "/2"), lwm2m.FormatSenMLJSON)
 	tests := []struct {
 		name    string
 		servers int
@@ -43,6 +46,10 @@ func TestAccess(t *testing.T) {
 		{"not execute", 2, []lwm2m.Tree{control(0, 3303, 0, 2, map[uint16]int64{1: 3})}, execute, coap.Unauthorized},
 		{"create", 2, []lwm2m.Tree{control(0, 35001, lwm2m.NoID, 2, map[uint16]int64{1: 16})}, create, coap.Created},
 		{"not create", 2, []lwm2m.Tree{control(0, 35001, lwm2m.NoID, 2, map[uint16]int64{1: 15})}, create, coap.Unauthorized},
+		{"its owner changes an entry", 2, []lwm2m.Tree{control(0, 3303, 0, 1, nil)}, give, coap.Changed},
+		{"nobody else changes an entry", 2, []lwm2m.Tree{control(0, 3303, 0, 2, map[uint16]int64{0: 31, 1: 31})}, give, coap.Unauthorized},
+		{"nobody removes an entry alone", 2, []lwm2m.Tree{control(0, 3303, 0, 1, nil)}, remove, coap.Unauthorized},
+		{"a server sees its entries", 2, []lwm2m.Tree{control(0, 3303, 0, 1, nil), control(1, 3303, 1, 2, nil)}, see, coap.Content},
 		{"an object leaves out what is not for the server", 2, nil, accepting(say(coap.GET, "/3303"), lwm2m.FormatSenMLJSON), coap.Content},
 	}
 	for _, tt := range tests {
@@ -65,6 +72,9 @@ func TestAccess(t *testing.T) {
 				handler{d.Client, d.servers[0]}.Serve(t.Context(), coap.Peer{}, tt.request, reply)
 				if reply.Code != tt.code {
 					t.Errorf("%s %s, want %s", reply.Code, reply.Payload, tt.code)
+				}
+				if tt.request.Path() == "/2" && (!strings.Contains(string(reply.Payload), `"n":"0/3"`) || strings.Contains(string(reply.Payload), `"n":"1/`)) {
+					t.Errorf("tells %s", reply.Payload)
 				}
 				if tt.request.Path() == "/3303" && len(reply.Payload) > 40 {
 					t.Errorf("tells %s", reply.Payload)
