@@ -93,6 +93,9 @@ func TestReadsAndWrites(t *testing.T) {
 	if links, _ := b.ask(mqtt.Discover, "sensor-1/Temperature", nil).Data.(string); !strings.Contains(links, "</3303/0/5700>") {
 		t.Errorf("there is %s", links)
 	}
+	if links, _ := b.ask(mqtt.Discover, "sensor-1/Temperature", map[string]any{"depth": int64(1)}).Data.(string); !strings.Contains(links, "</3303/0>") || strings.Contains(links, "5700") {
+		t.Errorf("one level below it there is %s", links)
+	}
 	if links, _ := b.ask(mqtt.Discover, "sensor-1", nil).Data.(string); !strings.Contains(links, "</3303/0>") {
 		t.Errorf("there is %s", links)
 	}
@@ -131,6 +134,8 @@ func TestRefusals(t *testing.T) {
 		{mqtt.Post, "sensor-1/LWM2M_Software_Management", map[string]any{"label": "one"}, mqtt.BadRequest},
 		{mqtt.Post, "sensor-1/LWM2M_Software_Management", "x", mqtt.BadRequest},
 		{mqtt.Observe, "sensor-1/Temperature/0", "often", mqtt.BadRequest},
+		{mqtt.Discover, "sensor-1/Temperature", map[string]any{"depth": int64(4)}, mqtt.BadRequest},
+		{mqtt.Discover, "sensor-1/Temperature", "deep", mqtt.BadRequest},
 		{mqtt.Observe, "sensor-1/Temperature/0", map[string]any{"colour": int64(1)}, mqtt.BadRequest},
 		{mqtt.Observe, "sensor-1/Device/0/Action/Reboot", nil, mqtt.NotAllowed},
 	} {

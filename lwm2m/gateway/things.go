@@ -156,11 +156,29 @@ func (t *target) get(ctx context.Context) (*mqtt.Response, error) {
 }
 
 func (t *target) discover(ctx context.Context) (*mqtt.Response, error) {
-	links, err := t.gateway.server.Discover(ctx, t.Thing, t.path)
+	depth, err := t.depth()
 	if err != nil {
 		return nil, err
 	}
-	return &mqtt.Response{Code: mqtt.Content, Data: links.String()}, nil
+	found, err := t.gateway.server.Do(ctx, t.Thing, server.Request{Operation: server.OpDiscover, Path: t.path, Depth: depth})
+	if err != nil {
+		return nil, err
+	}
+	return &mqtt.Response{Code: mqtt.Content, Data: found.Links.String()}, nil
+}
+
+// depth is how many levels a discovery lists, from {"depth": 1}; 0 leaves that to the device.
+func (t *target) depth() (uint8, error) {
+	if t.Data == nil {
+		return 0, nil
+	}
+	members, _ := t.Data.(map[string]any)
+	text, _ := oma.Strings(members["depth"]).(string)
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || n == 0 {
+		return 0, refuse(mqtt.BadRequest, CodeData, what(t.Request), "the data has no depth of 1 to 3", `send {"depth": 1}, or nothing`)
+	}
+	return uint8(n), nil
 }
 
 func (t *target) delete(ctx context.Context) (*mqtt.Response, error) {

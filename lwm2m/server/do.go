@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m"
@@ -246,6 +247,7 @@ func (s *Server) answer(t *target, r *Request, response *coap.Message) (Answer, 
 		a.Tree, err = s.decode(t, lwm2m.Path{}, response)
 	case OpDiscover:
 		a.Links, err = lwm2m.ParseLinks(response.Payload)
+		a.Links = r.shallow(t, a.Links)
 	case OpCreate:
 		a.Path = created(t, r, response)
 	}
@@ -253,6 +255,17 @@ func (s *Server) answer(t *target, r *Request, response *coap.Message) (Answer, 
 		return a, unreadable(r.what(t.endpoint), err)
 	}
 	return a, nil
+}
+
+// shallow leaves out what lies deeper than was asked for: devices before 1.2 can't be asked.
+func (r *Request) shallow(t *target, all lwm2m.Links) lwm2m.Links {
+	if r.Depth == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(l lwm2m.Link) bool {
+		p, ok := l.Path(t.links.root)
+		return ok && p.Depth() > r.Path.Depth()+int(r.Depth)
+	})
 }
 
 // created is the path of a new instance: the one that the device tells, or else the one that it was given.

@@ -312,6 +312,9 @@ func (j *job) encode() []byte {
 	e.text(r.Arguments)
 	e.text(r.Attributes.String())
 	e.fixed(uint64(r.Observation))
+	if r.Depth > 0 { // which was not stored always
+		e.byte(r.Depth)
+	}
 	return e.b
 }
 
@@ -331,5 +334,8 @@ func decodeJob(b []byte) (*job, error) {
 		}
 	}
 	r.Observation = ObservationID(d.fixed())
+	if len(d.b) > 0 {
+		r.Depth = d.byte()
+	}
 	return j, d.err()
 }

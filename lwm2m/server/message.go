@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/coap"
 	"github.com/edgehold/edgehold/lwm2m/codec"
@@ -82,6 +84,9 @@ func (r *Request) message(t *target, f lwm2m.Format) (*coap.Message, error) {
 	case OpDiscover:
 		m.Code = coap.GET
 		m.SetUint(coap.Accept, uint32(lwm2m.FormatLinks))
+		if r.Depth > 0 && t.version.Compare(lwm2m.V1_2) >= 0 {
+			m.AddQuery(fmt.Sprintf("depth=%d", r.Depth))
+		}
 	case OpReplace:
 		m.Code = coap.PUT
 		return m, r.body(m, f)

@@ -14,7 +14,7 @@ func (s *Server) Read(ctx context.Context, endpoint string, p lwm2m.Path) (lwm2m
 	return a.Tree, err
 }
 
-// Discover lists what is below a path, with attributes (Core 1.2 §6.3.2).
+// Discover lists what is below a path, with attributes (Core 1.2 §6.3.2). How deep is in [Request].Depth.
 func (s *Server) Discover(ctx context.Context, endpoint string, p lwm2m.Path) (lwm2m.Links, error) {
 	a, err := s.Do(ctx, endpoint, Request{Operation: OpDiscover, Path: p})
 	return a.Links, err

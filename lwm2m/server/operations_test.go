@@ -53,6 +53,12 @@ func TestOperations(t *testing.T) {
 				t.Errorf("links %s", a.Links)
 			}
 		}},
+		"discover the instances": {"1.2", Request{Operation: OpDiscover, Path: at("/3"), Depth: 1}, "GET /3?depth=1 accept=40", "", "2.05", "</3>,</3/0>", []field{uintField(optFormat, 40)}, "", nil},
+		"discover the instances before 1.2": {"1.1", Request{Operation: OpDiscover, Path: at("/3"), Depth: 1}, "GET /3 accept=40", "", "2.05", "</3>,</3/0>,</3/0/9>", []field{uintField(optFormat, 40)}, "", func(t *testing.T, a Answer) {
+			if got := a.Links.String(); got != "</3>,</3/0>" {
+				t.Errorf("links %s", got)
+			}
+		}},
 		"replace a resource":               {"1.1", Request{Operation: OpReplace, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=112", "", "2.04", "", nil, "", nil},
 		"write a resource of 1.0":          {"1.0", Request{Operation: OpWrite, Path: at("/3/0/15"), Tree: tree("/3/0/15", lwm2m.String("x"))}, "PUT /3/0/15 format=11542", "\xc1\x0fx", "2.04", "", nil, "", nil},
 		"write some of an instance":        {"1.1", Request{Operation: OpWrite, Path: at("/3/0"), Tree: tree("/3/0/14", lwm2m.String("+01"))}, "POST /3/0 format=112", "", "2.04", "", nil, "", nil},
@@ -188,7 +194,7 @@ func TestCallsThatMakeNoSense(t *testing.T) {
 			{}, {Operation: 99}, {Operation: OpRead}, {Operation: OpExecute, Path: at("/3/0")}, {Operation: OpCreate, Path: at("/3/0/1")},
 			{Operation: OpWrite, Path: at("/3/0")}, {Operation: OpWrite, Path: at("/3"), Tree: tree("/3/0/1", lwm2m.String("x"))},
 			{Operation: OpReplace, Path: at("/3/0"), Tree: tree("/4/0/1", lwm2m.String("x"))}, {Operation: OpDelete, Path: at("/9")},
-			{Operation: OpReadComposite}, {Operation: OpObserveComposite, Paths: make([]lwm2m.Path, 101)}, {Operation: OpWriteComposite},
+			{Operation: OpDiscover, Path: at("/3"), Depth: 4}, {Operation: OpReadComposite}, {Operation: OpObserveComposite, Paths: make([]lwm2m.Path, 101)}, {Operation: OpWriteComposite},
 			{Operation: OpReplace, Path: at("/3/0"), Tree: tree("/3/0/2", lwm2m.String("x"), "/3/0/1", lwm2m.String("x"))},
 		} {
 			_, err := r.server.Do(r.t.Context(), "dev", request)

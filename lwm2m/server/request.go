@@ -47,6 +47,7 @@ type Request struct {
 	Tree        lwm2m.Tree   // of what is written or created, in order; paths are absolute; instance NoID lets the device choose
 	Arguments   string       // of OpExecute, as Core 1.2 §6.3.5 has them: 0='text',1
 	Attributes  lwm2m.Attributes
+	Depth       uint8         // of OpDiscover: levels below Path that are listed, 1 to 3; 0 is as many as the device lists by itself
 	Observation ObservationID // of OpCancel
 }
 
@@ -134,6 +135,9 @@ func (r *Request) check() error {
 	if depth := r.Path.Depth(); depth < low || depth > high {
 		return badCall(r.Operation.String()+" "+r.Path.String(), fmt.Sprintf("its path has %d levels, and takes %d to %d", depth, low, high),
 			"name an object /3, an instance /3/0, a resource /3/0/13 or one of its instances /19/0/0/1")
+	}
+	if r.Depth > lwm2m.MaxDepth-1 {
+		return badCall(r.Operation.String()+" "+r.Path.String(), fmt.Sprintf("it asks for %d levels", r.Depth), "ask for 1 to 3, or leave it to the device")
 	}
 	return r.checkTree(r.Path)
 }

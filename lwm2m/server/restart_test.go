@@ -161,6 +161,7 @@ func TestDurableQueue(t *testing.T) {
 		requests := []Request{
 			{Operation: OpReplace, Path: at("/9/0"), Tree: everything},
 			{Operation: OpExecute, Path: at("/9/0/4"), Arguments: "0='x'"},
+			{Operation: OpDiscover, Path: at("/9"), Depth: 2},
 			{Operation: OpReadComposite, Paths: []lwm2m.Path{at("/3/0/0"), at("/4")}},
 			{Operation: OpWriteAttributes, Path: at("/3/0/9"), Attributes: lwm2m.Attributes{Has: lwm2m.GT, GT: 1.25, Unset: lwm2m.PMin}},
 		}
@@ -187,7 +188,8 @@ func TestDurableQueue(t *testing.T) {
 		d.update("")
 		d.reply(d.asked("PUT /9/0 format=112"), "2.04", "")
 		d.reply(d.asked("POST /9/0/4 format=0"), "2.04", "")
-		s.expect("updated dev", "awake dev", "answered dev", "answered dev")
+		d.reply(d.asked("GET /9 accept=40"), "2.05", "</9>", uintField(optFormat, 40))
+		s.expect("updated dev", "awake dev", "answered dev", "answered dev", "answered dev")
 		d.askedNext() // and does not answer that one
 		must(t, s.store.Flush())
 		s.restart(d) // in the middle of it
