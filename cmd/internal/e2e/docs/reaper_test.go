@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // reaperVariable makes a process of this program a reaper; its value is the stage that it looks after.
@@ -51,6 +52,7 @@ func reaper() {
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	for signal(mark(dir), syscall.SIGKILL) > 0 {
+		time.Sleep(10 * time.Millisecond)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
