@@ -168,13 +168,15 @@ func (d *daemon) cross(ctx context.Context, up bool) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// errPatience ends a poll.
-var errPatience = errors.New("waited 20 s in vain")
+// patience bounds a poll; a figure that takes longer than this to come about is none.
+const patience = 2 * time.Minute
+
+var errPatience = fmt.Errorf("waited %v in vain", patience)
 
 // poll looks again and again, without rest: what it waits for takes milliseconds.
 func poll(ctx context.Context, holds func() bool) error {
 	for began := time.Now(); !holds(); time.Sleep(100 * time.Microsecond) {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > patience {
 			return errPatience
 		}
 		if err := ctx.Err(); err != nil {
