@@ -35,16 +35,23 @@ func Read(r io.Reader) (*Bundle, error) {
 	if len(x.Manifests) > maxTrustFiles {
 		return nil, tooLarge(reading, fmt.Sprintf("its index names %d images", len(x.Manifests)))
 	}
-	b := &Bundle{Trust: map[string][]byte{}}
+	u := unpacking{files: files, bundle: Bundle{Trust: map[string][]byte{}}}
 	for _, d := range x.Manifests {
-		if err := b.take(files, d); err != nil {
+		if err := u.take(d); err != nil {
 			return nil, err
 		}
 	}
-	if b.Module == nil {
+	if u.bundle.Module == nil {
 		return nil, badForm(reading, "there is no module in it")
 	}
-	return b, nil
+	return &u.bundle, nil
+}
+
+// unpacking is a bundle that is being read.
+type unpacking struct {
+	files      map[string][]byte
+	bundle     Bundle
+	trustBytes int64 // of all metadata, by what the descriptors say
 }
 
 // allowed are the names that a layout can have.
@@ -80,8 +87,8 @@ func readFiles(r io.Reader) (map[string][]byte, error) {
 }
 
 // take takes an image of the index.
-func (b *Bundle) take(files map[string][]byte, d ocispec.Descriptor) error {
-	raw, err := blob(files, d)
+func (u *unpacking) take(d ocispec.Descriptor) error {
+	raw, err := blob(u.files, d)
 	if err != nil {
 		return err
 	}
@@ -94,56 +101,47 @@ func (b *Bundle) take(files map[string][]byte, d ocispec.Descriptor) error {
 	}
 	switch kind.ArtifactType {
 	case ArtifactTypeTrust:
-		return b.takeTrust(files, raw)
+		return u.takeTrust(raw)
 	case "", MediaTypeModule, MediaTypeConfig:
-		return b.takeModule(files, raw)
+		return u.takeModule(raw)
 	}
 	return nil
 }
 
-func (b *Bundle) takeModule(files map[string][]byte, manifest []byte) error {
-	if b.Module != nil {
+func (u *unpacking) takeModule(manifest []byte) error {
+	if u.bundle.Module != nil {
 		return badForm(reading, "there are two modules in it")
 	}
 	l, err := ParseArtefact(manifest)
 	if err != nil {
 		return err
 	}
-	content, err := blob(files, l.Descriptor)
+	content, err := blob(u.files, l.Descriptor)
 	if err != nil {
 		return err
 	}
-	b.Module, err = l.Module(content)
+	u.bundle.Module, err = l.Module(content)
 	return err
 }
 
-func (b *Bundle) takeTrust(files map[string][]byte, manifest []byte) error {
+func (u *unpacking) takeTrust(manifest []byte) error {
 	folder, parts, err := ParseTrust(manifest)
 	if err != nil {
 		return err
 	}
-	sum := b.trustBytes()
 	for base, d := range parts {
 		name := path.Join(folder, base)
-		if b.Trust[name] != nil {
+		if u.bundle.Trust[name] != nil {
 			return badForm(reading, fmt.Sprintf("%s is there twice", name))
 		}
-		if sum += d.Size; sum > MaxBytes { // many names for one blob would have it read as many times
+		if u.trustBytes += d.Size; u.trustBytes > MaxBytes { // many names for one blob would have it read as many times
 			return tooLarge(reading, fmt.Sprintf("its trust metadata has more than %d bytes", int64(MaxBytes)))
 		}
-		if b.Trust[name], err = blob(files, d); err != nil {
+		if u.bundle.Trust[name], err = blob(u.files, d); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// trustBytes is how much metadata there is.
-func (b *Bundle) trustBytes() (sum int64) {
-	for _, content := range b.Trust {
-		sum += int64(len(content))
-	}
-	return sum
 }
 
 // blob returns the content of a descriptor, checked.
