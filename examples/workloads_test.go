@@ -29,7 +29,7 @@ func startWorkload(t *testing.T, dir string) onDevice {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(context.Background()) })
-	m, err := r.Prepare(t.Context(), pluginstest.Pack(t, dir, module))
+	m, err := r.Prepare(t.Context(), pluginstest.Patient(t, pluginstest.Pack(t, dir, module)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/toolchain"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // built holds what each command line has built, as a func() ([]byte, error).
@@ -94,6 +95,21 @@ func Pack(t testing.TB, dir string, module []byte) []byte {
 		t.Fatal(err)
 	}
 	return packed
+}
+
+// Patient gives the calls of a packed module a minute, whatever its manifest says: a machine that runs tests has other work.
+func Patient(t testing.TB, module []byte) []byte {
+	t.Helper()
+	manifest, err := wasmabi.ReadManifest(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest.Limits.DeadlineMS = 60_000
+	patient, err := plugins.Pack(module, manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return patient
 }
 
 // ExtismPolicy returns a policy that is an ordinary Extism plugin, built by Go with the Extism project's kit, without a

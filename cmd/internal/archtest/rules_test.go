@@ -35,7 +35,7 @@ var imports = []rule{
 	{"plugins/sign", []string{"plugins/parcel", "plugins/store", "wasmabi"}},
 	{"plugins/bundle", []string{"wasmabi"}},
 	{"plugins/registry", []string{"plugins/bundle", "plugins/delta", "plugins/store"}},
-	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain"}},
+	{"plugins/pluginstest", []string{"plugins", "plugins/toolchain", "wasmabi"}},
 	{"plugins", []string{"wasmabi"}},
 	{"examples/08-tinyml-vibration/...", []string{"examples/08-tinyml-vibration/...", "sdk/go/workload"}},
 	{"examples/...", []string{"sdk/go/adapter", "sdk/go/policy", "sdk/go/workload"}},

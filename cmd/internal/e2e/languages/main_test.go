@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/edgehold/edgehold/host"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
@@ -41,7 +42,8 @@ var projects = map[toolchain.Language]string{
 
 // runtime is shared by all tests: a module is compiled once.
 var runtime = sync.OnceValues(func() (*host.Runtime, error) {
-	return host.New(context.Background(), host.Config{CacheDir: compiled})
+	// A machine that runs tests has other work: neither a call nor the compiler may run out of time for that.
+	return host.New(context.Background(), host.Config{CacheDir: compiled, CompileTime: 2 * time.Minute, Limits: host.Limits{Deadline: time.Minute}})
 })
 
 // build compiles the policy and packs its manifest.
