@@ -12,8 +12,8 @@ import (
 //go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go sdk/go/adapter/*.go sdk/go/adaptertest/*.go sdk/go/workload/*.go
 var files embed.FS
 
-//go:embed sdk/c/edgehold.h sdk/c/template
-//go:embed sdk/rust/Cargo.toml sdk/rust/src sdk/rust/template sdk/rust/template/.cargo/config.toml
+//go:embed sdk/c/*.h sdk/c/template
+//go:embed sdk/rust/Cargo.toml sdk/rust/src sdk/rust/template sdk/rust/template/common/.cargo/config.toml
 //go:embed sdk/assemblyscript/assembly sdk/assemblyscript/template
 var kits embed.FS
 
@@ -31,7 +31,7 @@ func SDK(visit func(path string, content []byte) error) error {
 }
 
 // Kit calls visit with each file of the SDK for another language, "c", "rust" or "assemblyscript", in a fixed order. Paths
-// are relative to sdk/LANGUAGE; those below template/ are what a project begins with.
+// are relative to sdk/LANGUAGE; a project begins with those below template/common and template/KIND.
 func Kit(language string, visit func(path string, content []byte) error) error {
 	kit, err := fs.Sub(kits, "sdk/"+language)
 	if err != nil {

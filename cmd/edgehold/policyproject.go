@@ -27,20 +27,17 @@ const daemon = "edgeholdd"
 func (a *app) policyNew() *cobra.Command {
 	c := &cobra.Command{
 		Use: "new NAME [FOLDER]", Short: "Write the project of a new policy", Args: args(1, 2, "the policy's name"),
-		Long: "Writes a working policy with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
+		Long: "Writes a working policy, or a workload for a device, with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
 			"later; only the compiler of AssemblyScript has to be fetched once.",
 		Example: "  edgehold policy new load-follower\n  edgehold policy new load-follower ~/policies/load-follower\n  edgehold policy new in-c --lang c\n" +
-			"  edgehold policy new mean --kind workload",
+			"  edgehold policy new mean --kind workload\n  edgehold policy new mean --kind workload --lang rust",
 	}
-	o := scaffold.Options{Language: toolchain.Go}
-	languageFlag(c, &o.Language, "language: go, tinygo, rust, c or assemblyscript")
-	kind := c.Flags().String("kind", wasmabi.KindPolicy, "policy, or workload for a device, which is written for TinyGo")
+	var o scaffold.Options
+	languageFlag(c, &o.Language, "language: go (default), tinygo, rust, c or assemblyscript")
+	kind := c.Flags().String("kind", wasmabi.KindPolicy, "policy, or workload for a device; that is for TinyGo unless --lang says another language")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.Workload = *kind == wasmabi.KindWorkload; !o.Workload && *kind != wasmabi.KindPolicy {
 			return usage(c, "write a project of kind "+*kind, "--kind is policy or workload")
-		}
-		if o.Workload && !c.Flags().Changed("lang") {
-			o.Language = toolchain.TinyGo
 		}
 		name, folder := args[0], args[len(args)-1]
 		if err := scaffold.New(folder, name, o); err != nil {

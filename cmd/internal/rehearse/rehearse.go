@@ -96,6 +96,9 @@ func newActor(ctx context.Context, module []byte, input *report.Input) (a *actor
 		return a, err
 	}
 	m := a.module.Manifest()
+	if m.Kind != wasmabi.KindPolicy {
+		return a, fmt.Errorf("%s is of kind %s, and only policies are taken through passes", m.Name, m.Kind)
+	}
 	a.found = report.Module{Name: m.Name, Version: m.Version, Digest: a.module.Digest(), SizeBytes: int64(len(module)), PrepareNS: int64(time.Since(began))}
 	a.world = newWorld(m, input)
 	return a, nil

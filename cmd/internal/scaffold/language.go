@@ -8,31 +8,49 @@ import (
 
 	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/toolchain"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 // form is what a language's projects look like.
 type form struct {
-	title string // as people write it
-	about string // for the project's README
-	field string // what policy.yaml has to say, since the files do not
-	files func(name string, o Options) (map[string][]byte, error)
+	title  string            // as people write it
+	about  map[string]string // for the project's README, by kind; what is not there can't be written in the language
+	field  string            // what policy.yaml has to say, since the files do not
+	memory string            // what a workload asks for
+	files  func(p parameters, o Options) (map[string][]byte, error)
 }
 
-const aboutGo = "`policy.go` decides, `policy.yaml` says what it sees and may touch, `policy_test.go` runs it without Wasm. The SDK is\n" +
-	"in `vendor/`, so nothing is downloaded. `go doc github.com/edgehold/edgehold/sdk/go/policy` explains the rest."
+const inVendor = "The SDK is\nin `vendor/`, so nothing is downloaded. "
 
-const aboutWorkload = "`workload.go` computes, `policy.yaml` says what goes in and out and what it may read, `workload_test.go` runs it without Wasm. The SDK is\n" +
-	"in `vendor/`, so nothing is downloaded. `go doc github.com/edgehold/edgehold/sdk/go/workload` explains the rest."
+var aboutGo = map[string]string{
+	wasmabi.KindPolicy: "`policy.go` decides, `policy.yaml` says what it sees and may touch, `policy_test.go` runs it without Wasm. " + inVendor +
+		"`go doc github.com/edgehold/edgehold/sdk/go/policy` explains the rest.",
+	wasmabi.KindWorkload: "`workload.go` computes, `policy.yaml` says what goes in and out and what it may read, `workload_test.go` runs it without Wasm. " + inVendor +
+		"`go doc github.com/edgehold/edgehold/sdk/go/workload` explains the rest.",
+}
+
+const aboutTinyGo = "\nTinyGo has no `recover`, and much of the standard library makes a module large: `fmt` and `encoding/json` above all."
 
 var forms = map[toolchain.Language]form{
-	toolchain.Go: {title: "Go", about: aboutGo, files: policyFiles},
-	toolchain.TinyGo: {title: "Go, for TinyGo", field: string(toolchain.TinyGo), files: policyFiles, about: aboutGo +
-		"\nTinyGo has no `recover`, and much of the standard library makes a module large: `fmt` and `encoding/json` above all."},
-	toolchain.Rust: {title: "Rust", files: kitFiles("rust", "vendor/edgehold-policy"), about: "`src/lib.rs` decides, `policy.yaml` says what it sees and may touch, `tests/policy.rs` runs it without Wasm. The SDK is\n" +
-		"in `vendor/`, so nothing is downloaded. `cargo doc --open` explains the rest."},
-	toolchain.C: {title: "C", files: kitFiles("c", ""), about: "`policy.c` decides, `policy.yaml` says what it sees and may touch. The SDK is `edgehold.h`, whose comments explain the rest."},
-	toolchain.AssemblyScript: {title: "AssemblyScript", files: kitFiles("assemblyscript", "edgehold"), about: "`assembly/index.ts` decides, `policy.yaml` says what it sees and may touch. The SDK is in `edgehold/`. The compiler comes with\n" +
-		"`npm ci`, in the exact version of `package-lock.json`; that needs the network once."},
+	toolchain.Go: {title: "Go", memory: "16MiB", about: aboutGo, files: goFiles},
+	toolchain.TinyGo: {title: "Go, for TinyGo", field: string(toolchain.TinyGo), memory: "192KiB", files: goFiles, about: map[string]string{
+		wasmabi.KindPolicy: aboutGo[wasmabi.KindPolicy] + aboutTinyGo, wasmabi.KindWorkload: aboutGo[wasmabi.KindWorkload] + aboutTinyGo,
+	}},
+	toolchain.Rust: {title: "Rust", memory: "64KiB", files: kitFiles("rust", "vendor/edgehold-policy"), about: map[string]string{
+		wasmabi.KindPolicy: "`src/lib.rs` decides, `policy.yaml` says what it sees and may touch, `tests/policy.rs` runs it without Wasm. " + inVendor +
+			"`cargo doc --open` explains the rest.",
+		wasmabi.KindWorkload: "`src/lib.rs` computes, `policy.yaml` says what goes in and out and what it may read, `tests/workload.rs` runs it without Wasm. " + inVendor +
+			"`cargo doc --open` explains the rest.",
+	}},
+	toolchain.C: {title: "C", memory: "64KiB", files: kitFiles("c", ""), about: map[string]string{
+		wasmabi.KindPolicy: "`policy.c` decides, `policy.yaml` says what it sees and may touch. The SDK is `edgehold.h`, whose comments explain the rest.",
+		wasmabi.KindWorkload: "`workload.c` computes, `policy.yaml` says what goes in and out and what it may read. The SDK is `edgehold_workload.h`, whose comments\n" +
+			"explain the rest, on top of `edgehold.h`.",
+	}},
+	toolchain.AssemblyScript: {title: "AssemblyScript", files: kitFiles("assemblyscript", "edgehold"), about: map[string]string{
+		wasmabi.KindPolicy: "`assembly/index.ts` decides, `policy.yaml` says what it sees and may touch. The SDK is in `edgehold/`. The compiler comes with\n" +
+			"`npm ci`, in the exact version of `package-lock.json`; that needs the network once.",
+	}},
 }
 
 // ParseLanguage reads the name of a language, as --lang has it.

@@ -55,28 +55,40 @@ func TestProjectsOfAllLanguages(t *testing.T) {
 	}
 }
 
-// A workload's project passes its tests and builds, small enough for a device; other languages are refused.
-func TestWorkloadProject(t *testing.T) {
-	if err := New(filepath.Join(t.TempDir(), "mean"), "mean", Options{Workload: true, Language: toolchain.Rust}); err == nil {
-		t.Error("a workload in Rust is accepted, though there is no kit")
-	}
+// workloads are the languages that have a kit for them, the first being the usual one, with the size of the module in bytes.
+var workloads = []struct {
+	language toolchain.Language
+	most     int
+}{{toolchain.TinyGo, 64 << 10}, {toolchain.Go, 2 << 20}, {toolchain.Rust, 10 << 10}, {toolchain.C, 8 << 10}}
+
+// A workload's project passes its tests and builds, small enough for a device; a language without a kit is refused.
+func TestWorkloadProjects(t *testing.T) {
+	wantCode(t, New(filepath.Join(t.TempDir(), "mean"), "mean", Options{Workload: true, Language: toolchain.AssemblyScript}), "scaffold.language")
 	if testing.Short() {
 		t.Skip("compiles modules")
 	}
 	t.Setenv("GOPROXY", "off")
-	dir := filepath.Join(t.TempDir(), "mean")
-	if err := New(dir, "mean", Options{Workload: true}); err != nil {
-		t.Fatal(err)
-	}
-	if err := Test(t.Context(), dir, TestOptions{}); err != nil {
-		pluginstest.Need(t, err)
-	}
-	built, err := Build(t.Context(), dir, "", BuildOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if built.Manifest.Kind != wasmabi.KindWorkload || built.Language != toolchain.TinyGo || built.Bytes > 64<<10 {
-		t.Errorf("got %+v", built)
+	t.Setenv("CARGO_NET_OFFLINE", "true")
+	for i, w := range workloads {
+		t.Run(string(w.language), func(t *testing.T) {
+			dir, o := filepath.Join(t.TempDir(), "mean"), Options{Workload: true, Language: w.language}
+			if i == 0 {
+				o.Language = ""
+			}
+			if err := New(dir, "mean", o); err != nil {
+				t.Fatal(err)
+			}
+			if err := Test(t.Context(), dir, TestOptions{}); err != nil {
+				pluginstest.Need(t, err)
+			}
+			built, err := Build(t.Context(), dir, "", BuildOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if built.Manifest.Kind != wasmabi.KindWorkload || built.Language != w.language || built.Bytes > w.most {
+				t.Errorf("got %+v", built)
+			}
+		})
 	}
 }
 

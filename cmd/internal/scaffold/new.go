@@ -15,12 +15,12 @@ const GoVersion = "1.24"
 
 // Options are what New can vary.
 type Options struct {
-	Language toolchain.Language // Go when empty
+	Language toolchain.Language // when empty, Go for a policy, and TinyGo for a workload
 	Module   string             // path of the Go module; the policy's name when empty
-	Workload bool               // for a device, in place of a policy; in Go alone, for TinyGo if Language is empty
+	Workload bool               // for a device, in place of a policy
 }
 
-// New writes a policy's project into dir, which must be missing or empty. It builds and tests without a network, since the SDK
+// New writes the project of a policy or a workload into dir, which must be missing or empty. It builds and tests without a network, since the SDK
 // is part of it; only the compiler of AssemblyScript has to be fetched once.
 func New(dir, name string, o Options) error {
 	attempt := "write policy project " + dir

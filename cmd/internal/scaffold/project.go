@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgehold/edgehold"
 	"github.com/edgehold/edgehold/plugins/toolchain"
+	"github.com/edgehold/edgehold/wasmabi"
 )
 
 const (
@@ -21,47 +22,43 @@ const (
 //go:embed template
 var templates embed.FS
 
+// parameters are what templates are filled in with.
+type parameters struct {
+	Name, Kind string
+	Language   string // as people write it
+	About      string // what the files are
+	Field      string // what policy.yaml has to say of the language
+	Memory     string // what a workload asks for
+}
+
 // project returns the files of a new project by path.
 func project(name string, o Options) (map[string][]byte, error) {
+	l, kind := cmp.Or(o.Language, toolchain.Go), wasmabi.KindPolicy
 	if o.Workload {
-		return workloadProject(name, o)
+		l, kind = cmp.Or(o.Language, toolchain.TinyGo), wasmabi.KindWorkload
 	}
-	f := forms[cmp.Or(o.Language, toolchain.Go)]
-	files, err := f.files(name, o)
+	f := forms[l]
+	about, ok := f.about[kind]
+	if !ok {
+		return nil, &Error{"write " + kind + " project " + name, "scaffold.language", "there is no kit for a " + kind + " in " + f.title,
+			"use another --lang; wasmabi/README.md says what a guest without a kit has to do", nil}
+	}
+	p := parameters{Name: name, Kind: kind, Language: f.title, About: about, Field: f.field, Memory: f.memory}
+	files, err := f.files(p, o)
 	if err != nil {
 		return nil, err
 	}
 	files[".gitignore"] = []byte("*.wasm\n/node_modules/\n/target/\n")
-	return files, fillFolder(files, "template/common", map[string]string{"Name": name, "Language": f.title, "About": f.about, "Field": f.field})
-}
-
-// workloadProject returns the files of a workload's project.
-func workloadProject(name string, o Options) (map[string][]byte, error) {
-	l := cmp.Or(o.Language, toolchain.TinyGo)
-	if l != toolchain.Go && l != toolchain.TinyGo {
-		return nil, &Error{"write workload project " + name, "scaffold.language", "workloads have a kit for Go alone, and not for " + string(l),
-			"leave --lang out; wasmabi/README.md says what a guest without a kit has to do", nil}
-	}
-	files, err := goFiles("template/workload", name, o, map[string]string{"Name": name, "Language": forms[l].title, "Field": string(l), "About": aboutWorkload})
-	if err != nil {
-		return nil, err
-	}
-	files[".gitignore"] = []byte("*.wasm\n")
-	return files, nil
-}
-
-// policyFiles are those of a policy in Go.
-func policyFiles(name string, o Options) (map[string][]byte, error) {
-	return goFiles("template/go", name, o, map[string]string{"Name": name})
+	return files, fillFolder(files, "template/"+kind, p)
 }
 
 // goFiles are those of a project in Go. Its SDK is in the vendor folder.
-func goFiles(folder, name string, o Options, data map[string]string) (map[string][]byte, error) {
+func goFiles(p parameters, o Options) (map[string][]byte, error) {
 	files := map[string][]byte{
-		"go.mod":             []byte("module " + cmp.Or(o.Module, name) + "\n\ngo " + GoVersion + "\n\nrequire " + modulePath + " " + moduleVersion + "\n"),
+		"go.mod":             []byte("module " + cmp.Or(o.Module, p.Name) + "\n\ngo " + GoVersion + "\n\nrequire " + modulePath + " " + moduleVersion + "\n"),
 		"vendor/modules.txt": vendorList(),
 	}
-	if err := fillFolder(files, folder, data); err != nil {
+	if err := fillFolder(files, "template/go/"+p.Kind, p); err != nil {
 		return nil, err
 	}
 	return files, edgehold.SDK(func(path string, content []byte) error {
@@ -79,21 +76,25 @@ func vendorList() []byte {
 	return b.Bytes()
 }
 
-// kitFiles are the template of an SDK, and the SDK itself in the folder sdk of the project.
-func kitFiles(language, sdk string) func(string, Options) (map[string][]byte, error) {
-	return func(name string, _ Options) (map[string][]byte, error) {
+// kitFiles are the templates of an SDK, and the SDK itself in the folder sdk of the project.
+func kitFiles(language, sdk string) func(parameters, Options) (map[string][]byte, error) {
+	return func(p parameters, _ Options) (map[string][]byte, error) {
 		files := map[string][]byte{}
 		return files, edgehold.Kit(language, func(from string, content []byte) error {
-			if to, ok := strings.CutPrefix(from, "template/"); ok {
-				return fill(files, to, content, map[string]string{"Name": name})
+			inTemplate, isTemplate := strings.CutPrefix(from, "template/")
+			folder, to, _ := strings.Cut(inTemplate, "/")
+			switch {
+			case !isTemplate:
+				files[path.Join(sdk, from)] = content
+			case folder == "common" || folder == p.Kind:
+				return fill(files, to, content, p)
 			}
-			files[path.Join(sdk, from)] = content
 			return nil
 		})
 	}
 }
 
-func fillFolder(files map[string][]byte, folder string, data map[string]string) error {
+func fillFolder(files map[string][]byte, folder string, p parameters) error {
 	entries, err := fs.ReadDir(templates, folder)
 	if err != nil {
 		return err
@@ -103,7 +104,7 @@ func fillFolder(files map[string][]byte, folder string, data map[string]string) 
 		if err != nil {
 			return err
 		}
-		if err := fill(files, e.Name(), content, data); err != nil {
+		if err := fill(files, e.Name(), content, p); err != nil {
 			return err
 		}
 	}
@@ -111,7 +112,7 @@ func fillFolder(files map[string][]byte, folder string, data map[string]string) 
 }
 
 // fill adds a file; one named *.tmpl is a template, and loses that ending.
-func fill(files map[string][]byte, name string, content []byte, data map[string]string) error {
+func fill(files map[string][]byte, name string, content []byte, p parameters) error {
 	name, isTemplate := strings.CutSuffix(name, ".tmpl")
 	if !isTemplate {
 		files[name] = content
@@ -122,7 +123,7 @@ func fill(files map[string][]byte, name string, content []byte, data map[string]
 		return err
 	}
 	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
+	if err := t.Execute(&b, p); err != nil {
 		return err
 	}
 	files[name] = b.Bytes()

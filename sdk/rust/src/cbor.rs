@@ -329,6 +329,12 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// The bytes as a text, if they are one.
+pub fn utf8(raw: &[u8]) -> Option<&str> {
+    // SAFETY: checked.
+    is_utf8(raw).then(|| unsafe { core::str::from_utf8_unchecked(raw) })
+}
+
 /// As core::str::from_utf8, which is made for long texts and three times the size.
 fn is_utf8(b: &[u8]) -> bool {
     let (mut more, mut low, mut high) = (0, 0x80, 0xbf); // bytes that have to follow, and the range of the next

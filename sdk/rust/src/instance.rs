@@ -2,6 +2,7 @@
 
 use crate::{
     cbor::*,
+    host::Answers,
     plan::Rows,
     setup::{Init, KnobsAt, Setup},
     text,
@@ -25,8 +26,8 @@ pub enum Status {
 
 /// The first failure of a call.
 pub struct Failure {
-    code: Option<&'static str>,
-    message: Text,
+    pub(crate) code: Option<&'static str>,
+    pub(crate) message: Text,
 }
 
 impl Failure {
@@ -50,16 +51,36 @@ impl Failure {
         }
     }
 
-    fn write(&self, w: &mut Writer) {
-        w.head(MAP, 2);
-        w.text("code");
-        w.text(self.code.unwrap_or(""));
-        w.text("message");
-        w.said(self.message.as_bytes());
+    /// The request is not what the ABI says.
+    pub(crate) fn malformed(&mut self) -> Status {
+        self.set("abi.malformed", text!["the request can not be decoded"]);
+        Status::Invalid
+    }
+
+    /// Ends a call. A failure takes the place of what was written.
+    pub(crate) fn answer(&self, mut status: Status, mut w: Writer) -> (Status, usize) {
+        if let Some(code) = self.code {
+            if status == Status::Ok {
+                status = Status::Guest;
+            }
+            w.length = 0;
+            w.full = false;
+            w.head(MAP, 2);
+            w.text("code");
+            w.text(code);
+            w.text("message");
+            w.said(self.message.as_bytes());
+        }
+        if w.full {
+            return (Status::TooLarge, 0);
+        }
+        (status, w.length)
     }
 }
 
-const WINDOW: usize = 64 << 10;
+/// The size of each window.
+#[doc(hidden)]
+pub const WINDOW: usize = 64 << 10;
 
 /// Everything that an instance needs beside the policy. It is all zeros at first, so that it takes no room in a module.
 pub struct Instance {
@@ -88,25 +109,6 @@ impl Instance {
         }
     }
 
-    /// Answers one call: writes the response and returns its length.
-    pub fn call<P: Policy>(&mut self, policy: &mut Option<P>, op: u32, request: &[u8], response: &mut [u8]) -> (Status, usize) {
-        self.failure.code = None;
-        let mut w = Writer::new(response);
-        let mut status = self.dispatch(policy, op, request, &mut w);
-        if self.failure.code.is_some() {
-            if status == Status::Ok {
-                status = Status::Guest;
-            }
-            w.length = 0;
-            w.full = false;
-            self.failure.write(&mut w);
-        }
-        if w.full {
-            return (Status::TooLarge, 0);
-        }
-        (status, w.length)
-    }
-
     fn dispatch<P: Policy>(&mut self, policy: &mut Option<P>, op: u32, request: &[u8], w: &mut Writer) -> Status {
         match op {
             0 => self.initialize(policy.insert(P::default()), request),
@@ -118,11 +120,6 @@ impl Instance {
         }
     }
 
-    fn malformed(&mut self) -> Status {
-        self.failure.set("abi.malformed", text!["the request can not be decoded"]);
-        Status::Invalid
-    }
-
     fn not_ready(&mut self) -> Status {
         self.failure.set("policy.not-initialized", text!["analyze before init"]);
         Status::Guest
@@ -130,9 +127,9 @@ impl Instance {
 
     fn initialize<P: Policy>(&mut self, policy: &mut P, request: &[u8]) -> Status {
         self.ready = false;
-        let Some(kept) = self.kept.get_mut(..request.len()) else { return self.malformed() };
+        let Some(kept) = self.kept.get_mut(..request.len()) else { return self.failure.malformed() };
         copy(kept, request);
-        let Some(init) = Init::read(kept) else { return self.malformed() };
+        let Some(init) = Init::read(kept) else { return self.failure.malformed() };
         self.knobs = init.knobs_at(kept);
         policy.initialize(&mut Setup { init, failure: &mut self.failure });
         if self.failure.code.is_some() {
@@ -147,7 +144,7 @@ impl Instance {
 
     fn decide<P: Policy>(&mut self, policy: &mut Option<P>, plan: bool, request: &[u8], w: &mut Writer) -> Status {
         let (true, Some(policy)) = (self.ready, policy) else { return self.not_ready() };
-        let Some(o) = Observation::read(request) else { return self.malformed() };
+        let Some(o) = Observation::read(request) else { return self.failure.malformed() };
         self.why.clear();
         if !plan {
             let mut v = Verdict {
@@ -184,12 +181,21 @@ impl Instance {
             self.failure.set("policy.no-migration", text!["the policy has no migrate method"]);
             return Status::Guest;
         }
-        let Some((from, context)) = read_migrate(request) else { return self.malformed() };
+        let Some((from, context)) = read_migrate(request) else { return self.failure.malformed() };
         if self.state.read(context, &mut self.failure) {
             policy.migrate(from, &mut self.state);
             self.state.write(w, &mut self.failure);
         }
         Status::Ok
+    }
+}
+
+impl<P: Policy> Answers<P> for Instance {
+    fn call(&mut self, policy: &mut Option<P>, op: u32, request: &[u8], response: &mut [u8]) -> (Status, usize) {
+        self.failure.code = None;
+        let mut w = Writer::new(response);
+        let status = self.dispatch(policy, op, request, &mut w);
+        self.failure.answer(status, w)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the author of an Edgehold policy in Rust uses. It is neither a client of the daemon nor a way to do input and output: a
-//! policy gets an observation and answers with a verdict and a plan.
+//! policy gets an observation and answers with a verdict and a plan. Code for a device, which turns inputs into outputs, has
+//! [`workload`].
 //!
 //! ```
 //! use edgehold_policy::{export_policy, text, Duration, Knobs, Metric, Observation, Plan, Policy, Setup, Verdict};
@@ -63,12 +64,13 @@ mod time;
 #[cfg(test)]
 mod vectors;
 mod verdict;
+pub mod workload;
 
 #[doc(hidden)]
-pub use host::{Registered, Windows};
+pub use host::{Answers, Registered, Windows};
 pub use host::{log, warn};
 #[doc(hidden)]
-pub use instance::{Instance, Status};
+pub use instance::{Instance, Status, WINDOW};
 pub use observation::Observation;
 pub use plan::{Plan, Settings};
 pub use setup::{Knob, KnobInfo, Knobs, Mechanism, Metric, Setup};
@@ -101,23 +103,6 @@ pub trait Policy: Default {
 #[macro_export]
 macro_rules! export_policy {
     ($policy:ty) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            static WINDOWS: $crate::Windows = $crate::Windows::new();
-            static POLICY: $crate::Registered<$policy> = $crate::Registered::new();
-
-            #[unsafe(no_mangle)]
-            extern "C" fn edgehold_abi_v1() {}
-
-            #[unsafe(no_mangle)]
-            extern "C" fn edgehold_window() -> u32 {
-                WINDOWS.address()
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn edgehold_call(op: u32, length: u32) -> u64 {
-                WINDOWS.call(&POLICY, op, length)
-            }
-        };
+        $crate::__export!($policy, $crate::Instance, $crate::WINDOW);
     };
 }

@@ -83,12 +83,12 @@ impl<'a> KnobInfo<'a> {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Items<'a> {
     bytes: &'a [u8],
-    length: u32,
+    pub length: u32,
 }
 
 impl<'a> Items<'a> {
     /// Reads a list of at most that many items, each by f.
-    fn read(r: &mut Reader<'a>, most: usize, f: fn(&mut Reader<'a>)) -> Self {
+    pub fn read(r: &mut Reader<'a>, most: usize, f: fn(&mut Reader<'a>)) -> Self {
         let length = r.list(most);
         let from = *r;
         for _ in 0..length {
@@ -103,7 +103,7 @@ impl<'a> Items<'a> {
         Items { bytes: r.since(&from), length }
     }
 
-    fn reader(self) -> Reader<'a> {
+    pub fn reader(self) -> Reader<'a> {
         Reader::new(self.bytes)
     }
 
@@ -111,7 +111,7 @@ impl<'a> Items<'a> {
         Names { r: self.reader(), left: self.length }
     }
 
-    fn find(self, name: &str) -> Option<u32> {
+    pub fn find(self, name: &str) -> Option<u32> {
         let mut r = self.reader();
         for i in 0..self.length {
             if r.name() == name {
@@ -307,7 +307,7 @@ impl<'a> Init<'a> {
     }
 }
 
-fn read_names<'a>(r: &mut Reader<'a>, most: usize) -> Items<'a> {
+pub(crate) fn read_names<'a>(r: &mut Reader<'a>, most: usize) -> Items<'a> {
     Items::read(r, most, |r| _ = r.name())
 }
 

@@ -21,7 +21,7 @@
 //! e.want_set("policy0/max_frequency", 3.5e9);
 //! ```
 
-use crate::{cbor::*, Duration, Instance, Policy, Status};
+use crate::{cbor::*, Answers, Duration, Instance, Policy, Status, WINDOW};
 use core::marker::PhantomData;
 use std::{
     boxed::Box,
@@ -306,31 +306,37 @@ struct Guest<P> {
 
 impl<P: Policy> Guest<P> {
     fn new() -> Self {
-        Guest { instance: Box::new(Instance::new()), policy: None, response: vec![0; 64 << 10] }
+        Guest { instance: Box::new(Instance::new()), policy: None, response: vec![0; WINDOW] }
     }
 
     fn call(&mut self, op: u32, request: &[u8]) -> Result<Vec<u8>, String> {
-        let (status, n) = self.instance.call(&mut self.policy, op, request, &mut self.response);
-        let response = self.response[..n].to_vec();
-        if status == Status::Ok {
-            return Ok(response);
-        }
-        let mut r = Reader::new(&response);
-        let (mut code, mut message) = ("", "");
-        let mut keys = r.keys();
-        while let Some(key) = keys.next(&mut r) {
-            match key {
-                "code" => code = r.name(),
-                "message" => message = r.text(4096),
-                _ => r.skip(0),
-            }
-        }
-        Err(format!("{code}: {message}"))
+        ask(&mut *self.instance, &mut self.policy, op, request, &mut self.response)
     }
 }
 
-fn write(f: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut b = vec![0; 64 << 10];
+/// Makes one call, and tells what the host would be told of a failure.
+pub(crate) fn ask<G>(i: &mut impl Answers<G>, guest: &mut Option<G>, op: u32, request: &[u8], window: &mut [u8]) -> Result<Vec<u8>, String> {
+    let (status, n) = i.call(guest, op, request, window);
+    let response = window[..n].to_vec();
+    if status == Status::Ok {
+        return Ok(response);
+    }
+    let mut r = Reader::new(&response);
+    let (mut code, mut message) = ("", "");
+    let mut keys = r.keys();
+    while let Some(key) = keys.next(&mut r) {
+        match key {
+            "code" => code = r.name(),
+            "message" => message = r.text(4096),
+            _ => r.skip(0),
+        }
+    }
+    Err(format!("{code}: {message}"))
+}
+
+/// Encodes a message.
+pub(crate) fn write(f: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut b = vec![0; WINDOW];
     let mut w = Writer::new(&mut b);
     f(&mut w);
     let length = w.length;

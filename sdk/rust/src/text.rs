@@ -29,9 +29,18 @@ impl Text {
 
     /// The text, cut off on a whole character. What was said is UTF-8, since it came from texts.
     pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.first(MOST)
+    }
+
+    /// Takes away what is beyond so many bytes, by whole characters.
+    pub(crate) fn cut(&mut self, most: usize) {
+        self.length = self.first(most).len();
+    }
+
+    fn first(&self, most: usize) -> &[u8] {
         let mut end = self.length;
-        if end > MOST {
-            end = MOST;
+        if end > most {
+            end = most;
             while end > 0 && self.bytes.get(end).is_some_and(|b| b & 0xc0 == 0x80) {
                 end -= 1;
             }

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/host"
+	"github.com/edgehold/edgehold/lwm2m"
+	"github.com/edgehold/edgehold/lwm2m/device/runner"
+	"github.com/edgehold/edgehold/plugins"
 	"github.com/edgehold/edgehold/plugins/pluginstest"
 	"github.com/edgehold/edgehold/plugins/toolchain"
 	"github.com/edgehold/edgehold/wasmabi"
@@ -80,13 +83,10 @@ type answered struct {
 	code     string
 }
 
-// live has a module go through all turns in one instance, as a device does.
+// live has a module go through all turns in one instance.
 func live(t *testing.T, module []byte) (all []answered) {
 	t.Helper()
-	r, err := host.New(t.Context(), host.Config{Engine: host.Interpreter, InProcess: true, MaxInstances: 1, Limits: host.Limits{Deadline: time.Minute}})
-	must(t, err)
-	defer r.Close(context.Background())
-	m, err := r.Prepare(t.Context(), pluginstest.Pack(t, average, module))
+	m, err := interpreter(t).Prepare(t.Context(), pluginstest.Patient(t, module))
 	must(t, err)
 	defer m.Close()
 	d := &thermometer{}
@@ -108,19 +108,117 @@ func live(t *testing.T, module []byte) (all []answered) {
 	return all
 }
 
-// A workload in C gives what the same workload in TinyGo gives, byte for byte, and fails where it fails.
-func TestWorkloadsAreTheSame(t *testing.T) {
-	reference, err := pluginstest.TinyGo(average)
-	pluginstest.Need(t, err)
-	inC, err := pluginstest.Project(toolchain.C, average+"/c")
-	pluginstest.Need(t, err)
-	if len(inC) > 8<<10 {
-		t.Errorf("the module in C has %d bytes", len(inC))
+// interpreter is the host as a device has it.
+func interpreter(t *testing.T) *host.Runtime {
+	t.Helper()
+	r, err := host.New(t.Context(), host.Config{Engine: host.Interpreter, InProcess: true, MaxInstances: 1, Limits: host.Limits{Deadline: time.Minute}})
+	must(t, err)
+	t.Cleanup(func() { r.Close(context.Background()) })
+	return r
+}
+
+// workloads are the folders of the same workload, TinyGo's first, with what bounds their modules in bytes.
+var workloads = []struct {
+	language toolchain.Language
+	folder   string
+	most     int
+}{
+	{toolchain.TinyGo, average, 32 << 10},
+	{toolchain.Go, average, 2 << 20},
+	{toolchain.Rust, average + "/rust", 10 << 10}, // 9 with wasm-opt
+	{toolchain.C, average + "/c", 8 << 10},        // 6 with wasm-opt
+}
+
+// buildWorkload packs the manifest into the module. Go's asks for the memory that its runtime needs.
+func buildWorkload(t *testing.T, l toolchain.Language, folder string, most int) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles modules")
 	}
-	want, got := live(t, reference), live(t, inC)
-	for i, turn := range turns() {
-		if !bytes.Equal(got[i].response, want[i].response) || got[i].kind != want[i].kind || got[i].code != want[i].code {
-			t.Errorf("%s: in C %x %v %s, in TinyGo %x %v %s", turn.name, got[i].response, got[i].kind, got[i].code, want[i].response, want[i].kind, want[i].code)
+	module, err := pluginstest.Project(l, folder)
+	pluginstest.Need(t, err)
+	packed := pluginstest.Pack(t, average, module)
+	if len(packed) > most {
+		t.Errorf("the module has %d bytes, more than %d", len(packed), most)
+	}
+	if l == toolchain.Go {
+		packed = withMemory(t, packed, 16<<20)
+	}
+	return packed
+}
+
+func withMemory(t *testing.T, module []byte, bytes uint64) []byte {
+	t.Helper()
+	manifest, err := wasmabi.ReadManifest(module)
+	must(t, err)
+	manifest.Limits.MemoryBytes = bytes
+	packed, err := plugins.Pack(module, manifest)
+	must(t, err)
+	return packed
+}
+
+// A workload gives in all languages what it gives in TinyGo, byte for byte, and fails where that fails.
+func TestWorkloadsAreTheSame(t *testing.T) {
+	var want []answered
+	for _, w := range workloads {
+		t.Run(string(w.language), func(t *testing.T) {
+			got := live(t, buildWorkload(t, w.language, w.folder, w.most))
+			if want == nil {
+				want = got
+			}
+			for i, turn := range turns() {
+				if !bytes.Equal(got[i].response, want[i].response) || got[i].kind != want[i].kind || got[i].code != want[i].code {
+					t.Errorf("%s: %x %v %s, the first gives %x %v %s", turn.name, got[i].response, got[i].kind, got[i].code, want[i].response, want[i].kind, want[i].code)
+				}
+			}
+		})
+	}
+}
+
+// sensor is what a device has to measure with.
+type sensor struct{}
+
+func (sensor) Property(p lwm2m.Path) (lwm2m.Value, bool) {
+	return lwm2m.Float(20), p == lwm2m.MustParsePath("/3303/0/5700")
+}
+
+// onADevice has a device's own runner start a workload and hand it one value. Its outputs come until the test ends.
+func onADevice(t *testing.T, module []byte, parameters map[string]float64, input string, value float64) <-chan runner.Output {
+	t.Helper()
+	outputs := make(chan runner.Output)
+	ctx, cancel := context.WithCancel(t.Context())
+	emit := func(o runner.Output) {
+		select {
+		case outputs <- o:
+		case <-ctx.Done():
 		}
+	}
+	r := runner.New(runner.Config{Host: interpreter(t), Device: "sensor-1", Properties: sensor{}, Emit: emit})
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	must(t, r.Start(t.Context(), 1, pluginstest.Patient(t, module), parameters))
+	must(t, r.Deliver(1, input, runner.Value{Number: value}, 0))
+	return outputs
+}
+
+// A device's own runner starts, feeds and ticks the workload in any of the languages.
+func TestWorkloadsRunOnADevice(t *testing.T) {
+	for _, w := range workloads {
+		t.Run(string(w.language), func(t *testing.T) {
+			outputs := onADevice(t, buildWorkload(t, w.language, w.folder, w.most), map[string]float64{"window": 1}, "temp", 17.5)
+			for missing := map[float64]bool{17.5: true, 20: true}; len(missing) > 0; { // what came in, and what is measured at a tick
+				o := <-outputs
+				if o.Name != "temp_avg" || o.Unit != "Cel" || o.Value.Number != 17.5 && o.Value.Number != 20 {
+					t.Fatalf("got %+v", o)
+				}
+				delete(missing, o.Value.Number)
+			}
+		})
 	}
 }
