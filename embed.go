@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-//go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go sdk/go/adapter/*.go sdk/go/adaptertest/*.go sdk/go/workload/*.go
+//go:embed LICENSE wasmabi/*.go sdk/go/policy/*.go sdk/go/policytest/*.go sdk/go/adapter/*.go sdk/go/adaptertest/*.go sdk/go/workload/*.go sdk/go/workloadtest/*.go
 var files embed.FS
 
 //go:embed sdk/c/*.h sdk/c/template
@@ -18,7 +18,7 @@ var files embed.FS
 var kits embed.FS
 
 // SDKPackages are the folders of the Go SDK, relative to the module.
-var SDKPackages = []string{"sdk/go/policy", "sdk/go/policytest", "sdk/go/adapter", "sdk/go/adaptertest", "sdk/go/workload", "wasmabi"}
+var SDKPackages = []string{"sdk/go/policy", "sdk/go/policytest", "sdk/go/adapter", "sdk/go/adaptertest", "sdk/go/workload", "sdk/go/workloadtest", "wasmabi"}
 
 // SDK calls visit with each file that a policy's project in Go needs, tests left out, in a fixed order.
 func SDK(visit func(path string, content []byte) error) error {

@@ -29,6 +29,7 @@ var imports = []rule{
 	{"sdf", nil},
 
 	{"sdk/go/policytest", []string{"sdk/go/policy", "wasmabi"}},
+	{"sdk/go/workloadtest", []string{"sdk/go/workload", "wasmabi"}},
 	{"sdk/go/adaptertest", []string{"sdk/go/adapter", "wasmabi"}},
 	{"sdk/go/...", []string{"wasmabi"}},
 	{"plugins/rollout/...", []string{"agents/api", "plugins/rollout"}}, // for quantities as people write them
@@ -142,7 +143,7 @@ var testImports = []rule{
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
 	{"cmd/internal/scaffold", []string{"plugins/pluginstest"}},
 	{"examples", []string{"examples/08-tinyml-vibration/...", "host", "plugins/pluginstest", "plugins/toolchain", "wasmabi"}},
-	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest", "wasmabi"}},
+	{"examples/...", []string{"sdk/go/adaptertest", "sdk/go/policytest", "sdk/go/workloadtest", "wasmabi"}},
 	{"sdk/go/adapter", []string{"sdk/go/adaptertest"}},
 	{"agents/node/adapter", []string{"agents/node/plug/plugtest", "mechanisms/drivertest", "plugins", "plugins/pluginstest"}},
 	{"host/internal/rewrite", []string{"host/internal/wasm/wasmtest", "plugins/pluginstest", "wasmabi"}},
@@ -166,7 +167,7 @@ var testImports = []rule{
 // doubles are for tests alone, and for what measures: no program links them.
 var doubles = []string{
 	"agents/apiserver/apiservertest", "agents/node/plug/plugtest", "agents/state/crashtest", "cmd/internal/e2e/port", "host/internal/wasm/wasmtest", "lwm2m/client/clienttest", "mechanisms/drivertest", "mechanisms/internal/fakesysfs",
-	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest",
+	"plugins/pluginstest", "plugins/registry/registrytest", "sdk/go/adaptertest", "sdk/go/policytest", "sdk/go/workloadtest",
 }
 
 // only names the packages that may import a module of others; nobody else may, in tests neither.

@@ -9,7 +9,7 @@ import (
 
 var codeBlock = regexp.MustCompile("(?s)```(go|yaml)\n(.*?)```")
 
-// The tutorial quotes the project that New writes, word for word.
+// The tutorial quotes the projects that New writes, word for word.
 func TestTutorialQuotesTheProject(t *testing.T) {
 	text, err := os.ReadFile("../../../sdk/go/README.md")
 	if err != nil {
@@ -19,8 +19,12 @@ func TestTutorialQuotesTheProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	workload, err := project("mean", Options{Workload: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	sources := map[string]string{
-		"go":   string(files["policy.go"]) + string(files["policy_test.go"]),
+		"go":   string(files["policy.go"]) + string(files["policy_test.go"]) + string(workload["workload_test.go"]),
 		"yaml": string(files["policy.yaml"]),
 	}
 	blocks := codeBlock.FindAllStringSubmatch(string(text), -1)

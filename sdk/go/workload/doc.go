@@ -26,7 +26,7 @@
 //	}
 //
 // The manifest, policy.yaml, says `kind: workload` and names inputs, outputs, properties, knobs and the tick. What it does not name does
-// not exist.
+// not exist. Package workloadtest runs the workload in a test, without Wasm.
 //
 // # What lives how long
 //

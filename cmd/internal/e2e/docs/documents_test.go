@@ -119,9 +119,23 @@ var documents = map[string]document{
 	"agents/api/README.md": {shows: []shown{
 		{"curl --silent --fail --unix-socket \"$EDGEHOLD_SOCKET\" http://edgehold/v1/mechanisms/CPUFrequency/apply", `"outcome": ?"applied"`},
 	}},
-	"sdk/go/README.md": {shows: []shown{
+	"sdk/README.md": {needs: []string{"clang-19", "cargo"}, shows: []shown{
+		{"edgehold policy test load-follower", "passes: its tests succeed"},
+		{"edgehold policy test mean", "passes: its tests succeed"},
+		{"edgehold policy build mean", `mean 0\.1\.0, [789]\.\d KiB`},
+	}},
+	"sdk/rust/README.md": {needs: []string{"cargo"}, shows: []shown{
+		{"edgehold policy test first", "passes: its tests succeed"},
+		{"edgehold policy test mean", "passes: its tests succeed"},
+	}},
+	"sdk/c/README.md": {needs: []string{"clang-19"}, shows: []shown{
+		{"edgehold policy test first", "passes: its tests succeed"},
+		{"edgehold policy test mean", "passes: its tests succeed"},
+	}},
+	"sdk/go/README.md": {needs: []string{"tinygo"}, shows: []shown{
 		{"edgehold policy test .", "passes: its tests succeed"},
 		{"edgehold policy upload cpu-boost.wasm", "decides now"},
+		{"edgehold policy test mean", "passes: its tests succeed"},
 	}},
 	"cmd/edgehold/README.md": {
 		before: twoVersions, beforeEach: besideAProject,
