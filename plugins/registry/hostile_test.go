@@ -179,7 +179,7 @@ func TestStalls(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}
-	pulled, err := v.pull(t, Config{Stall: 200 * time.Millisecond}, newStore(t))
+	pulled, err := v.pull(t, Config{Stall: time.Second}, newStore(t))
 	must(t, err)
 	if pulled.Received != int64(len(m)) {
 		t.Errorf("%d bytes came: it went on, and not from the beginning", pulled.Received)
