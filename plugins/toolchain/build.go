@@ -100,7 +100,7 @@ func buildTinyGo(ctx context.Context, dir, out string, debug bool) error {
 
 // buildRust leaves the flags to the project's .cargo/config.toml.
 func buildRust(ctx context.Context, dir, out string, debug bool) error {
-	tool, err := findCargo()
+	tool, err := FindCargo()
 	if err != nil {
 		return err
 	}

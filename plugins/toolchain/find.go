@@ -41,9 +41,9 @@ func findClang() (clang, linker string, err error) {
 
 const rustTarget = "wasm32-unknown-unknown"
 
-// findCargo finds a cargo that can build for Wasm.
-func findCargo() (string, error) {
-	const hint = "install Rust 1.82 or newer with rustup, then run: rustup target add " + rustTarget
+// FindCargo finds a cargo that can build for Wasm.
+func FindCargo() (string, error) {
+	const hint = "install Rust 1.88 or newer with rustup, then run: rustup target add " + rustTarget
 	if tool, err := first(filepath.Join(Folder(), "rust", "bin", "cargo")); err == nil {
 		return tool, nil
 	}

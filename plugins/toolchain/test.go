@@ -25,7 +25,7 @@ func Test(ctx context.Context, l Language, dir string, output io.Writer) error {
 		c = exec.CommandContext(ctx, tool, "test", "./...")
 		c.Env = append(os.Environ(), goEnvironment...)
 	case Rust:
-		tool, err := findCargo()
+		tool, err := FindCargo()
 		if err != nil {
 			return err
 		}

@@ -119,8 +119,11 @@ func (d document) demand(t *testing.T) {
 	t.Helper()
 	for _, program := range d.needs {
 		_, err := exec.LookPath(program)
-		if program == "tinygo" {
+		switch program {
+		case "tinygo":
 			_, err = toolchain.FindTinyGo()
+		case "cargo":
+			_, err = toolchain.FindCargo()
 		}
 		switch {
 		case err != nil && os.Getenv("EDGEHOLD_SKIP_NOTHING") != "":

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,8 @@ func newStage(t *testing.T, bin string) *stage {
 		}
 	}
 	s.environ = append(s.environ, goEnvironment(t)...)
-	s.environ = append(s.environ, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder()) // it is in a cache below the home, which is another
+	// These lie below the home, which is another.
+	s.environ = append(s.environ, "EDGEHOLD_TOOLCHAINS="+toolchain.Folder(), "RUSTUP_HOME="+cmp.Or(os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup")))
 	s.environ = append(s.environ, mark(dir), "HOME="+s.dir+"/home", "TMPDIR="+s.dir+"/tmp", "PATH="+bin+":"+os.Getenv("PATH"))
 	return s
 }
