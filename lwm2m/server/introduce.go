@@ -67,13 +67,13 @@ func (i *introduction) ask(r *Request) {
 
 // note keeps the error of a device that does not answer at all, or is gone.
 func (i *introduction) note(err error) {
-	if unreached(err) {
+	if withoutAnswer(err) {
 		i.stopped = err
 	}
 }
 
-// unreached reports whether an error says that a device did not answer, and not that it refused.
-func unreached(err error) bool {
+// withoutAnswer reports whether an error says that a device did not answer, and not that it refused.
+func withoutAnswer(err error) bool {
 	if err == nil {
 		return false
 	}

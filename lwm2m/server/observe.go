@@ -127,7 +127,7 @@ func (s *Server) observe(ctx context.Context, d *device, r *Request) (Answer, er
 		d.mu.Lock()
 		s.dropObservation(d, o.id())
 		d.mu.Unlock()
-	case !unreached(err): // whoever observed it already is told
+	case !withoutAnswer(err): // whoever observed it already is told
 		s.endObservation(d, o, err)
 	}
 	if composite && ctx.Err() == nil && s.lacksComposite(d, err) {
