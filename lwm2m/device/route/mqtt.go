@@ -41,7 +41,10 @@ type broker struct {
 // maxBrokers bounds the connections: one route leads to one broker.
 const maxBrokers = MaxRoutes
 
-const keepAlive = 60 * time.Second
+const (
+	keepAlive  = 60 * time.Second
+	answerTime = keepAlive // for the broker's word to one packet; what bounds a send is its context
+)
 
 // Send publishes an item with QoS 1 and waits for the broker's word.
 func (p *Publisher) Send(ctx context.Context, to End, i Item) error {
@@ -110,7 +113,9 @@ func (p *Publisher) connect(ctx context.Context, b *broker, to End) error {
 	if err != nil {
 		return err
 	}
-	client := paho.NewClient(paho.ClientConfig{ClientID: p.ClientID, Conn: conn, Session: state.NewInMemory()})
+	client := paho.NewClient(paho.ClientConfig{
+		ClientID: p.ClientID, Conn: conn, Session: state.NewInMemory(), PacketTimeout: answerTime,
+	})
 	if _, err := client.Connect(ctx, known.greeting(p.ClientID)); err != nil {
 		_ = conn.Close()
 		return err
