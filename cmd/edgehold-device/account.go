@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/lwm2m/client"
+	"github.com/edgehold/edgehold/lwm2m/durable"
 )
 
 // account says which server the device has, and what it shows it.
@@ -93,7 +94,7 @@ func (s *settings) certified(a client.Account) (client.Account, error) {
 const trustAnchor = 2
 
 func readCertificate(file string) (der string, err error) {
-	raw, err := readFile(file, maxKeyFile)
+	raw, err := durable.Read(file, maxKeyFile)
 	if err != nil {
 		return "", err
 	}
@@ -136,5 +137,5 @@ func readSecret(file string) ([]byte, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("others may read %s (mode %o): chmod 600 it", file, info.Mode().Perm())
 	}
-	return readFile(file, maxKeyFile)
+	return durable.Read(file, maxKeyFile)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/edgehold/edgehold/lwm2m/device/route"
+	"github.com/edgehold/edgehold/lwm2m/durable"
 )
 
 // broker is what lets the device in at an MQTT broker. It is never in a route's URI, which every server may read.
@@ -56,7 +57,7 @@ func (b broker) read(address string) (known route.Broker, err error) {
 		known.Roots, err = x509.SystemCertPool()
 		return known, err
 	}
-	raw, err := readFile(b.CA, maxCA)
+	raw, err := durable.Read(b.CA, maxCA)
 	if err != nil {
 		return known, err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/device"
+	"github.com/edgehold/edgehold/lwm2m/durable"
 	"github.com/edgehold/edgehold/plugins/parcel"
 )
 
@@ -117,7 +118,7 @@ func parse(name string, args []string, errs io.Writer) (*settings, error) {
 
 // overlay reads the file, and the flags once more over it.
 func (s *settings) overlay(file string, f *flag.FlagSet, args []string) error {
-	raw, err := readFile(file, maxConfig)
+	raw, err := durable.Read(file, maxConfig)
 	if err != nil {
 		return explain("config.unreadable", "read the configuration "+file, err, "name a file with --config")
 	}
@@ -128,19 +129,6 @@ func (s *settings) overlay(file string, f *flag.FlagSet, args []string) error {
 	}
 	s.TrustKeys = s.TrustKeys[:len(s.TrustKeys):len(s.TrustKeys)]
 	return f.Parse(args)
-}
-
-func readFile(name string, most int64) ([]byte, error) {
-	r, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("it is longer than %d bytes", most)
-	}
-	return b, err
 }
 
 // device makes the configuration of a device, with every problem at once.
@@ -193,7 +181,7 @@ func isPort(text string, least uint64) bool {
 func (s *settings) keys() (keys []ed25519.PublicKey, err error) {
 	var problems []error
 	for _, file := range s.TrustKeys {
-		raw, err := readFile(file, maxKeyFile)
+		raw, err := durable.Read(file, maxKeyFile)
 		if err == nil {
 			var k ed25519.PublicKey
 			if k, err = parcel.ParseKey(raw); err == nil {

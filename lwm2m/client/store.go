@@ -1,11 +1,11 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+
+	"github.com/edgehold/edgehold/lwm2m/durable"
 )
 
 // Store keeps small named documents over a loss of power: what bootstrap wrote, attributes, tables. A document is replaced as a whole or
@@ -29,14 +29,11 @@ func (f Folder) Load(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(file)
+	document, err := durable.Read(file, maxDocument)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
-	if info.Size() > maxDocument {
-		return nil, fmt.Errorf("load %s: %d bytes, more than %d", name, info.Size(), maxDocument)
-	}
-	return os.ReadFile(file)
+	return document, nil
 }
 
 // Save writes a new file beside the old one, flushes it, and renames it over the old one.
@@ -45,7 +42,7 @@ func (f Folder) Save(name string, document []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(file, document); err != nil {
+	if err := durable.Replace(file, document); err != nil {
 		return fmt.Errorf("save %s: %w", name, err)
 	}
 	return nil
@@ -56,32 +53,4 @@ func (f Folder) file(name string) (string, error) {
 		return "", fmt.Errorf("document %q: %w", name, fs.ErrInvalid)
 	}
 	return filepath.Join(string(f), name), nil
-}
-
-func replace(file string, document []byte) error {
-	fresh := file + ".new"
-	if err := writeThrough(fresh, document); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	if err := os.Rename(fresh, file); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(file))
-}
-
-func writeThrough(file string, document []byte) error {
-	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(document)
-	return errors.Join(err, w.Sync(), w.Close())
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

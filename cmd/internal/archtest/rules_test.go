@@ -84,11 +84,12 @@ var imports = []rule{
 	{"lwm2m/model", []string{"lwm2m"}},
 	{"lwm2m/codec", []string{"lwm2m"}},
 	{"lwm2m/internal/pause", nil},
+	{"lwm2m/durable", nil},
 	{"lwm2m/coap", []string{"lwm2m/internal/pause"}},
 	{"lwm2m/coap/dtls", []string{"lwm2m/coap"}},
 	{"lwm2m/fleet", []string{"lwm2m/coap"}},
 	{"lwm2m/client/clienttest", []string{"lwm2m", "lwm2m/client", "lwm2m/model"}},
-	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec", "lwm2m/internal/pause"}},
+	{"lwm2m/client", []string{"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/codec", "lwm2m/durable", "lwm2m/internal/pause"}},
 	{"lwm2m/store", nil},
 	{"lwm2m/gateway", []string{
 		"lwm2m", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/internal/pause", "lwm2m/model", "lwm2m/server", "lwm2m/store", "plugins/parcel", "sdf", "sdf/mqtt", "sdf/oma",
@@ -102,7 +103,7 @@ var imports = []rule{
 	{"lwm2m/device/route", []string{"lwm2m", "lwm2m/client", "lwm2m/coap", "lwm2m/device/runner"}},
 	{"lwm2m/device/machine", []string{"lwm2m", "lwm2m/client"}},
 	{"lwm2m/device/sensor", []string{"lwm2m", "lwm2m/client"}},
-	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/internal/pause", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
+	{"lwm2m/device/software", []string{"lwm2m", "lwm2m/client", "lwm2m/durable", "lwm2m/internal/pause", "lwm2m/device/runner", "plugins/parcel", "wasmabi"}},
 
 	{"telemetry", []string{"telemetry/..."}},
 	{"telemetry/ring", nil},
@@ -122,7 +123,7 @@ var imports = []rule{
 	{"cmd/edgehold", []string{
 		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
 	}},
-	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/device/route", "lwm2m/fleet", "plugins/parcel"}},
+	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/device/route", "lwm2m/durable", "lwm2m/fleet", "plugins/parcel"}},
 	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "agents/node/config", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
 	{"cmd/edgehold-plugin", []string{"host/...", "wasmabi"}},
 	{"cmd/internal/...", []string{"..."}},

@@ -17,6 +17,7 @@ import (
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/lwm2m/client"
 	"github.com/edgehold/edgehold/lwm2m/device/runner"
+	"github.com/edgehold/edgehold/lwm2m/durable"
 	"github.com/edgehold/edgehold/plugins/parcel"
 	"github.com/edgehold/edgehold/wasmabi"
 )
@@ -578,7 +579,7 @@ func TestDiskThatTakesNothing(t *testing.T) {
 	b.must(b.Create(instance(1), nil))
 	p := packed(t, "1.0.0", 1)
 	b.must(b.WriteBlock(instance(1).Child(resPackage), client.Block{Data: p[:blockSize]}))
-	in := filepath.Join(b.dir, "1"+recordSuffix+newSuffix, "the", "way")
+	in := filepath.Join(b.dir, "1"+recordSuffix+durable.Suffix, "the", "way")
 	b.must(os.MkdirAll(in, 0o700))
 	b.must(os.WriteFile(b.disk.path(partName(1)), []byte("no parcel"), 0o600))
 	b.restart()

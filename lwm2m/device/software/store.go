@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/edgehold/edgehold/lwm2m/durable"
 )
 
 // record is what is kept of one instance. It is replaced whole.
@@ -46,7 +47,6 @@ const (
 	partSuffix   = ".part"
 	parcelSuffix = ".parcel"
 	countersFile = "counters.json"
-	newSuffix    = ".new"
 
 	maxRecordBytes  = 64 << 10
 	maxCounterNames = 256
@@ -63,30 +63,11 @@ func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // replace writes a file so that a loss of power leaves the old or the new one.
 func (f *folder) replace(name string, content []byte) error {
-	fresh := f.path(name + newSuffix)
-	w, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(content)
-	f.step("written " + name)
-	if err = errors.Join(err, w.Sync(), w.Close()); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	f.step("synced " + name)
-	return f.rename(name+newSuffix, name)
+	return durable.ReplaceInSteps(f.path(name), content, f.step)
 }
 
 func (f *folder) rename(from, to string) error {
-	if err := os.Rename(f.path(from), f.path(to)); err != nil {
-		return err
-	}
-	f.step("renamed " + to)
-	d, err := os.Open(f.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Rename(f.path(from), f.path(to), f.step)
 }
 
 func (f *folder) saveRecord(id uint16, r *record) error {
@@ -129,16 +110,7 @@ func (f *folder) load(name string, into any) error {
 }
 
 func (f *folder) read(name string, most int64) ([]byte, error) {
-	r, err := os.Open(f.path(name))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("it is longer than %d bytes", most)
-	}
-	return b, err
+	return durable.Read(f.path(name), most)
 }
 
 // counters returns the highest counter of each name.
@@ -229,11 +201,7 @@ func (f *folder) dropPart(id uint16) error {
 func (f *folder) dropRecord(id uint16) error {
 	err := os.Remove(f.path(strconv.Itoa(int(id)) + recordSuffix))
 	f.step("record removed")
-	d, open := os.Open(f.dir)
-	if open != nil {
-		return errors.Join(err, open)
-	}
-	return errors.Join(err, d.Sync(), d.Close())
+	return errors.Join(err, durable.SyncFolder(f.dir))
 }
 
 // sweep removes what no record speaks of, and what was half written.
@@ -252,7 +220,7 @@ func (f *folder) sweep(all map[uint16]*record) error {
 	var errs []error
 	for _, e := range entries {
 		name := e.Name()
-		ours := strings.HasSuffix(name, newSuffix) || strings.HasSuffix(name, partSuffix) || strings.HasSuffix(name, parcelSuffix)
+		ours := strings.HasSuffix(name, durable.Suffix) || strings.HasSuffix(name, partSuffix) || strings.HasSuffix(name, parcelSuffix)
 		if ours && !slices.Contains(keep, name) {
 			errs = append(errs, os.Remove(f.path(name)))
 			f.step("swept " + name)
