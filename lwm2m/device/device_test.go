@@ -223,6 +223,15 @@ func TestTheLifeOfADevice(t *testing.T) {
 			t.Errorf("the signal was %d dBm and is %d dBm", before, after)
 		}
 	})
+	t.Run("a lease that nobody renews", func(t *testing.T) {
+		if got := f.shell("sensor-1", "mlsysops knobs set TX_PWR MEDIUM 2s node-1"); got != "TX_PWR | MEDIUM\n" {
+			t.Errorf("got %q", got)
+		}
+		f.until("it is back where a person set it", func() bool { return f.shell("sensor-1", "mlsysops knobs get TX_PWR") == "TX_PWR | LOW\n" })
+		if got := f.shell("sensor-1", "mlsysops knobs renew TX_PWR MEDIUM 2s node-1"); !strings.HasPrefix(got, "error: ") {
+			t.Errorf("the node is back, and renews %q", got)
+		}
+	})
 	t.Run("routes", func(t *testing.T) {
 		f.route("sensor-2", 0, "coap://endpoint1", "local://1/temp")
 		f.route("sensor-1", 0, "local://1/temp_avg", "coap://"+neighbour.Addresses()[0]+"/endpoint1")
