@@ -22,11 +22,11 @@ func TestGatesAreReadBeforeAnythingIsStored(t *testing.T) {
 	}
 	for text, want := range map[string]string{"no_such_function(a)<=3": "rollout.bad-gate", "a=3": "rollout.bad-gate"} {
 		_, err := upload(api.UploadOptions{}, func(s *api.RolloutSpec) { s.Gates = []string{text} })
-		if err == nil || code(err) != want {
+		if err == nil || codeOf(err) != want {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if _, err := upload(api.UploadOptions{}, func(s *api.RolloutSpec) { s.Strikes = -1 }); err == nil || code(err) != "rollout.bad-spec" {
+	if _, err := upload(api.UploadOptions{}, func(s *api.RolloutSpec) { s.Strikes = -1 }); err == nil || codeOf(err) != "rollout.bad-spec" {
 		t.Errorf("strikes below zero: %v", err)
 	}
 	versions, err := r.Policies.Versions(t.Context(), "cpu-boost")

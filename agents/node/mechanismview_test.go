@@ -17,7 +17,7 @@ func TestNumbersComeInTheUnitOfTheirKnob(t *testing.T) {
 		fits       bool
 	}{{"led", "", true}, {"led", "1", true}, {"led", "W", false}, {"bare", "", true}, {"clock", "Hz", true}, {"clock", "", false}, {"clock", "1", false}} {
 		_, err := setting(api.Setting{Knob: c.knob, Unit: c.unit, Value: api.Value{Number: &n}}, options, mechanisms.Set)
-		if (err == nil) != c.fits || err != nil && code(err) != "mechanism.unit" {
+		if (err == nil) != c.fits || err != nil && codeOf(err) != "mechanism.unit" {
 			t.Errorf("%s in %q: %v", c.knob, c.unit, err)
 		}
 	}

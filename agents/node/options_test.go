@@ -76,7 +76,7 @@ func TestARefusedUploadDisturbsNoRollout(t *testing.T) {
 	}
 	before := other()
 	_, err := r.Policies.Upload(t.Context(), as(t, "01-cpu-boost", "1.2.0"), api.UploadOptions{Rollout: &api.RolloutStart{Spec: s}}, person)
-	if err == nil || code(err) != "rollout.running" {
+	if err == nil || codeOf(err) != "rollout.running" {
 		t.Errorf("a second rollout: %v", err)
 	}
 	if other() != before {

@@ -227,16 +227,9 @@ func TestPersonSteersARollout(t *testing.T) {
 		t.Errorf("after undo: %+v", now)
 	}
 	_, err := r.Rollouts.Steer(t.Context(), "cpu-boost", api.RolloutOrder{Verb: api.RolloutPause}, person)
-	if err == nil || code(err) != "rollout.over" {
+	if err == nil || codeOf(err) != "rollout.over" {
 		t.Errorf("paused what is over: %v", err)
 	}
-}
-
-func code(err error) string {
-	if c, ok := err.(interface{ ErrorCode() string }); ok {
-		return c.ErrorCode()
-	}
-	return ""
 }
 
 // TestRolloutOutlivesRestarts in each phase: stopped in order, it goes on; nothing decides that was not in charge.

@@ -3,13 +3,13 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
 	"github.com/edgehold/edgehold/agents/api"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/agents/state"
 	"github.com/edgehold/edgehold/plugins/rollout"
 )
@@ -237,11 +237,8 @@ func answer(t *trial, a rollout.Action, err error) *rollout.Event {
 
 // cause tells a version that can't take over the context from what is no fault of its own.
 func cause(err error) rollout.Cause {
-	var coded interface{ ErrorCode() string }
-	if errors.As(err, &coded) {
-		if code := coded.ErrorCode(); strings.HasPrefix(code, "call.") || strings.HasPrefix(code, "guest.") {
-			return rollout.CauseMigrate
-		}
+	if code := fault.Code(err); strings.HasPrefix(code, "call.") || strings.HasPrefix(code, "guest.") {
+		return rollout.CauseMigrate
 	}
 	return ""
 }

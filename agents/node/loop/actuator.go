@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/agents"
+	"github.com/edgehold/edgehold/agents/node/fault"
 	"github.com/edgehold/edgehold/mechanisms"
 )
 
@@ -79,9 +80,8 @@ func explainFailure(r *agents.Result, err error) {
 		r.Effect = agents.Broken
 	}
 	r.Message = err.Error()
-	var coded interface{ ErrorCode() string }
-	if errors.As(err, &coded) {
-		r.Code = coded.ErrorCode()
+	if code := fault.Code(err); code != "" {
+		r.Code = code
 	}
 	var hinted interface{ ErrorHint() string }
 	if errors.As(err, &hinted) {
