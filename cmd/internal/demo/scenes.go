@@ -122,11 +122,11 @@ func (s *stage) endless() error {
 	if err != nil {
 		return err
 	}
-	stop := spin()
-	defer stop()
 	if err := s.edgehold("policy", "upload", module); err != nil {
 		return err
 	}
+	stop := spin() // it compiles faster without
+	defer stop()
 	if err := s.await("the endless policy is quarantined", func() bool { return s.policy("bad-loop").State == api.PolicyQuarantined }); err != nil {
 		return err
 	}
@@ -139,11 +139,11 @@ func (s *stage) worse() error {
 	if err != nil {
 		return err
 	}
-	stop := spin()
-	defer stop()
 	if err := s.edgehold("policy", "upload", module); err != nil {
 		return err
 	}
+	stop := spin() // it compiles faster without
+	defer stop()
 	if err := s.await("the worse version is rolled back", func() bool { return s.policy("cpu-boost").ActiveVersion == "1.0.0" }); err != nil {
 		return err
 	}
