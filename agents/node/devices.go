@@ -31,14 +31,15 @@ func (n *Node) openDevices(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the devices' folder: %w", err)
 	}
-	if err := keepReach(dir, n.config.Devices); err != nil {
+	if err := keepReach(dir, reach{n.config.Devices, n.config.Name}); err != nil {
 		return err
 	}
 	config, err := n.config.Devices.Proxy()
 	if err != nil {
 		return err
 	}
-	config.Name, config.Ring, config.File = "edgehold-agent-"+n.config.Name, n.telemetry.Store(), filepath.Join(dir, devicesSeen)
+	config.Name, config.Holder = "edgehold-agent-"+n.config.Name, n.config.Name
+	config.Ring, config.File = n.telemetry.Store(), filepath.Join(dir, devicesSeen)
 	config.Logger = n.log.With("part", "devices")
 	if n.devices, err = proxy.New(config); err != nil {
 		return err
@@ -46,9 +47,14 @@ func (n *Node) openDevices(ctx context.Context) error {
 	return n.supervisor.Register(ctx, n.devices.Driver())
 }
 
-// keepReach writes down how the guard reaches the devices: the names of files with secrets, not the secrets.
-func keepReach(dir string, d config.Devices) error {
-	raw, err := json.Marshal(d)
+// reach is how the guard reaches the devices: the names of files with secrets, not the secrets. Holder is whose leases it puts back.
+type reach struct {
+	Devices config.Devices `json:"devices"`
+	Holder  string  `json:"holder"`
+}
+
+func keepReach(dir string, r reach) error {
+	raw, err := json.Marshal(r)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, devicesReach), raw, 0o600)
 	}
@@ -78,15 +84,15 @@ func devicesOf(dir string) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read how devices are reached: %w", err)
 	}
-	var d config.Devices
-	if err := json.Unmarshal(raw, &d); err != nil {
+	var r reach
+	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("read how devices are reached: %w", err)
 	}
-	config, err := d.Proxy()
+	config, err := r.Devices.Proxy()
 	if err != nil {
 		return nil, err
 	}
-	config.File = filepath.Join(dir, devicesSeen)
+	config.Holder, config.File = r.Holder, filepath.Join(dir, devicesSeen)
 	return proxy.New(config)
 }
 

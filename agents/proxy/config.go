@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
@@ -17,6 +18,7 @@ import (
 type Config struct {
 	Broker     string // address, as mqtt.DialConfig has it
 	Name       string // client identifier; the broker has to know nobody else by it
+	Holder     string // under which leases on devices are this agent's; Name. Whoever has the same one takes its knobs
 	User       string
 	Password   string
 	TLS        *tls.Config
@@ -84,6 +86,7 @@ func (c *Config) defaults() {
 	if c.Properties == nil {
 		c.Properties = DefaultProperties()
 	}
+	c.Holder = shell.Word(cmp.Or(c.Holder, c.Name, "edgehold-agent"))
 	c.Refresh = cmp.Or(c.Refresh, 30*time.Second)
 	c.Settle = cmp.Or(c.Settle, 30*time.Second)
 	c.Patience = cmp.Or(c.Patience, 10*time.Second)

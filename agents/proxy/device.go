@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 )
 
 // device is one that the proxy stands for. Its life is from an announcement to the next, or to its farewell.
@@ -126,8 +127,9 @@ func (d *device) heardNow() {
 	}
 }
 
+// note notes what came of asking. A device that refuses answers, and so does one that answers somebody else.
 func (d *device) note(err error) {
-	if err == nil {
+	if err == nil || errors.Is(err, shell.ErrRefused) || errors.Is(err, shell.ErrTalkedOver) || errors.Is(err, errHeld) {
 		d.heardNow()
 		return
 	}
@@ -146,8 +148,8 @@ func (d *device) run(ctx context.Context) {
 	}
 	d.proxy.append(MetricOnline, 1, d.proxy.config.Now(), d.endpoint, "")
 	missing := d.proxy.wanted(about)
-	shell := about.Has(shellObject)
-	if shell {
+	knobs := about.Has(shell.Object)
+	if knobs {
 		d.refresh(ctx)
 	}
 	missing = d.observe(ctx, missing)
@@ -160,7 +162,7 @@ func (d *device) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		missing = d.observe(ctx, missing)
-		if shell && d.absent() == "" {
+		if knobs && d.absent() == "" {
 			d.refresh(ctx)
 		}
 	}

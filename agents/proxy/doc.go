@@ -4,5 +4,6 @@
 //
 //   - [Proxy.Run] follows announcements, and observes the properties that [Config.Properties] names. A value enters the ring with the time at which it was so, so that
 //     a device that falls silent grows old there, and is never shown fresh.
-//   - [Driver] turns knobs with the device's shell (D3.3, 6.3.1.2). A device that sleeps, is gone, or whose gateway is away has its knobs listed as unavailable.
+//   - [Driver] turns knobs with the device's shell (D3.3, 6.3.1.2). A device that sleeps, is gone, or whose gateway is away has its knobs listed as unavailable,
+//     and so has one that another agent holds. Where the device knows leases it is told one with each setting, and turns back alone when nobody renews it.
 package proxy

@@ -1,14 +1,17 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 )
 
 // Mechanism is the name of what Driver drives.
@@ -37,10 +40,14 @@ func (w *Driver) Knobs(context.Context) (list []mechanisms.Knob, err error) {
 }
 
 func (d *device) list() (list []mechanisms.Knob) {
-	why := d.absent()
+	absent, now := d.absent(), d.proxy.config.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range d.knobs {
+		why := absent
+		if why == "" && k.other.holds(now) {
+			why = errHeld.Error() + " by " + k.other.name
+		}
 		list = append(list, mechanisms.Knob{
 			Name: d.endpoint + "/" + k.Name, Summary: k.Name + " of device " + d.endpoint, Kind: k.Kind, Choices: k.Choices, Min: k.Min, Max: k.Max, Unit: k.Unit,
 			Driver: "device " + d.endpoint, Unavailable: why,
@@ -79,7 +86,14 @@ func (w *Driver) Read(ctx context.Context, name string) (mechanisms.Value, error
 		return mechanisms.Value{}, unavailable(name, why)
 	}
 	if k.value == "" || d.stale() {
-		if k.value, err = w.exchange(ctx, d, k.Name, "get", k.Name); err != nil {
+		err := d.exchange(ctx, func(ctx context.Context, s *shell.Shell) error {
+			v, err := s.Get(ctx, k.Name)
+			if k.value = v.Value; err == nil {
+				d.set(k.Name, v.Value)
+			}
+			return err
+		})
+		if err != nil {
 			return mechanisms.Value{}, fmt.Errorf("read knob %s: %w", name, err)
 		}
 	}
@@ -92,8 +106,53 @@ func (d *device) stale() bool {
 	return d.proxy.config.Now().Sub(d.read) > 2*d.proxy.config.Refresh
 }
 
-// Write implements mechanisms.Driver.
+// Write implements mechanisms.Driver: under a lease, where the device knows any. Until Restore the proxy renews it.
 func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) error {
+	return w.turn(ctx, name, v, func(ctx context.Context, d *device, k knob, s *shell.Shell) error {
+		l := d.lease(k)
+		err := s.Set(ctx, k.Name, v.String(), l)
+		switch {
+		case l.For == 0:
+		case err == nil:
+			d.own(k.Name, v.String())
+		case errors.Is(err, shell.ErrRefused):
+			return cmp.Or(d.free(ctx, k.Name, s), err)
+		}
+		return err
+	})
+}
+
+// Restore implements mechanisms.Restorer: the knob is at its old value until somebody turns it. What another agent holds is left to it.
+func (w *Driver) Restore(ctx context.Context, name string, v mechanisms.Value) error {
+	return w.turn(ctx, name, v, func(ctx context.Context, d *device, k knob, s *shell.Shell) error {
+		if k.Lease > 0 && k.Ours == "" {
+			if err := d.free(ctx, k.Name, s); err != nil {
+				return err
+			}
+		}
+		err := s.Set(ctx, k.Name, v.String(), shell.Lease{})
+		if err == nil {
+			d.own(k.Name, "")
+		}
+		return err
+	})
+}
+
+var errHeld = errors.New("it is held on the device")
+
+// free fails if somebody else holds a knob.
+func (d *device) free(ctx context.Context, name string, s *shell.Shell) error {
+	if err := d.askHolders(ctx, s); err != nil {
+		return err
+	}
+	if who := d.heldBy(name); who != "" {
+		return fmt.Errorf("%w: %w by %s", mechanisms.ErrUnavailable, errHeld, who)
+	}
+	return nil
+}
+
+// turn has a knob turned that can be.
+func (w *Driver) turn(ctx context.Context, name string, v mechanisms.Value, how func(context.Context, *device, knob, *shell.Shell) error) error {
 	d, k, err := w.find(name)
 	if err != nil {
 		return err
@@ -101,45 +160,41 @@ func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) err
 	if why := d.absent(); why != "" {
 		return unavailable(name, why)
 	}
-	if _, err := w.exchange(ctx, d, "", "set", k.Name, v.String()); err != nil {
+	err = d.exchange(ctx, func(ctx context.Context, s *shell.Shell) error {
+		d.set(k.Name, "") // whatever comes of it, the value that was known is no longer
+		return how(ctx, d, k, s)
+	})
+	if err != nil {
 		return fmt.Errorf("turn knob %s to %s: %w", name, v, err)
 	}
 	return nil
 }
 
-// exchange has one command done, within what the supervisor waits for a driver. The answer has to be about the knob named, if one is: somebody
-// else may use the same shell.
-func (w *Driver) exchange(ctx context.Context, d *device, about string, words ...string) (value string, err error) {
+// patience of the driver's own requests: less than what the supervisor has with a driver.
+const patience = 1500 * time.Millisecond
+
+// exchange speaks with the device's shell, within what the supervisor waits for a driver.
+func (d *device) exchange(ctx context.Context, speak func(context.Context, *shell.Shell) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := d.shell.take(ctx); err != nil {
-		return "", fmt.Errorf("%w: it has not answered what it was asked before", mechanisms.ErrUnavailable)
-	}
-	defer d.shell.leave()
-	if about == "" {
-		d.forget(words[1]) // whatever comes of it, the value that was known is no longer
-	}
-	text, err := d.command(ctx, words...)
-	d.note(err)
+	s, leave, err := d.speak(ctx)
 	if err != nil {
-		return "", asUnavailable(err)
+		return asUnavailable(err)
 	}
-	if about == "" {
-		return "", nil
-	}
-	value, ok := values(text)[about]
-	if !ok || value == "" {
-		return "", fmt.Errorf("its shell answered something else: %w", mechanisms.ErrUnavailable)
-	}
-	d.set(about, value)
-	return value, nil
+	defer leave()
+	err = speak(ctx, s)
+	d.note(err)
+	return asUnavailable(err)
 }
 
 // asUnavailable marks what is perhaps otherwise later: nobody answered, or the gateway could not reach the device.
 func asUnavailable(err error) error {
+	if err == nil || errors.Is(err, mechanisms.ErrUnavailable) {
+		return err
+	}
 	e := (*mqtt.Error)(nil)
 	refused := errors.As(err, &e) && e.Status != 0 && e.Status < 500 && e.Code != "device.unknown"
-	if refused || errors.Is(err, errRefused) {
+	if refused || errors.Is(err, shell.ErrRefused) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", mechanisms.ErrUnavailable, err)
@@ -159,12 +214,10 @@ func (d *device) set(name, value string) {
 	}
 }
 
-func (d *device) forget(name string) { d.set(name, "") }
-
 // position is a value as the device writes it.
 func (k knob) position(s string) (mechanisms.Value, error) {
 	if k.Kind != mechanisms.KindNumber {
-		if !printable(s) {
+		if !shell.Printable(s) {
 			return mechanisms.Value{}, fmt.Errorf("knob %s is at %q, which is no word", k.Name, s)
 		}
 		return mechanisms.Choice(s), nil

@@ -39,6 +39,13 @@ func load(file string) (map[string][]knob, error) {
 	return known, nil
 }
 
+// saveChanges keeps what has changed since the last time.
+func (p *Proxy) saveChanges() {
+	if p.unsaved.Swap(false) {
+		p.save()
+	}
+}
+
 // save keeps them. That it fails is no reason to stop: the next change tries again.
 func (p *Proxy) save() {
 	if p.config.File == "" {

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
@@ -25,6 +27,7 @@ type Proxy struct {
 	refused   int             // devices beyond the bound
 	following sync.WaitGroup
 	saving    sync.Mutex
+	unsaved   atomic.Bool // what the file is to hold has changed
 }
 
 // New makes a proxy of a valid configuration. It connects to nothing yet.
@@ -109,6 +112,7 @@ func (p *Proxy) follow(ctx context.Context, bus mqtt.Bus) error {
 			return nil
 		case <-tick.C:
 			p.tellOnline()
+			p.saveChanges()
 		}
 	}
 }
@@ -135,7 +139,7 @@ func (p *Proxy) reached() {
 
 // announced starts to follow a device, or does so anew if it began anew. It is called by the goroutine that reads, and does not block.
 func (p *Proxy) announced(ctx context.Context, a *mqtt.Announcement) {
-	if !p.config.follows(a.Thing) || strings.ContainsAny(a.Thing, `*?[\ `) || !printable(a.Thing) {
+	if !p.config.follows(a.Thing) || strings.ContainsAny(a.Thing, `*?[\ `) || !shell.Printable(a.Thing) {
 		return // such a name could not be told from a pattern of knobs, or not be shown
 	}
 	p.mu.Lock()

@@ -18,6 +18,7 @@ import (
 	"github.com/edgehold/edgehold/mechanisms"
 	"github.com/edgehold/edgehold/mechanisms/drivertest"
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 	"github.com/edgehold/edgehold/telemetry/ring"
 )
 
@@ -32,6 +33,8 @@ type village struct {
 	waiting int             // how often it has
 	asked   map[mqtt.Operation]int
 	looking bool // the proxy may only look
+
+	commands []string // what was said to knobs
 }
 
 type house struct {
@@ -41,6 +44,7 @@ type house struct {
 	others int // how often somebody else speaks in between
 	rssi   int64
 	old    bool // it lists knobs, and knows no options
+	plain  bool // it knows no leases
 }
 
 func (v *village) Known(thing string) bool {
@@ -65,10 +69,11 @@ func (v *village) Do(ctx context.Context, r *mqtt.Request) *mqtt.Response {
 		return mqtt.Fail(mqtt.Timeout, mqtt.Error{Code: "device.silent", Message: "ask " + r.Thing, Why: "it does not answer"})
 	case v.looking && r.Operation == mqtt.Observe && r.Data != nil:
 		return mqtt.Fail(mqtt.Forbidden, mqtt.Error{Code: "request.forbidden", Message: "observe " + r.Topic.String(), Why: "the user may only look"})
-	case r.Object == shellObject && r.Element == mqtt.At(commandAt):
+	case r.Object == shell.Object && r.Element == mqtt.At(0):
+		v.commands = append(v.commands, string(r.Data.([]byte)))
 		h.do(string(r.Data.([]byte)))
 		return &mqtt.Response{Code: mqtt.Changed}
-	case r.Object == shellObject:
+	case r.Object == shell.Object:
 		if h.others > 0 {
 			h.others--
 			h.do("mlsysops knobs get TX_PWR")
@@ -82,8 +87,12 @@ func (v *village) Do(ctx context.Context, r *mqtt.Request) *mqtt.Response {
 
 func (h *house) do(command string) {
 	h.asked = command
-	if h.answer = h.panel.Answer(command); h.old && command == "mlsysops knobs options" {
+	h.answer = h.panel.Answer(command)
+	switch options := command == "mlsysops knobs options"; {
+	case h.old && options:
 		h.answer = "error: that is no command\n"
+	case h.plain && options:
+		h.answer = "Knob ID | Values | Default | Unit\n-----\nTX_PWR | LOW,MEDIUM,HIGH | HIGH | \nSAMPLE_INTERVAL | 1..3600 | 10 | s\n"
 	}
 }
 
@@ -111,7 +120,7 @@ func newHouse(t testing.TB) *house {
 	return &house{panel: p, rssi: -60}
 }
 
-var offers = []mqtt.Offer{{Name: "Connectivity_Monitoring", ID: 4, Labels: []uint16{0}}, {Name: "Device", ID: 3, Labels: []uint16{0}}, {Name: shellObject, ID: 19, Labels: []uint16{0}}}
+var offers = []mqtt.Offer{{Name: "Connectivity_Monitoring", ID: 4, Labels: []uint16{0}}, {Name: "Device", ID: 3, Labels: []uint16{0}}, {Name: shell.Object, ID: 19, Labels: []uint16{0}}}
 
 // samples is a Ring.
 type samples struct {
@@ -152,6 +161,7 @@ type scene struct {
 	samples *samples
 	broker  *mqtt.Broker
 	config  Config
+	stop    func() // of the proxy
 }
 
 func newScene(t testing.TB, config Config) *scene {
@@ -179,7 +189,7 @@ func newScene(t testing.TB, config Config) *scene {
 	if s.Proxy, err = New(config); err != nil {
 		t.Fatal(err)
 	}
-	background(t, s.Proxy.Run)
+	s.stop = background(t, s.Proxy.Run)
 	return s
 }
 
@@ -207,6 +217,19 @@ func (s *scene) announce(t testing.TB, endpoint string, epoch uint64) *house {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// move has sensor-1 be a house of one's own.
+func (s *scene) move(t testing.TB, h *house) {
+	t.Helper()
+	s.change(func() { s.village.devices["sensor-1"] = h })
+	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func announcement(sleepsS uint32) *mqtt.Announcement {
+	return &mqtt.Announcement{Thing: "sensor-1", Sleeps: sleepsS > 0, Lifetime: sleepsS}
 }
 
 func (s *scene) leave(t testing.TB, endpoint string) {
@@ -358,11 +381,8 @@ func TestRebootedDevice(t *testing.T) {
 func TestShellThatOthersUse(t *testing.T) {
 	s := newScene(t, Config{})
 	h := newHouse(t)
-	h.others = 5 // first "list" is given up, then "list" and "options" are said thrice, twice
-	s.change(func() { s.village.devices["sensor-1"] = h })
-	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers}); err != nil {
-		t.Fatal(err)
-	}
+	h.others = 5 // "list" is heard the sixth time
+	s.move(t, h)
 	s.awaitKnob(t, "sensor-1/TX_PWR", usable)
 	for range 50 {
 		s.change(func() { h.others = 1 })
@@ -506,10 +526,7 @@ func TestDeviceThatOnlyLists(t *testing.T) {
 	s := newScene(t, Config{Choices: map[string][]string{"TX_PWR": {"LOW", "HIGH"}}})
 	h := newHouse(t)
 	h.old = true
-	s.change(func() { s.village.devices["sensor-1"] = h })
-	if err := mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 1, Objects: offers}); err != nil {
-		t.Fatal(err)
-	}
+	s.move(t, h)
 	s.awaitKnob(t, "sensor-1/TX_PWR", func(k mechanisms.Knob) bool { return len(k.Choices) == 2 })
 	s.awaitKnob(t, "sensor-1/SAMPLE_INTERVAL", func(k mechanisms.Knob) bool { return len(k.Choices) == 1 && k.Choices[0] == "10" })
 }

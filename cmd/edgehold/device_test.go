@@ -72,7 +72,7 @@ func TestDeviceCompletions(t *testing.T) {
 		{"device execute sensor-1 Device/0/Re", "Device/0/Reboot Device/0/Reset_Error_Code"},
 		{"device describe sensor-1 Data", "Data_Route"},
 		{"device knobs sensor-1 get ''", "TX_PWR"},
-		{"device knobs sensor-1 ''", "list options get set"},
+		{"device knobs sensor-1 ''", "list options leases get set"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var out strings.Builder

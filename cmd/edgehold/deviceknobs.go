@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,15 +11,13 @@ import (
 
 	"github.com/edgehold/edgehold/cmd/internal/cli"
 	"github.com/edgehold/edgehold/sdf/mqtt"
+	"github.com/edgehold/edgehold/sdf/mqtt/shell"
 )
 
-// The shell of D3.3, section 6.3.1.2: a command is written to one item of a byte container's data, and its answer is read from the next.
+// The byte container that the knob shell speaks through, by numbers.
 const (
 	objectContainer  = 19
 	containerData    = "0" // number of the property Data
-	shellCommand     = 0
-	shellAnswer      = 1
-	shellPrefix      = "mlsysops knobs "
 	maxKnobNameBytes = 64
 )
 
@@ -30,6 +28,8 @@ type deviceKnob struct {
 	Values  string `json:"values,omitempty"`
 	Default string `json:"default,omitempty"`
 	Unit    string `json:"unit,omitempty"`
+	Lease   string `json:"lease,omitempty"` // the longest that it takes, or what is left of the one that it is under
+	Holder  string `json:"holder,omitempty"`
 }
 
 var deviceKnobTable = cli.Table[deviceKnob]{
@@ -50,11 +50,33 @@ var deviceOptionTable = cli.Table[deviceKnob]{
 	},
 }
 
+var deviceLeaseTable = cli.Table[deviceKnob]{
+	Name: func(k deviceKnob) string { return k.Name },
+	Columns: []cli.Column[deviceKnob]{
+		{Title: "KNOB", Text: func(k deviceKnob) string { return k.Name }},
+		{Title: "VALUE", Text: func(k deviceKnob) string { return k.Value }},
+		{Title: "LEASE", Text: func(k deviceKnob) string { return k.Lease }},
+		{Title: "HOLDER", Text: func(k deviceKnob) string { return k.Holder }},
+	},
+}
+
+// tableOf is how the answer to a command is shown.
+func tableOf(command string) cli.Table[deviceKnob] {
+	switch command {
+	case "options":
+		return deviceOptionTable
+	case "leases":
+		return deviceLeaseTable
+	}
+	return deviceKnobTable
+}
+
 func (d *devices) knobs() *cobra.Command {
 	c := &cobra.Command{
-		Use: "knobs DEVICE [list | options | get KNOB | set KNOB VALUE [LEASE]]", Short: "Look at a device's knobs and turn them", Aliases: []string{"knob"}, Args: args(1, 5, "the device's name"),
-		Long: "Speaks to the knob shell of the device: commands such as \"" + shellPrefix + "list\" are written to /19/0/0/0, answers read at /19/0/0/1. set prints what the knob is set to\n" +
-			"afterwards; under a lease the device sets it back when that ends. A policy or a lease does the same by way of the mechanism DeviceKnobs of a node that is a device's proxy.",
+		Use: "knobs DEVICE [list | options | leases | get KNOB | set KNOB VALUE [LEASE]]", Short: "Look at a device's knobs and turn them", Aliases: []string{"knob"}, Args: args(1, 5, "the device's name"),
+		Long: "Speaks to the knob shell of the device: commands such as \"" + shell.Prefix + "list\" are written to /19/0/0/0, answers read at /19/0/0/1. set prints what the knob is set to\n" +
+			"afterwards; under a lease the device sets it back when that ends. A policy does the same by way of the mechanism DeviceKnobs of a node that is a device's proxy; leases shows which\n" +
+			"node holds what. set without a lease overrules them all.",
 		Example:           "  edgehold device knobs sensor-1\n  edgehold device knobs sensor-1 get TX_PWR\n  edgehold device knobs sensor-1 set TX_PWR LOW 10m",
 		ValidArgsFunction: d.knobWords,
 	}
@@ -64,19 +86,15 @@ func (d *devices) knobs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		shell, err := f.shell(ctx, args[0], *instance)
+		s, err := f.shell(ctx, args[0], *instance)
 		if err != nil {
 			return err
 		}
-		all, err := shell.knobs(ctx, command)
+		all, err := s.knobs(ctx, command)
 		if err != nil {
 			return err
 		}
-		table := deviceKnobTable
-		if command[0] == "options" {
-			table = deviceOptionTable
-		}
-		return cli.List(p, table, all, map[string]any{"items": all})
+		return cli.List(p, tableOf(command[0]), all, map[string]any{"items": all})
 	})
 	return c
 }
@@ -86,9 +104,9 @@ func knobCommand(c *cobra.Command, words []string) ([]string, error) {
 	if len(words) == 0 {
 		words = []string{"list"}
 	}
-	needs := map[string][2]int{"list": {1, 1}, "options": {1, 1}, "get": {2, 2}, "set": {3, 4}}
+	needs := map[string][2]int{"list": {1, 1}, "options": {1, 1}, "leases": {1, 1}, "get": {2, 2}, "set": {3, 4}}
 	if n, known := needs[words[0]]; !known || len(words) < n[0] || len(words) > n[1] {
-		return nil, usage(c, "speak to the knobs", "it is not list, options, get KNOB or set KNOB VALUE [LEASE]")
+		return nil, usage(c, "speak to the knobs", "it is not list, options, leases, get KNOB or set KNOB VALUE [LEASE]")
 	}
 	for _, word := range words[1:] {
 		if word == "" || len(word) > maxKnobNameBytes || strings.ContainsAny(word, " \t\r\n|") {
@@ -103,14 +121,14 @@ func (d *devices) knobWords(c *cobra.Command, given []string, toComplete string)
 	case 0:
 		return d.deviceNames(c, given, toComplete)
 	case 1:
-		return []string{"list", "options", "get", "set"}, cobra.ShellCompDirectiveNoFileComp
+		return []string{"list", "options", "leases", "get", "set"}, cobra.ShellCompDirectiveNoFileComp
 	case 2:
 		return d.offer(func(ctx context.Context, f *fleet) ([]string, error) {
-			shell, err := f.shell(ctx, given[0], 0)
+			s, err := f.shell(ctx, given[0], 0)
 			if err != nil {
 				return nil, err
 			}
-			return namesOf(shell.knobs(ctx, []string{"list"}))(func(k deviceKnob) string { return k.Name + "\t" + k.Value })
+			return namesOf(s.knobs(ctx, []string{"list"}))(func(k deviceKnob) string { return k.Name + "\t" + k.Value })
 		}), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
@@ -118,8 +136,7 @@ func (d *devices) knobWords(c *cobra.Command, given []string, toComplete string)
 
 // knobShell is the shell of one device.
 type knobShell struct {
-	fleet  *fleet
-	topic  mqtt.Topic // of the data, without item
+	*shell.Shell
 	device string
 }
 
@@ -133,127 +150,75 @@ func (f *fleet) shell(ctx context.Context, device string, instance uint16) (*kno
 		return nil, failDevice(exitNotFound, "find the knobs of "+device, "device.no-knobs", "it has no BinaryAppDataContainer, which the knob shell speaks through",
 			"see what it has: edgehold device describe "+device)
 	}
-	return &knobShell{f, t.Topic, device}, nil
+	return &knobShell{shell.New(f.client, t.Topic), device}, nil
 }
 
-// knobs says a command and reads what knobs the answer has. After set it asks what the knob is.
+// knobs has a command done, and returns what knobs its answer has. After set it asks what the knob is.
 func (s *knobShell) knobs(ctx context.Context, words []string) ([]deviceKnob, error) {
-	answer, err := s.ask(ctx, words)
-	if err != nil {
-		return nil, err
+	all, err := s.do(ctx, words)
+	attempt := strings.Join(words, " ") + " on " + s.device
+	if refusal, ok := errors.AsType[*shell.Refusal](err); ok {
+		return nil, failDevice(exitFailed, attempt, "device.knob-refused", "the device says: "+refusal.Says, "see edgehold device knobs "+s.device)
 	}
-	if words[0] == "set" {
-		if why := refusal(answer); why != "" {
-			return nil, s.refused(words, why)
+	if errors.Is(err, shell.ErrTalkedOver) {
+		return nil, failDevice(exitFailed, attempt, "device.knobs-busy", "others speak to the same shell, and what came are their answers", "try again")
+	}
+	return all, err
+}
+
+func (s *knobShell) do(ctx context.Context, words []string) ([]deviceKnob, error) {
+	switch words[0] {
+	case "options":
+		list, err := s.Options(ctx)
+		return each(list, func(o shell.Option) deviceKnob {
+			return deviceKnob{Name: o.Knob, Values: o.Values, Default: o.Default, Unit: o.Unit, Lease: spell(o.Lease)}
+		}), err
+	case "leases":
+		list, err := s.Leases(ctx)
+		return each(list, func(h shell.Held) deviceKnob {
+			return deviceKnob{Name: h.Knob, Value: h.Value, Lease: spell(h.Left), Holder: h.Holder}
+		}), err
+	case "get":
+		v, err := s.Get(ctx, words[1])
+		return []deviceKnob{{Name: v.Knob, Value: v.Value}}, err
+	case "set":
+		lease, err := leaseOf(words[3:])
+		if err == nil {
+			err = s.Set(ctx, words[1], words[2], lease)
 		}
-		if answer, err = s.ask(ctx, []string{"get", words[1]}); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		return s.do(ctx, []string{"get", words[1]})
 	}
-	all := parseKnobs(answer)
-	if why := refusal(answer); why != "" && len(all) == 0 {
-		return nil, s.refused(words, why)
-	}
-	if (words[0] == "get" || words[0] == "set") && (len(all) != 1 || !strings.EqualFold(all[0].Name, words[1])) {
-		return nil, s.refused(words, answer)
-	}
-	return all, nil
+	list, err := s.List(ctx)
+	return each(list, func(v shell.Value) deviceKnob { return deviceKnob{Name: v.Knob, Value: v.Value} }), err
 }
 
-func (s *knobShell) refused(words []string, why string) error {
-	return failDevice(exitFailed, strings.Join(words, " ")+" on "+s.device, "device.knob-refused", "the device says: "+why, "see edgehold device knobs "+s.device)
-}
-
-// ask says a command that is a question again if what comes is the answer to another: a node that is the device's proxy speaks to the same shell.
-func (s *knobShell) ask(ctx context.Context, words []string) (answer string, err error) {
-	for range 3 {
-		if answer, err = s.say(ctx, words); err != nil || words[0] == "set" || refusal(answer) != "" || answers(words, answer) {
-			break
-		}
-	}
-	return answer, err
-}
-
-// say writes a command and reads the answer, which a device may take a moment for: until it is no longer what it was, or the device says that it has none.
-func (s *knobShell) say(ctx context.Context, words []string) (string, error) {
-	at := s.topic
-	at.Element = mqtt.At(shellCommand)
-	before, _ := s.answer(ctx)
-	if _, err := s.fleet.client.Do(ctx, mqtt.Request{Topic: at, Operation: mqtt.Post, Data: []byte(shellPrefix + strings.Join(words, " "))}); err != nil {
-		return "", err
-	}
-	wait := 50 * time.Millisecond
-	for range 5 {
-		answer, err := s.answer(ctx)
-		if err == nil && (answer != before || answers(words, answer)) {
-			return answer, nil
-		}
-		select {
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		case <-time.After(wait):
-			wait *= 2
-		}
-		if err != nil && wait > 400*time.Millisecond {
-			return "", err
-		}
-	}
-	return s.answer(ctx)
-}
-
-// answers reports whether an answer can be that to a command, even if it is the same as the one before.
-func answers(words []string, answer string) bool {
-	all := parseKnobs(answer)
-	switch words[0] {
-	case "list":
-		return strings.Contains(answer, "Knob ID") && !slices.ContainsFunc(all, func(k deviceKnob) bool { return k.Values != "" })
-	case "options":
-		return strings.Contains(answer, "Knob ID") && !slices.ContainsFunc(all, func(k deviceKnob) bool { return k.Values == "" })
-	case "get":
-		return len(all) == 1 && strings.EqualFold(all[0].Name, words[1]) && !strings.Contains(answer, "Knob ID")
-	}
-	return false
-}
-
-func (s *knobShell) answer(ctx context.Context) (string, error) {
-	at := s.topic
-	at.Element = mqtt.At(shellAnswer)
-	response, err := s.fleet.client.Do(ctx, mqtt.Request{Topic: at, Operation: mqtt.Get})
-	if err != nil {
-		return "", err
-	}
-	value, _ := response.Objects.Property(at)
-	data, _ := value.([]byte)
-	return string(data), nil
-}
-
-// parseKnobs reads lines such as "TX_PWR | LOW", and those of options, which have four cells or more; titles and rules are left out.
-func parseKnobs(answer string) []deviceKnob {
-	all := []deviceKnob{}
-	for line := range strings.Lines(answer) {
-		cells := strings.Split(line, "|")
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		switch {
-		case cells[0] == "" || cells[0] == "Knob ID":
-		case len(cells) == 2:
-			all = append(all, deviceKnob{Name: cells[0], Value: cells[1]})
-		case len(cells) >= 4: // a device may tell more, such as the longest lease
-			all = append(all, deviceKnob{Name: cells[0], Values: cells[1], Default: cells[2], Unit: cells[3]})
-		}
+func each[T any](list []T, f func(T) deviceKnob) []deviceKnob {
+	all := make([]deviceKnob, len(list))
+	for i, one := range list {
+		all[i] = f(one)
 	}
 	return all
 }
 
-// refusal is what a shell says that did not do as it was told, or "".
-func refusal(answer string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(answer), "\n")
-	lower := strings.ToLower(line)
-	for _, word := range []string{"error", "unknown", "invalid", "refused", "not "} {
-		if strings.Contains(lower, word) {
-			return strings.TrimPrefix(line, "error: ")
-		}
+// spell writes a time, "" for none.
+func spell(d time.Duration) string {
+	if d == 0 {
+		return ""
 	}
-	return ""
+	return d.String()
+}
+
+// leaseOf reads the lease of set, if there is one.
+func leaseOf(words []string) (shell.Lease, error) {
+	if len(words) == 0 {
+		return shell.Lease{}, nil
+	}
+	d, err := time.ParseDuration(words[0])
+	if err != nil || d <= 0 {
+		return shell.Lease{}, failDevice(exitUsage, "set a knob for "+words[0], "cli.usage", "it is no time", "write a lease such as 30s or 10m, or leave it out")
+	}
+	return shell.Lease{For: d}, nil
 }

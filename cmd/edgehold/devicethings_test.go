@@ -264,6 +264,7 @@ func (g *things) write(r *mqtt.Request, d *device, o *oma.Object, path lwm2m.Pat
 		if at == lwm2m.MustParsePath("/19/0/0/0") {
 			d.set("/19/0/0/1", lwm2m.Opaque([]byte(d.knobs.Answer(value.Text()))))
 			if len(d.others) > 0 { // speak in between
+				d.set("/19/0/0/0", lwm2m.Opaque([]byte(d.others[0])))
 				d.set("/19/0/0/1", lwm2m.Opaque([]byte(d.knobs.Answer(d.others[0]))))
 				d.others = d.others[1:]
 			}

@@ -63,7 +63,7 @@ var imports = []rule{
 	{"agents/apiserver/apiservertest", []string{"agents/api", "agents/apiserver", "plugins/rollout/...", "wasmabi"}},
 	{"agents/apiclient", []string{"agents/api"}},
 	{"agents/doctor", []string{"agents/api"}},
-	{"agents/proxy", []string{"mechanisms", "plugins/store", "sdf/mqtt", "telemetry/ring"}}, // plugins/store for its durable files
+	{"agents/proxy", []string{"mechanisms", "plugins/store", "sdf/mqtt", "sdf/mqtt/shell", "telemetry/ring"}}, // plugins/store for its durable files
 	{"agents/node/fault", nil},
 	{"agents/node/config", []string{"agents/api", "agents/proxy", "host/capability", "mechanisms", "plugins/registry", "plugins/sign", "sdf/mqtt"}}, // whose own configurations it makes and checks
 	{"agents/node/trust", []string{"agents/api", "agents/doctor", "agents/node/fault", "agents/state", "plugins/sign", "wasmabi"}},
@@ -112,6 +112,7 @@ var imports = []rule{
 
 	// Who speaks to devices speaks SDF, over MQTT.
 	{"sdf/mqtt", []string{"sdf"}},
+	{"sdf/mqtt/shell", []string{"sdf/mqtt"}},
 	{"sdf/oma", []string{"lwm2m", "lwm2m/model", "sdf"}},
 
 	// What must meet meets here.
@@ -121,7 +122,7 @@ var imports = []rule{
 	{"cmd/internal/rehearse/report", nil},
 	{"cmd/internal/rehearse", []string{"cmd/internal/rehearse/report", "host", "wasmabi"}},
 	{"cmd/edgehold", []string{
-		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "wasmabi",
+		"agents/api", "agents/apiclient", "agents/apiserver/token", "agents/doctor", "cmd/internal/cli", "cmd/internal/rehearse/report", "cmd/internal/scaffold", "host/extism/helper", "lwm2m", "plugins", "plugins/anatomy", "plugins/bundle", "plugins/delta", "plugins/parcel", "plugins/registry", "plugins/rollout", "plugins/sign", "plugins/store", "plugins/toolchain", "sdf", "sdf/mqtt", "sdf/mqtt/shell", "wasmabi",
 	}},
 	{"cmd/edgehold-device", []string{"lwm2m/client", "lwm2m/device", "lwm2m/device/route", "lwm2m/durable", "lwm2m/fleet", "plugins/parcel"}},
 	{"cmd/edgeholdd", []string{"agents/api", "agents/apiserver", "agents/node", "agents/node/config", "cmd/internal/rehearse", "host/...", "lwm2m/coap", "lwm2m/coap/dtls", "lwm2m/gateway", "lwm2m/model", "lwm2m/server", "lwm2m/server/bootstrap", "lwm2m/store", "mechanisms/cpufreq/trees", "plugins/parcel", "plugins/registry", "sdf/mqtt", "wasmabi"}},
@@ -139,6 +140,7 @@ var testImports = []rule{
 	{"agents/apiserver", []string{"agents/apiclient", "agents/apiserver/apiservertest", "wasmabi"}},
 	{"agents/node", []string{"agents/node/plug/plugtest", "lwm2m/device/knob", "plugins", "plugins/pluginstest", "sdf/mqtt"}}, // devices, and a gateway for them
 	{"agents/proxy", []string{"lwm2m/device/knob", "mechanisms/drivertest"}},                                                  // the shell that devices have
+	{"sdf/mqtt/shell", []string{"lwm2m/device/knob"}},                                                                         // the shell that answers
 	{"cmd/edgehold", []string{"agents/apiserver", "agents/apiserver/apiservertest", "lwm2m/device/knob", "lwm2m/model", "plugins/rollout", "sdf/oma"}},
 	{"cmd/edgeholdd", []string{"agents/apiserver/apiservertest", "cmd/internal/e2e/port", "lwm2m", "lwm2m/client", "lwm2m/device/machine", "plugins/store"}},
 	{"cmd/internal/rehearse", []string{"plugins/pluginstest", "plugins/toolchain"}},
