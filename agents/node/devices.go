@@ -50,7 +50,7 @@ func (n *Node) openDevices(ctx context.Context) error {
 // reach is how the guard reaches the devices: the names of files with secrets, not the secrets. Holder is whose leases it puts back.
 type reach struct {
 	Devices config.Devices `json:"devices"`
-	Holder  string  `json:"holder"`
+	Holder  string         `json:"holder"`
 }
 
 func keepReach(dir string, r reach) error {

@@ -3,9 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -254,6 +261,11 @@ func TestGatewayBootstraps(t *testing.T) {
 
 // TestGatewayRemovesWhoMayNotBeThere: a name that needs a credential now, while the gateway runs, and a key that was taken out while it did not.
 func TestGatewayRemovesWhoMayNotBeThere(t *testing.T) {
+	t.Run("keys alone", func(t *testing.T) { removesWhoMayNotBeThere(t, false) })
+	t.Run("certificates too", func(t *testing.T) { removesWhoMayNotBeThere(t, true) })
+}
+
+func removesWhoMayNotBeThere(t *testing.T, certificates bool) {
 	dir := t.TempDir()
 	credentials := filepath.Join(dir, "credentials.yaml")
 	write := func(text string) {
@@ -268,6 +280,11 @@ func TestGatewayRemovesWhoMayNotBeThere(t *testing.T) {
 		LwM2M:          gatewayLwM2M{UDP: []string{port.Address(t)}, DTLS: port.Address(t), Credentials: credentials},
 		MQTT:           gatewayMQTT{Listen: []string{"unix://" + filepath.Join(dir, "mqtt.sock")}},
 		Metrics:        gatewayMonitoring{Listen: port.Address(t)},
+	}
+	if certificates {
+		l := &config.LwM2M
+		l.Certificate, l.Key = certify(t, dir)
+		l.ClientCA = l.Certificate
 	}
 	stop := startGateway(t, config)
 	leave := runSensor(t, client.Account{URI: "coap://" + config.LwM2M.UDP[0], Mode: client.NoSec})
@@ -293,6 +310,34 @@ func TestGatewayRemovesWhoMayNotBeThere(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// certify makes a certificate that vouches for itself.
+func certify(t *testing.T, dir string) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gateway"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, "gateway.crt"), filepath.Join(dir, "gateway.key")
+	for file, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
 }
 
 // runSensor is sensor-1 until leave.

@@ -249,6 +249,18 @@ func (t *Transport) Revoke(principal string) int {
 	return len(list)
 }
 
+// Review ends the associations that keep refuses, and returns whose they were. Keep is told the peer, and whether a pre-shared key stands for it, not a certificate:
+// with those of an earlier process, whose credentials may be gone since.
+func (t *Transport) Review(keep func(p coap.Peer, keyed bool) bool) (ended []coap.Peer) {
+	for _, a := range t.table.all() {
+		if p := t.peer(a); !keep(p, a.expires == 0) {
+			t.end(a, true, errRevoked)
+			ended = append(ended, p)
+		}
+	}
+	return ended
+}
+
 var errRevoked = errors.New("the peer's credential was revoked")
 
 // ClosePeer implements [coap.Closer]: it tells the peer, and forgets the association.
