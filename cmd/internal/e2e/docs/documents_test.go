@@ -200,9 +200,9 @@ func besideARollout(b block) string {
 	return "; edgehold policy upload next.wasm --shadow 1h"
 }
 
-// besideKeys are those that people made on machines of their own, besideAFleet is an operator's folder.
+// besideKeys are those that people made on machines of their own, and an image for devices, besideAFleet is an operator's folder.
 const (
-	besideKeys   = "; for name in ada bob eve; do edgehold trust key new $name --keys .; done"
+	besideKeys   = "; for name in ada bob eve; do edgehold trust key new $name --keys .; done; head -c 4096 /dev/zero >board-2.0.0.img"
 	besideAFleet = `; edgehold trust init trust; edgehold trust add old.wasm new.wasm
 edgehold trust key add root eve.pub; edgehold trust assign node-7 load-follower@1.0.0`
 )
