@@ -12,6 +12,7 @@ type queues struct {
 	lines     map[string]*line
 	byClient  map[string]share
 	all       share
+	closed    bool // nothing is taken any more
 	goroutine sync.WaitGroup
 }
 
@@ -20,15 +21,15 @@ type share struct{ tasks, bytes int }
 
 func (s share) plus(tasks, bytes int) share { return share{s.tasks + tasks, s.bytes + bytes} }
 
-// line is a thing's requests: the first is at work.
+// line is a thing's requests: the first is at work, until its answer goes out.
 type line struct{ tasks []*task }
 
 func (q *queues) init(config ServeConfig) {
 	q.config, q.lines, q.byClient = config, map[string]*line{}, map[string]share{}
 }
 
-// put has work called for k when it is its turn, or says why not.
-func (q *queues) put(k *task, work func(*task)) (why string) {
+// put has work called for k when it is its turn, and then what work gives, or says why not.
+func (q *queues) put(k *task, work func(*task) (answer func())) (why string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.lines[k.Thing]
@@ -51,6 +52,8 @@ func (q *queues) put(k *task, work func(*task)) (why string) {
 func (q *queues) full(k *task, l *line) (why string) {
 	mine := q.byClient[k.client]
 	switch {
+	case q.closed:
+		return "the gateway ends"
 	case q.all.tasks >= q.config.MaxRequests:
 		return fmt.Sprintf("%d requests are at work or wait", q.all.tasks)
 	case mine.tasks >= q.config.MaxPerClient:
@@ -65,30 +68,45 @@ func (q *queues) full(k *task, l *line) (why string) {
 	return ""
 }
 
-// drain works a line off, from k on, and ends with it.
-func (q *queues) drain(k *task, l *line, work func(*task)) {
+// drain works a line off, from k on, and ends with it. A task takes no room while its answer goes out: whoever has that may ask again.
+func (q *queues) drain(k *task, l *line, work func(*task) (answer func())) {
 	for thing := k.Thing; k != nil; k = q.next(thing, l) {
-		work(k)
+		answer := work(k)
+		q.done(l)
+		answer()
 	}
 }
 
-// next takes the task that was done out of its line and gives the one behind it, nil at the end.
+// done takes the first task out of its line.
+func (q *queues) done(l *line) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := l.tasks[0]
+	l.tasks[0] = nil
+	l.tasks = l.tasks[1:]
+	q.all = q.all.plus(-1, -k.bytes)
+	if left := q.byClient[k.client].plus(-1, -k.bytes); left.tasks > 0 {
+		q.byClient[k.client] = left
+	} else {
+		delete(q.byClient, k.client)
+	}
+}
+
+// next gives the task whose turn it is now, nil at the end of the line.
 func (q *queues) next(thing string, l *line) *task {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	done := l.tasks[0]
-	q.all = q.all.plus(-1, -done.bytes)
-	if left := q.byClient[done.client].plus(-1, -done.bytes); left.tasks > 0 {
-		q.byClient[done.client] = left
-	} else {
-		delete(q.byClient, done.client)
-	}
-	l.tasks[0] = nil
-	if l.tasks = l.tasks[1:]; len(l.tasks) == 0 {
+	if len(l.tasks) == 0 {
 		delete(q.lines, thing)
 		return nil
 	}
 	return l.tasks[0]
 }
 
-func (q *queues) wait() { q.goroutine.Wait() }
+// close takes nothing any more, and waits for what is at work. A bus may deliver for a moment after its subscription was cancelled.
+func (q *queues) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.goroutine.Wait()
+}

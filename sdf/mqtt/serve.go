@@ -57,7 +57,7 @@ func Serve(ctx context.Context, bus Bus, things Things, config ServeConfig) erro
 	s := &server{ctx: ctx, config: config, bus: bus, things: things, refusals: make(chan refusal, 256)}
 	s.queues.init(config)
 	s.watched.init(config)
-	defer s.queues.wait()
+	defer s.queues.close()
 	for _, filter := range requestFilters {
 		cancel, err := bus.Subscribe(ctx, filter, s.receive)
 		if err != nil {
@@ -222,26 +222,31 @@ func (s *server) admit(k *task) {
 	}
 }
 
-// work does k, in its thing's turn.
-func (s *server) work(k *task) {
+// work does k, in its thing's turn, and gives what answers it.
+func (s *server) work(k *task) (answer func()) {
+	r := s.inTime(k)
+	k.Data = nil // it may be large, and is not counted any more
+	return func() { s.answer(k, r) }
+}
+
+// inTime does k unless its time is over.
+func (s *server) inTime(k *task) *Response {
 	left := k.deadline.Sub(s.config.Now())
 	if k.internal {
 		left = s.config.Deadline
 	}
 	if left <= 0 {
-		s.answer(k, late(k, "it waited for its turn until its time was over"))
-		return
+		return late(k, "it waited for its turn until its time was over")
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, left)
 	defer cancel()
-	r := s.do(ctx, k)
-	if r == nil {
-		r = late(k, "the device did not answer in time")
+	if r := s.do(ctx, k); r != nil {
+		return r
 	}
-	s.answer(k, r)
+	return late(k, "the device did not answer in time")
 }
 
-// do is work without the answer. A panic of the things is one failed request.
+// do has the things do k. A panic of the things is one failed request.
 func (s *server) do(ctx context.Context, k *task) (r *Response) {
 	defer func() {
 		if p := recover(); p != nil {
