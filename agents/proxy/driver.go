@@ -109,12 +109,12 @@ func (d *device) stale() bool {
 // Write implements mechanisms.Driver: under a lease, where the device knows any. Until Restore the proxy renews it.
 func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) error {
 	return w.turn(ctx, name, v, func(ctx context.Context, d *device, k knob, s *shell.Shell) error {
-		l := d.lease(k)
+		l, now := d.lease(k), d.proxy.config.Now()
 		err := s.Set(ctx, k.Name, v.String(), l)
 		switch {
 		case l.For == 0:
 		case err == nil:
-			d.own(k.Name, v.String())
+			d.own(k.Name, v.String(), now.Add(l.For))
 		case errors.Is(err, shell.ErrRefused):
 			return cmp.Or(d.free(ctx, k.Name, s), err)
 		}
@@ -122,17 +122,18 @@ func (w *Driver) Write(ctx context.Context, name string, v mechanisms.Value) err
 	})
 }
 
-// Restore implements mechanisms.Restorer: the knob is at its old value until somebody turns it. What another agent holds is left to it.
+// Restore implements mechanisms.Restorer: the knob is at its old value until somebody turns it. What another agent holds is left to it, also what it
+// took after a lease of this agent had ended: while this one was away, or the way to the device was cut.
 func (w *Driver) Restore(ctx context.Context, name string, v mechanisms.Value) error {
 	return w.turn(ctx, name, v, func(ctx context.Context, d *device, k knob, s *shell.Shell) error {
-		if k.Lease > 0 && k.Ours == "" {
+		if k.Lease > 0 && !d.surelyOurs(k.Name) {
 			if err := d.free(ctx, k.Name, s); err != nil {
 				return err
 			}
 		}
 		err := s.Set(ctx, k.Name, v.String(), shell.Lease{})
 		if err == nil {
-			d.own(k.Name, "")
+			d.own(k.Name, "", time.Time{})
 		}
 		return err
 	})

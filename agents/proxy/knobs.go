@@ -29,7 +29,8 @@ type knob struct {
 	Lease   time.Duration       `json:"lease,omitempty"` // the longest that the device takes; 0: it knows none
 	Ours    string              `json:"ours,omitempty"`  // what this agent has turned it to under a lease that it renews; "" if it has not
 
-	value string // as last read; "" if never
+	value string    // as last read; "" if never
+	until time.Time // the end of the lease of what is Ours, as far as this process knows
 	other holder
 }
 
@@ -146,7 +147,7 @@ func (d *device) meet(now map[string]string, told []shell.Option) {
 	for i := range d.knobs {
 		k := &d.knobs[i]
 		if at := slices.IndexFunc(before, func(old knob) bool { return old.Name == k.Name }); at >= 0 {
-			k.Ours = before[at].Ours
+			k.Ours, k.until = before[at].Ours, before[at].until
 		}
 	}
 	d.mu.Unlock()

@@ -31,12 +31,12 @@ func (d *device) lease(k knob) shell.Lease {
 	return shell.Lease{For: min(long, k.Lease), Holder: d.proxy.config.Holder}
 }
 
-// own notes what this agent has turned a knob to under a lease; "" gives it up.
-func (d *device) own(name, value string) {
+// own notes what this agent has turned a knob to under a lease, and until when nobody else's can be on it; "" gives it up.
+func (d *device) own(name, value string, until time.Time) {
 	d.mu.Lock()
 	for i := range d.knobs {
 		if k := &d.knobs[i]; k.Name == name {
-			k.Ours, k.other = value, holder{}
+			k.Ours, k.other, k.until = value, holder{}, until
 		}
 	}
 	d.mu.Unlock()
@@ -59,17 +59,43 @@ func (d *device) ours() (list []knob) {
 // taken back here: whoever wants the knob sees where it is, and decides anew.
 func (d *device) renew(ctx context.Context, s *shell.Shell) (lost bool) {
 	for _, k := range d.ours() {
-		err := s.Renew(ctx, k.Name, k.Ours, d.lease(k))
+		l, now := d.lease(k), d.proxy.config.Now()
+		err := s.Renew(ctx, k.Name, k.Ours, l)
 		switch {
 		case errors.Is(err, shell.ErrRefused):
-			d.own(k.Name, "")
+			d.own(k.Name, "", time.Time{})
 			lost = true
 		case err != nil:
 			d.note(err)
 			return lost
+		default:
+			d.renewed(k.Name, now.Add(l.For))
 		}
 	}
 	return lost
+}
+
+// renewed notes until when nobody else's lease can be on a knob.
+func (d *device) renewed(name string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.knobs {
+		if k := &d.knobs[i]; k.Name == name && k.Ours != "" {
+			k.until = until
+		}
+	}
+}
+
+// surelyOurs says whether the lease of a knob that this agent has turned runs still, unless a person has ended it since the last renewal.
+func (d *device) surelyOurs(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, k := range d.knobs {
+		if k.Name == name {
+			return k.Ours != "" && d.proxy.config.Now().Before(k.until)
+		}
+	}
+	return false
 }
 
 // askHolders asks who else holds knobs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,25 @@ func TestTwoAgentsForOneDevice(t *testing.T) {
 	other.awaitKnob(t, power, usable)
 	mustTurn(t, second.Driver().Write(t.Context(), power, mechanisms.Choice("MEDIUM")))
 	s.awaitKnob(t, power, func(k mechanisms.Knob) bool { return k.Unavailable == "it is held on the device by node-2" })
+	if got := h.held(t); got.Holder != "node-2" || h.power() != "MEDIUM" {
+		t.Errorf("at %s, held by %+v", h.power(), got)
+	}
+}
+
+// What another agent took when the lease of this one had ended, because the way to the device was cut or this one was away, is left to it.
+func TestLeaseThatAnotherTookOver(t *testing.T) {
+	var ahead atomic.Int64 // seconds
+	s := newScene(t, Config{Name: "node-1", Refresh: time.Hour, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load()) * time.Second) }})
+	h := s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, power, usable)
+	mustTurn(t, s.Driver().Write(t.Context(), power, mechanisms.Choice("LOW")))
+	ahead.Store(4 * 3600) // and nothing was renewed
+	mustTurn(t, h.panel.GiveBack("TX_PWR", "node-1"))
+	mustTurn(t, h.panel.SetFor("TX_PWR", "MEDIUM", runtime.Lease{Holder: "node-2", For: time.Hour}))
+	err := s.Driver().Restore(t.Context(), power, mechanisms.Choice("HIGH"))
+	if !errors.Is(err, mechanisms.ErrUnavailable) || !strings.Contains(err.Error(), "held on the device by node-2") {
+		t.Errorf("putting back what another agent holds: got %v", err)
+	}
 	if got := h.held(t); got.Holder != "node-2" || h.power() != "MEDIUM" {
 		t.Errorf("at %s, held by %+v", h.power(), got)
 	}
