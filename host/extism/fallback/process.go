@@ -21,11 +21,11 @@ type process struct {
 	began  time.Time
 }
 
-// Waits between starts. The first is at once: somebody may have killed the helper, and a knob waits to be put back.
 // helperGrace is how much longer than an operation may take the helper lets it run: it is ended from here, which says why. Its own
 // limit is for a helper that nobody looks after any more.
 const helperGrace = 5 * time.Second
 
+// Waits between starts. The first is at once: somebody may have killed the helper, and a knob waits to be put back.
 const (
 	firstWait  = time.Second
 	longest    = time.Minute
