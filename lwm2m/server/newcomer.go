@@ -88,8 +88,9 @@ func (w *work) nextUnasked(ctx context.Context, c *crew) (d *device, wait time.D
 // has let enough of them go by is served when it says something.
 func (s *Server) hail(d *device) {
 	d.mu.Lock()
+	s.work.change(d) // something may be wanted of it by now
 	id, p, root := d.id, d.peer, d.links.root
-	tell := !d.gone && d.flags&proven == 0
+	tell := !d.gone && d.crew() == forNewcomers
 	if tell && (d.asked >= mostAsked || d.asleep()) {
 		s.work.drop(d)
 		tell = false

@@ -116,6 +116,25 @@ func TestForgedNewcomersAreAskedTwice(t *testing.T) {
 	})
 }
 
+// Of whom something is wanted waits with the others of whom something is, though it came as a newcomer.
+func TestNewcomerOfWhomSomethingIsWanted(t *testing.T) {
+	bubble(t, twoWorkers, func(r *rig) {
+		r.silence(0, 10)
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		d.asked("GET /3/0/16 accept=0") // which it does not answer
+		began := time.Now()
+		_, err := r.server.Enqueue(t.Context(), "dev", Request{Operation: OpRead, Path: at("/3/0/9")}, Hold{})
+		must(t, err)
+		d.introduced()
+		d.text(d.asked("GET /3/0/9 accept=112"), "80")
+		for r.expectAny().Kind != Answered {
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it is asked after %v", took)
+		}
+	})
+}
+
 // Another's answer, from elsewhere or with a number of its own, proves nothing.
 func TestForgedAnswerToAHail(t *testing.T) {
 	bubble(t, twoWorkers, func(r *rig) {

@@ -68,6 +68,7 @@ func (w *work) stop() {
 func (w *work) add(d *device) {
 	if d.flags&working != 0 {
 		d.flags |= again
+		w.change(d) // more may be wanted of it than when it came
 		return
 	}
 	d.flags |= working
@@ -83,11 +84,12 @@ func (w *work) enter(d *device) {
 	w.spawn(c)
 }
 
-// change has a device that waits do so where it belongs now. It is locked.
+// change has a device that waits in another line than where it belongs by now do so there. It is locked.
 func (w *work) change(d *device) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d.leave() != nil {
+	if l := d.standing.line; l != nil && l != &w.crews[d.crew()].line {
+		d.leave()
 		w.enter(d)
 	}
 }
