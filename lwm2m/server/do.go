@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -279,7 +280,11 @@ func created(t *target, r *Request, response *coap.Message) lwm2m.Path {
 	return r.Path
 }
 
+// errUnreadable says that a device has answered, in a way that nobody understands.
+var errUnreadable = errors.New("the device's answer can't be read")
+
 func unreadable(what string, err error) error {
-	return &Error{Code: "lwm2m-server.unreadable", CoAP: coap.BadGateway, What: what, Why: "the device's answer can't be read: " + err.Error(),
+	err = fmt.Errorf("%w: %w", errUnreadable, err)
+	return &Error{Code: "lwm2m-server.unreadable", CoAP: coap.BadGateway, What: what, Why: err.Error(),
 		Hint: "the device, or the definition of the object that this server has, is not as it should be", Err: err}
 }

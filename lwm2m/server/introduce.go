@@ -78,7 +78,7 @@ func withoutAnswer(err error) bool {
 		return false
 	}
 	code := CodeOf(err)
-	return code == coap.GatewayTimeout || code == coap.BadGateway || errors.Is(err, ErrGone)
+	return code == coap.GatewayTimeout || code == coap.BadGateway && !errors.Is(err, errUnreadable) || errors.Is(err, ErrGone)
 }
 
 func (i *introduction) observe(o *observation) {
@@ -102,10 +102,10 @@ func (i *introduction) observe(o *observation) {
 	i.note(err)
 	switch {
 	case i.stopped != nil:
-	case err != nil:
+	case err != nil && !answer.observed:
 		i.server.endObservation(d, o, err)
-	default:
-		i.server.emit(o.notified(d, answer.Tree, nil))
+	default: // as with a notification, a value that can't be read ends nothing
+		i.server.emit(o.notified(d, answer.Tree, err))
 	}
 }
 

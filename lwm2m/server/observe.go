@@ -127,7 +127,7 @@ func (s *Server) observe(ctx context.Context, d *device, r *Request) (Answer, er
 		d.mu.Lock()
 		s.dropObservation(d, o.id())
 		d.mu.Unlock()
-	case !withoutAnswer(err): // whoever observed it already is told
+	case !answer.observed && !withoutAnswer(err): // whoever observed it already is told
 		s.endObservation(d, o, err)
 	}
 	if composite && ctx.Err() == nil && s.lacksComposite(d, err) {
@@ -162,7 +162,7 @@ func (s *Server) addObservation(d *device, r *Request) (o *observation, added bo
 	return o, true, nil
 }
 
-// establish has the device begin an observation, under its present registration.
+// establish has the device begin an observation, under its present registration. The device may observe though its answer can't be read.
 func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answer, error) {
 	d.mu.Lock()
 	sequence, received := o.sequence, o.received
@@ -174,11 +174,11 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 		defer stop()
 	}
 	answer, err := s.ask(ctx, d, r, o.id().token())
-	if err != nil {
-		return answer, err
+	if err == nil && !answer.observed {
+		err = notObservable(r.what(d.endpoint))
 	}
 	if !answer.observed {
-		return answer, notObservable(r.what(d.endpoint))
+		return answer, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -191,7 +191,7 @@ func (s *Server) establish(ctx context.Context, d *device, o *observation) (Answ
 		d.flags |= followUp
 		s.work.add(d)
 	}
-	return answer, nil
+	return answer, err
 }
 
 // dropObservation forgets one and returns it. The device is locked.

@@ -303,6 +303,30 @@ func TestWantedAgainAfterRegistration(t *testing.T) {
 	})
 }
 
+// An answer that can't be read is an answer: what else follows the registration is done, and what the device observes goes on.
+func TestUnreadableAfterRegistration(t *testing.T) {
+	bubble(t, Config{FirstReads: []lwm2m.Path{at("/3"), at("/1")}}, func(r *rig) {
+		d := r.device("10.0.0.1:5683").registered("dev", "&lwm2m=1.1")
+		d.reply(d.asked("GET /3 accept=112"), "4.05", "")
+		d.reply(d.asked("GET /1 accept=112"), "4.05", "")
+		r.expect("registered dev", "introduced dev")
+		_, token := r.observing(d)
+
+		d.registered("dev", "&lwm2m=1.1")
+		d.text(d.asked("GET /3/0/9 observe=0 accept=112"), "not a number", uintField(optObserve, 11))
+		d.reply(d.asked("GET /3 accept=112"), "2.05", "[", uintField(optFormat, 110))
+		d.reply(d.asked("GET /1 accept=112"), "2.05", `[{"n":"/1/0/1","v":60}]`, uintField(optFormat, 110))
+		if e := r.expect("registered dev", "notified dev", "introduced dev /1/0/1 = 60")[1]; errorCode(e.Err) != "lwm2m-server.unreadable" {
+			t.Errorf("error %v", e.Err)
+		}
+		if got := d.notify(token, 12, "81"); got != "ACK" {
+			t.Errorf("a notification is answered %s", got)
+		}
+		r.expect("notified dev /3/0/9 = 81")
+		d.silent()
+	})
+}
+
 func TestSend(t *testing.T) {
 	bubble(t, Config{}, func(r *rig) {
 		d := r.device("10.0.0.1:5683")
