@@ -36,14 +36,52 @@ func (t *tree) rights(server uint16, p lwm2m.Path) right {
 	if p.Depth() == 1 {
 		p = p.Child(lwm2m.NoID)
 	}
+	entry, found := entryAbout(control, p)
+	if !found {
+		return 0
+	}
+	return entry.rights(server)
+}
+
+func entryAbout(control Object, instance lwm2m.Path) (e accessEntry, found bool) {
 	var ids [32]uint16
 	for _, id := range control.Instances(ids[:0]) {
-		entry := accessEntry{control, lwm2m.PathOf(objectAccess, id)}
-		if entry.number(accessObject) == int64(p.Object()) && entry.number(accessInstance) == int64(p.Instance()) {
-			return entry.rights(server)
+		e = accessEntry{control, lwm2m.PathOf(objectAccess, id)}
+		if e.number(accessObject) == int64(instance.Object()) && e.number(accessInstance) == int64(instance.Instance()) {
+			return e, true
 		}
 	}
-	return 0
+	return e, false
+}
+
+// own gives an instance that a server has made to that server (LwM2M Core 8.1), unless an entry about it is there already.
+func (t *tree) own(instance lwm2m.Path, server uint16) error {
+	control := t.object(lwm2m.PathOf(objectAccess))
+	if control == nil || t.servers() < 2 || instance.Object() == objectAccess {
+		return nil
+	}
+	if _, found := entryAbout(control, instance); found {
+		return nil
+	}
+	entry := lwm2m.PathOf(objectAccess, t.free(control))
+	return control.(Factory).Create(entry, lwm2m.Tree{
+		{Path: entry.Child(accessObject), Value: lwm2m.Integer(int64(instance.Object()))},
+		{Path: entry.Child(accessInstance), Value: lwm2m.Integer(int64(instance.Instance()))},
+		{Path: entry.Child(accessOwner), Value: lwm2m.Integer(int64(server))},
+	})
+}
+
+// disown removes the entry about an instance that is gone, and returns its path, if there was one.
+func (t *tree) disown(instance lwm2m.Path) (entry lwm2m.Path, found bool, err error) {
+	control := t.object(lwm2m.PathOf(objectAccess))
+	if control == nil {
+		return entry, false, nil
+	}
+	e, found := entryAbout(control, instance)
+	if !found {
+		return entry, false, nil
+	}
+	return e.instance, true, control.(Factory).Delete(e.instance)
 }
 
 func (t *tree) servers() int {

@@ -83,3 +83,78 @@ func TestAccess(t *testing.T) {
 		})
 	}
 }
+
+// Who makes an instance owns it. What says so goes with it, and with it alone.
+func TestWhoMakesAnInstanceOwnsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := startDevice(t, func(c *Config) {
+			c.Control = true
+			c.Accounts = append(c.Accounts, Account{URI: "coap://second", Short: 2, Mode: NoSec})
+		})
+		synctest.Wait()
+		anyMakes := control(0, 35001, lwm2m.NoID, int64(lwm2m.NoID), map[uint16]int64{0: int64(mayCreate)})
+		anyMakes.Sort()
+		if err := d.accounts.access.Create(lwm2m.PathOf(objectAccess, 0), anyMakes); err != nil {
+			t.Fatal(err)
+		}
+		create := with(say(coap.POST, "/35001"), lwm2m.FormatSenMLJSON, `[{"n":"/35001/3/27200","vs":"a"}]`)
+		read, remove := say(coap.GET, "/35001/3/27200"), say(coap.DELETE, "/35001/3")
+		const made = "/2/1/0 = 35001, /2/1/1 = 3, /2/1/3 = "
+		for _, step := range []struct {
+			server  int
+			request *coap.Message
+			code    coap.Code
+			entry   string
+		}{
+			{0, create, coap.Created, made + "1"},
+			{0, read, coap.Content, made + "1"},
+			{1, read, coap.Unauthorized, made + "1"},
+			{1, remove, coap.Unauthorized, made + "1"},
+			{0, remove, coap.Deleted, ""},
+			{1, create, coap.Created, made + "2"},
+			{0, read, coap.Unauthorized, made + "2"},
+		} {
+			reply := &coap.Message{}
+			handler{d.Client, d.servers[step.server]}.Serve(t.Context(), coap.Peer{}, step.request, reply)
+			if reply.Code != step.code {
+				t.Errorf("%s %s by server %d: %s %s, want %s", step.request.Code, step.request.Path(), step.server+1, reply.Code, reply.Payload, step.code)
+			}
+			var entry lwm2m.Tree
+			for _, r := range d.accounts.access.Contents().Below(lwm2m.PathOf(objectAccess, 1)) {
+				if r.Path.Depth() > 2 {
+					entry = append(entry, r)
+				}
+			}
+			if got := entry.String(); got != step.entry {
+				t.Errorf("after %s %s by server %d the entry is %q, want %q", step.request.Code, step.request.Path(), step.server+1, got, step.entry)
+			}
+		}
+	})
+}
+
+// An instance that nobody could be the owner of is not made.
+func TestNoInstanceWithoutAnOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := startDevice(t, func(c *Config) {
+			c.Control = true
+			c.Accounts = append(c.Accounts, Account{URI: "coap://second", Short: 2, Mode: NoSec})
+		})
+		synctest.Wait()
+		for i := range uint16(32) { // as many as there may be
+			e := control(i, 35001, i+100, 1, nil)
+			if i == 0 {
+				e = control(i, 35001, lwm2m.NoID, 1, nil)
+			}
+			e.Sort()
+			if err := d.accounts.access.Create(lwm2m.PathOf(objectAccess, i), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reply := &coap.Message{}
+		create := with(say(coap.POST, "/35001"), lwm2m.FormatSenMLJSON, `[{"n":"/35001/3/27200","vs":"a"}]`)
+		handler{d.Client, d.servers[0]}.Serve(t.Context(), coap.Peer{}, create, reply)
+		if reply.Code != coap.EntityTooLarge || d.tree.has(lwm2m.PathOf(35001, 3)) {
+			t.Errorf("%s %s, and it is there: %v", reply.Code, reply.Payload, d.tree.has(lwm2m.PathOf(35001, 3)))
+		}
+	})
+}

@@ -221,6 +221,9 @@ func (c *Client) create(s *server, m *coap.Message, p lwm2m.Path) (*coap.Message
 	if err != nil {
 		return nil, err
 	}
+	if err := c.tree.own(made, s.short); err != nil { // nobody could use it, or remove it
+		return nil, errors.Join(fmt.Errorf("create %s: who may use it is not kept: %w", made, err), c.tree.remove(made))
+	}
 	c.objectsChanged()
 	reply := &coap.Message{Code: coap.Created}
 	reply.SetLocation(made.String())
@@ -260,9 +263,21 @@ func (c *Client) remove(s *server, p lwm2m.Path) (*coap.Message, error) {
 	}
 	if p.Depth() == 2 {
 		c.forgetInstance(p)
+		c.disown(p)
 		c.objectsChanged()
 	}
 	return &coap.Message{Code: coap.Deleted}, nil
+}
+
+// disown removes what says who may use an instance that is gone.
+func (c *Client) disown(p lwm2m.Path) {
+	entry, found, err := c.tree.disown(p)
+	switch {
+	case err != nil:
+		c.log.Error("who might use a deleted instance is still kept", "path", p.String(), "error", err)
+	case found:
+		c.forgetInstance(entry)
+	}
 }
 
 // permit is which instances a server may use.
