@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 // for as much as a packet says that it has before any of it has come: four bytes would be 256 MiB.
 type frames struct {
 	most   int // bytes of a packet
+	then   int // of those behind the first; 0: as many
 	left   int // of the packet that is being read
 	header int // bytes of the next one's fixed header that were read
 	length int // what they say so far
@@ -50,6 +52,7 @@ func (f *frames) begin(c byte) error {
 		return errFrame
 	case c&0x80 == 0:
 		f.left, f.header = f.length, 0
+		f.most = cmp.Or(f.then, f.most)
 	}
 	return nil
 }

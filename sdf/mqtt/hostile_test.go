@@ -120,6 +120,24 @@ func TestLargeHello(t *testing.T) {
 	}
 }
 
+// A client need not wait for the answer to its CONNECT: what is behind that is bounded as any packet of a client.
+func TestLargePacketBehindTheHello(t *testing.T) {
+	_, address := startBroker(t, BrokerConfig{})
+	in, w := subscribe(t, dial(t, DialConfig{Address: address}), "x"), newWire(t, address)
+	var both bytes.Buffer
+	for _, p := range []packets.Packet{connectPacket("eager", "", ""), &packets.Publish{Topic: "x", Payload: make([]byte, 1<<20), Properties: &packets.Properties{}}} {
+		if _, err := p.WriteTo(&both); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := both.WriteTo(w.Conn); err != nil {
+		t.Fatal(err)
+	}
+	if m := in.next(t); len(m.Payload) != 1<<20 {
+		t.Errorf("%d bytes came", len(m.Payload))
+	}
+}
+
 func TestTopicAliases(t *testing.T) {
 	b, address := startBroker(t, BrokerConfig{Access: users})
 	heard := subscribe(t, b.Bus("inside"), "#")

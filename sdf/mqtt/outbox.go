@@ -16,7 +16,7 @@ type outbox struct {
 	limits Limits
 	number uint64        // in the order in which they came
 	known  atomic.Bool   // it is a client that was let in
-	first  frames        // what comes before that: CONNECT
+	first  frames        // what comes before that: CONNECT, and what a client sends behind it without waiting (MQTT v5, 3.1.4)
 	all    *atomic.Int64 // bytes that wait in all outboxes
 
 	mu      sync.Mutex
@@ -36,7 +36,7 @@ const connectBytes = 64 << 10
 var errSlowReader = errors.New("the client does not read what waits for it")
 
 func newOutbox(c net.Conn, user string, limits Limits, all *atomic.Int64) *outbox {
-	o := &outbox{Conn: c, user: user, limits: limits, all: all, ready: make(chan struct{}, 1), first: frames{most: connectBytes}}
+	o := &outbox{Conn: c, user: user, limits: limits, all: all, ready: make(chan struct{}, 1), first: frames{most: connectBytes, then: int(limits.PacketBytes)}}
 	o.less.L = &o.mu
 	return o
 }

@@ -132,7 +132,7 @@ func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
 			continue
 		}
 		o.room() // before it is looked up: what waits is not to be old
-		if kept, ok := h.broker.server.Topics.Retained.Get(topic); ok && !retained(c, o, f, kept.Copy(false)) {
+		if kept, ok := h.broker.server.Topics.Retained.Get(topic); ok && !retained(c, f, kept.Copy(false)) {
 			return
 		}
 	}
@@ -142,7 +142,7 @@ func (h *hook) retainedTo(c *mochi.Client, o *outbox, f packets.Subscription) {
 			continue
 		}
 		o.room() // before it is asked for: what waits is not to be old
-		if m := k.message(topic, thing); m != nil && !retained(c, o, f, m.packet()) {
+		if m := k.message(topic, thing); m != nil && !retained(c, f, m.packet()) {
 			return
 		}
 	}
@@ -168,8 +168,7 @@ func (b *Broker) retained(filter string) iter.Seq[string] {
 }
 
 // retained writes what was kept to a client; false if that has failed.
-func retained(c *mochi.Client, o *outbox, f packets.Subscription, pk packets.Packet) bool {
-	o.room()
+func retained(c *mochi.Client, f packets.Subscription, pk packets.Packet) bool {
 	pk.ProtocolVersion = c.Properties.ProtocolVersion
 	pk.FixedHeader.Retain, pk.FixedHeader.Qos = true, 0
 	if f.Identifier > 0 {
