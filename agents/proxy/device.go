@@ -52,11 +52,15 @@ func newDevice(p *Proxy, endpoint string) *device {
 	return &device{proxy: p, endpoint: endpoint, shell: make(turn, 1), done: closed, end: func() {}, heard: p.config.Now()}
 }
 
-// follows says whether a is the life that is followed already.
-func (d *device) follows(a *mqtt.Announcement) bool {
+// goesOn says whether a is the life that is followed already, and takes in what else it says: a lease depends on the lifetime.
+func (d *device) goesOn(a *mqtt.Announcement) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.about != nil && d.about.Epoch == a.Epoch && d.about.Sleeps == a.Sleeps && slices.EqualFunc(d.about.Objects, a.Objects, sameOffer)
+	same := d.about != nil && d.about.Epoch == a.Epoch && d.about.Sleeps == a.Sleeps && slices.EqualFunc(d.about.Objects, a.Objects, sameOffer)
+	if same {
+		d.about = a
+	}
+	return same
 }
 
 // sameOffer says whether there is nothing more to observe: an instance that has come, such as that of a new workload, is.

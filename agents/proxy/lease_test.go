@@ -213,3 +213,15 @@ func TestLengthOfALease(t *testing.T) {
 		})
 	}
 }
+
+// A device that sleeps may tell another lifetime when it renews its registration.
+func TestLeaseFollowsTheLifetime(t *testing.T) {
+	d := newDevice(&Proxy{config: Config{Refresh: 30 * time.Second, Now: time.Now}}, "sensor-1")
+	d.begin(announcement(60), func() {})
+	if !d.goesOn(announcement(3600)) {
+		t.Fatal("it is taken for another life")
+	}
+	if got := d.lease(knob{Lease: 24 * time.Hour}); got.For != 2*time.Hour {
+		t.Errorf("got %v", got.For)
+	}
+}

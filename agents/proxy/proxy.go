@@ -154,7 +154,7 @@ func (p *Proxy) announced(ctx context.Context, a *mqtt.Announcement) {
 	case d == nil:
 		d = newDevice(p, a.Thing)
 		p.devices[a.Thing] = d
-	case d.follows(a):
+	case d.goesOn(a):
 		return
 	}
 	life, end := context.WithCancel(ctx)
