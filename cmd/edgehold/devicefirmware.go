@@ -62,7 +62,7 @@ func (d *devices) firmware() *cobra.Command {
 	f.add(c)
 	o := pushOptions{}
 	flags := c.Flags()
-	flags.StringVar(&o.trust, "trust", "", "folder that `edgehold trust` publishes, with the statement about the image")
+	flags.StringVar(&o.trust, "trust", "", "`folder` that edgehold trust publishes, with the statement about the image")
 	flags.BoolVar(&o.raw, "raw", false, "send the file as it is")
 	downloadOnly := flags.Bool("download-only", false, "have the device keep the image, and not update")
 	c.RunE = func(c *cobra.Command, args []string) error {

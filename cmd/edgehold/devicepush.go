@@ -33,7 +33,7 @@ func (d *devices) push() *cobra.Command {
 	f.add(c)
 	o := pushOptions{}
 	flags := c.Flags()
-	flags.StringVar(&o.trust, "trust", "", "folder that `edgehold trust` publishes, with the statement about the module")
+	flags.StringVar(&o.trust, "trust", "", "`folder` that edgehold trust publishes, with the statement about the module")
 	flags.BoolVar(&o.raw, "raw", false, "send the file as it is")
 	flags.IntVar(&o.label, "label", -1, "number of the instance; -1: the first that is free")
 	flags.BoolVar(&o.replace, "replace", false, "once it runs, remove what ran under the same name")

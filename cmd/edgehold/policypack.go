@@ -28,7 +28,7 @@ func (a *app) policyPack() *cobra.Command {
 	c.Flags().StringVar(&manifest, "manifest", "", "policy.yaml to pack into the module")
 	c.Flags().StringVar(&to, "to", "", "file to write (default: NAME-VERSION.wasm, or .bundle)")
 	c.Flags().BoolVar(&asBundle, "bundle", false, "write a bundle")
-	c.Flags().StringVar(&trust, "trust", "", "folder that `edgehold trust` publishes, for the bundle")
+	c.Flags().StringVar(&trust, "trust", "", "`folder` that edgehold trust publishes, for the bundle")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := a.printer()
 		if err != nil {
