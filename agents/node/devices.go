@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/edgehold/edgehold/agents/doctor"
 	"github.com/edgehold/edgehold/agents/node/config"
@@ -31,15 +32,15 @@ func (n *Node) openDevices(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the devices' folder: %w", err)
 	}
-	if err := keepReach(dir, reach{n.config.Devices, n.config.Name}); err != nil {
+	r := reach{n.config.Devices, n.config.Name, time.Duration(n.config.MechanismPlugins.Patience)}
+	if err := keepReach(dir, r); err != nil {
 		return err
 	}
-	config, err := n.config.Devices.Proxy()
+	config, err := r.proxy(dir)
 	if err != nil {
 		return err
 	}
-	config.Name, config.Holder = "edgehold-agent-"+n.config.Name, n.config.Name
-	config.Ring, config.File = n.telemetry.Store(), filepath.Join(dir, devicesSeen)
+	config.Name, config.Ring = "edgehold-agent-"+n.config.Name, n.telemetry.Store()
 	config.Logger = n.log.With("part", "devices")
 	if n.devices, err = proxy.New(config); err != nil {
 		return err
@@ -49,8 +50,16 @@ func (n *Node) openDevices(ctx context.Context) error {
 
 // reach is how the guard reaches the devices: the names of files with secrets, not the secrets. Holder is whose leases it puts back.
 type reach struct {
-	Devices config.Devices `json:"devices"`
-	Holder  string         `json:"holder"`
+	Devices  config.Devices `json:"devices"`
+	Holder   string         `json:"holder"`
+	Patience time.Duration  `json:"patience_ns"` // of the supervisor, with one call of a driver
+}
+
+// proxy is what the daemon's proxy and the guard's have in common; dir is the devices' folder.
+func (r *reach) proxy(dir string) (proxy.Config, error) {
+	c, err := r.Devices.Proxy()
+	c.Holder, c.Driving, c.File = r.Holder, r.Patience*3/4, filepath.Join(dir, devicesSeen)
+	return c, err
 }
 
 func keepReach(dir string, r reach) error {
@@ -88,11 +97,10 @@ func devicesOf(dir string) (*proxy.Proxy, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("read how devices are reached: %w", err)
 	}
-	config, err := r.Devices.Proxy()
+	config, err := r.proxy(dir)
 	if err != nil {
 		return nil, err
 	}
-	config.Holder, config.File = r.Holder, filepath.Join(dir, devicesSeen)
 	return proxy.New(config)
 }
 

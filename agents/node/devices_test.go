@@ -177,3 +177,12 @@ func TestGuardFindsDevices(t *testing.T) {
 		return err == nil && len(knobs) == 1 && knobs[0].Unavailable != ""
 	})
 }
+
+// The daemon's proxy and the guard's keep within the time that the supervisor has with a driver.
+func TestTimeForDevices(t *testing.T) {
+	r := reach{Devices: config.Devices{Broker: "mqtt://127.0.0.1:1"}, Holder: "node-1", Patience: time.Minute}
+	c, err := r.proxy("devices")
+	if err != nil || c.Driving != 45*time.Second || c.Holder != "node-1" || c.File != filepath.Join("devices", devicesSeen) {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}

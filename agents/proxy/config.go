@@ -28,6 +28,7 @@ type Config struct {
 	Refresh    time.Duration       // how often knobs are read again; 30 s
 	Settle     time.Duration       // longest time between two values of a property, asked of the device as pmax; 30 s
 	Patience   time.Duration       // for one answer of a device that is awake; 10 s
+	Driving    time.Duration       // a call of Driver takes no longer: less than what its supervisor has with a driver; 1.5 s
 	Devices    int                 // how many are followed; 1,000
 	File       string              // where knobs are kept that were seen, so that a new process knows what it may have to put back
 	Ring       Ring                // takes metrics; nil: none are observed
@@ -90,6 +91,7 @@ func (c *Config) defaults() {
 	c.Refresh = cmp.Or(c.Refresh, 30*time.Second)
 	c.Settle = cmp.Or(c.Settle, 30*time.Second)
 	c.Patience = cmp.Or(c.Patience, 10*time.Second)
+	c.Driving = cmp.Or(c.Driving, 1500*time.Millisecond)
 	c.Devices = cmp.Or(c.Devices, defaultDevices)
 	if c.Now == nil {
 		c.Now = time.Now

@@ -171,12 +171,9 @@ func (w *Driver) turn(ctx context.Context, name string, v mechanisms.Value, how 
 	return nil
 }
 
-// patience of the driver's own requests: less than what the supervisor has with a driver.
-const patience = 1500 * time.Millisecond
-
 // exchange speaks with the device's shell, within what the supervisor waits for a driver.
 func (d *device) exchange(ctx context.Context, speak func(context.Context, *shell.Shell) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.proxy.config.Driving)
 	defer cancel()
 	s, leave, err := d.speak(ctx)
 	if err != nil {

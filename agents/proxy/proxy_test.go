@@ -485,6 +485,25 @@ func TestDeviceThatHangs(t *testing.T) {
 	}
 }
 
+// A supervisor that waits longer for its drivers gets more than the usual time out of this one.
+func TestTimeOfTheDriver(t *testing.T) {
+	for given, want := range map[time.Duration]time.Duration{0: 1500 * time.Millisecond, time.Hour: time.Hour} {
+		s := newScene(t, Config{Driving: given})
+		s.announce(t, "sensor-1", 1)
+		s.awaitKnob(t, power, usable)
+		latest := time.Now().Add(want)
+		err := s.Proxy.device("sensor-1").exchange(t.Context(), func(ctx context.Context, _ *shell.Shell) error {
+			if until, ok := ctx.Deadline(); !ok || until.Before(latest) || until.After(time.Now().Add(want)) {
+				t.Errorf("with %v it has until %v, %v after the latest", given, until, until.Sub(latest))
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, mechanisms.ErrUnavailable) { // a refresh may have the shell all the time
+			t.Error(err)
+		}
+	}
+}
+
 func TestSleepingDevice(t *testing.T) {
 	var mu sync.Mutex
 	skip := time.Duration(0)

@@ -97,7 +97,7 @@ type MechanismPlugins struct {
 	Root string `json:"root,omitempty"`
 	// Lease is how long a knob keeps a policy's value when nobody renews it.
 	Lease Duration `json:"lease,omitempty"`
-	// Patience is how long one call of a mechanism may take. Adapters give their devices three quarters of it.
+	// Patience is how long one call of a mechanism may take. Adapters give their devices three quarters of it, and so does the proxy of far-edge devices.
 	Patience Duration `json:"patience,omitempty"`
 	// Exit is what happens to knobs when the agent ends on purpose: "revert" (default) or "keep".
 	Exit string `json:"exit,omitempty"`
