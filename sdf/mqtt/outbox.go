@@ -23,6 +23,7 @@ type outbox struct {
 	pending [][]byte
 	bytes   int
 	closed  bool
+	until   time.Time     // when what waits has to be out, once it is closing
 	less    sync.Cond     // told when bytes or closed changed
 	ready   chan struct{} // has a token when there is something to do
 }
@@ -113,10 +114,16 @@ func (o *outbox) SetDeadline(t time.Time) error { return o.Conn.SetReadDeadline(
 // SetWriteDeadline has no meaning here.
 func (o *outbox) SetWriteDeadline(time.Time) error { return nil }
 
-// Close lets what waits go out, for a second, and then closes the connection.
+// closingTime is how long a client may take for what waits when the connection is closed.
+const closingTime = time.Second
+
+// Close lets what waits go out, for closingTime, and then closes the connection.
 func (o *outbox) Close() error {
 	o.mu.Lock()
-	o.closed = true
+	if !o.closed {
+		o.closed, o.until = true, time.Now().Add(closingTime)
+		_ = o.Conn.SetWriteDeadline(o.until) // of what is being written, too
+	}
 	o.less.Broadcast()
 	o.wake()
 	o.mu.Unlock()
@@ -136,7 +143,7 @@ func (o *outbox) run() {
 				}
 				break
 			}
-			if err := o.flush(next, closed); err != nil {
+			if err := o.flush(next); err != nil {
 				o.fail()
 				return
 			}
@@ -151,14 +158,10 @@ func (o *outbox) take() (next net.Buffers, closed bool) {
 	return next, o.closed
 }
 
-// flush gives the client the time limit for each piece, less when the connection is closing.
-func (o *outbox) flush(next net.Buffers, closing bool) error {
-	limit := o.limits.Stall
-	if closing {
-		limit = time.Second
-	}
+// flush gives the client the time limit for each piece.
+func (o *outbox) flush(next net.Buffers) error {
 	for _, b := range next {
-		_ = o.Conn.SetWriteDeadline(time.Now().Add(limit))
+		o.limit()
 		if _, err := o.Conn.Write(b); err != nil {
 			return err
 		}
@@ -168,6 +171,17 @@ func (o *outbox) flush(next net.Buffers, closing bool) error {
 		o.mu.Unlock()
 	}
 	return nil
+}
+
+// limit sets the time for what is written next. It has the lock, so that Close is not overruled.
+func (o *outbox) limit() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	until := o.until
+	if until.IsZero() {
+		until = time.Now().Add(o.limits.Stall)
+	}
+	_ = o.Conn.SetWriteDeadline(until)
 }
 
 func (o *outbox) fail() {
