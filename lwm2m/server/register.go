@@ -72,7 +72,7 @@ func (s *Server) mustShow(p coap.Peer) bool {
 }
 
 func tooBusy(endpoint string) error {
-	return &Error{Code: "lwm2m-server.busy", CoAP: coap.ServiceUnavailable, What: "register " + quoted(endpoint), Why: "too many devices register at once",
+	return &Error{Code: "lwm2m-server.busy", CoAP: coap.ServiceUnavailable, What: "take in " + quoted(endpoint), Why: "too many devices register or move at once",
 		Hint: "it comes back when Max-Age is over"}
 }
 
