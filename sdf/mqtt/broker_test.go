@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.golang/packets"
 )
 
 func TestListenersThatAreRefused(t *testing.T) {
@@ -379,4 +381,33 @@ func (a *authority) issue(t *testing.T, name string) tls.Certificate {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
 	}, key)
 	return tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key}
+}
+
+// A client that takes few messages at a time gets all of them, as it acknowledges those before.
+func TestFewAtATime(t *testing.T) {
+	_, address := startBroker(t, BrokerConfig{})
+	gateway, w := dial(t, DialConfig{Address: address}), newWire(t, address)
+	hello, few := connectPacket("few", "", ""), uint16(2)
+	hello.Properties.ReceiveMaximum = &few
+	if !w.connected(hello) {
+		t.Fatal("it is not let in")
+	}
+	w.send(&packets.Subscribe{PacketID: 1, Properties: &packets.Properties{}, Subscriptions: []packets.SubOptions{{Topic: "x", QoS: 1}}})
+	if _, ok := w.next().(*packets.Suback); !ok {
+		t.Fatal("it may not listen")
+	}
+	const each = 10
+	for round := range 3 {
+		for range each {
+			publish(t, gateway, Message{Topic: "x", Payload: []byte("x"), Retain: true})
+		}
+		publish(t, gateway, Message{Topic: "fence", Retain: true}) // acknowledged when those before are delivered, or wait
+		for n := range each {
+			p, ok := w.next().(*packets.Publish)
+			if !ok {
+				t.Fatalf("only %d have come in round %d", n, round)
+			}
+			w.send(&packets.Puback{PacketID: p.PacketID, Properties: &packets.Properties{}})
+		}
+	}
 }

@@ -21,7 +21,7 @@ type hook struct {
 func (h *hook) ID() string { return "edgehold" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPublished, mochi.OnRetainMessage, mochi.OnQosPublish, mochi.OnWill, mochi.OnWillSent, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed}, b) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPacketRead, mochi.OnPublish, mochi.OnPublished, mochi.OnRetainMessage, mochi.OnQosPublish, mochi.OnWill, mochi.OnWillSent, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed}, b) >= 0
 }
 
 // OnConnectAuthenticate judges a client once: who it is, whether its session is its own, and whether its will may ever be published, since mochi does not
@@ -223,4 +223,15 @@ func (h *hook) OnQosPublish(c *mochi.Client, pk packets.Packet, _ int64, _ int) 
 	if n > h.broker.config.Limits.InflightBytes {
 		c.State.Inflight.Delete(pk.PacketID)
 	}
+}
+
+// OnPacketRead gives a client back its right to a message (Receive Maximum) when it acknowledges one that mochi has forgotten: what had to wait for such
+// a right is forgotten as soon as it is sent, and what OnQosPublish does not let wait, too. Without, each would take one for good.
+func (h *hook) OnPacketRead(c *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	if pk.FixedHeader.Type == packets.Puback {
+		if _, waits := c.State.Inflight.Get(pk.PacketID); !waits {
+			c.State.Inflight.IncreaseSendQuota()
+		}
+	}
+	return pk, nil
 }
