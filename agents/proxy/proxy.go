@@ -74,8 +74,42 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return p.ended(ctx, err)
 	}
 	defer conn.Close()
-	return p.ended(ctx, p.follow(ctx, conn))
+	p.followOn(ctx, conn)
+	return nil
 }
+
+// followOn follows the devices until ctx ends. What breaks off at its beginning, because the connection does or because the broker refuses a subscription, is begun again.
+func (p *Proxy) followOn(ctx context.Context, bus mqtt.Bus) {
+	for wait := followAgain; ; wait = min(2*wait, followAgainMost) {
+		err := p.follow(ctx, bus)
+		if ctx.Err() != nil {
+			return
+		}
+		p.config.Logger.Warn("devices are not followed yet", "error", err, "again_in", wait)
+		p.disconnected(err)
+		p.leaveAll()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// leaveAll has the devices that were announced already be followed anew when they are again.
+func (p *Proxy) leaveAll() {
+	for _, d := range p.all() {
+		if d.present() {
+			d.leave("it has not been announced since the broker was reached")
+		}
+	}
+}
+
+// How long what broke off waits before it is begun again: at first, and at most.
+const (
+	followAgain     = 100 * time.Millisecond
+	followAgainMost = time.Minute
+)
 
 // ended is why Run ends; what fails because ctx has ended is no failure.
 func (p *Proxy) ended(ctx context.Context, err error) error {
@@ -134,7 +168,9 @@ func (p *Proxy) disconnected(err error) {
 func (p *Proxy) reached() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.trouble = nil
+	if p.client != nil { // else devices are not followed yet
+		p.trouble = nil
+	}
 }
 
 // announced starts to follow a device, or does so anew if it began anew. It is called by the goroutine that reads, and does not block.

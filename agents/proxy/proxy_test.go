@@ -316,6 +316,63 @@ func TestLeaseOnADevice(t *testing.T) {
 	}
 }
 
+// breaking is a bus on which one subscription goes wrong when it has been made, as on a connection that breaks then.
+type breaking struct {
+	mqtt.Bus
+	at   int // which one
+	made atomic.Int32
+}
+
+func (b *breaking) Subscribe(ctx context.Context, filter string, receive func(*mqtt.Message)) (func(), error) {
+	cancel, err := b.Bus.Subscribe(ctx, filter, receive)
+	if made := b.made.Add(1); err == nil && int(made) == b.at {
+		cancel()
+		return nil, errors.New("no connection available")
+	}
+	return cancel, err
+}
+
+// A connection that breaks before the devices are followed, as it does when another agent has this one's name, does not end it for good.
+func TestFollowedAgainWhateverBreaks(t *testing.T) {
+	for at := 1; at <= 4; at++ { // answers, gateways, farewells, announcements
+		t.Run(fmt.Sprint("subscription ", at), func(t *testing.T) {
+			s := newScene(t, Config{})
+			s.announce(t, "sensor-1", 1)
+			s.stop()
+			p, err := New(s.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bus := &breaking{Bus: s.broker.Bus("agent"), at: at}
+			background(t, func(ctx context.Context) error { p.followOn(ctx, bus); return nil })
+			s.Proxy = p
+			eventually(t, "all subscriptions", func() bool { return int(bus.made.Load()) >= at+4 })
+			topic := mqtt.Topic{Thing: "sensor-1", Object: "Connectivity_Monitoring", Label: mqtt.At(0), Affordance: mqtt.Property, Name: "Radio_Signal_Strength"}
+			eventually(t, "what the device tells", func() bool {
+				if err := mqtt.Notify(t.Context(), s.bus, &mqtt.Notification{Topic: topic, Objects: mqtt.One(topic, int64(-71))}); err != nil {
+					t.Fatal(err)
+				}
+				v, _, ok := s.samples.get("device_radio_signal_strength_dbm", "sensor-1")
+				return ok && v == -71
+			})
+			s.awaitKnob(t, "sensor-1/TX_PWR", usable)
+			eventually(t, "nothing to complain of", func() bool { return p.Status().Unreachable == "" })
+		})
+	}
+}
+
+// Until the devices are followed there is nobody to ask through, also if the broker is reached meanwhile.
+func TestReachedBeforeFollowed(t *testing.T) {
+	p, err := New(Config{Broker: "unix:///nowhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.reached()
+	if c, err := p.asking(); c != nil || !errors.Is(err, errNotYet) {
+		t.Errorf("got %v, %v", c, err)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	s := newScene(t, Config{})
 	s.announce(t, "sensor-1", 1)
