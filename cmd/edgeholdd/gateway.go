@@ -148,12 +148,12 @@ func runGateway(ctx context.Context, config gatewayConfig, log *slog.Logger) (er
 	debug.SetGCPercent(collectDevicesAt)
 	parts, err := openGateway(ctx, config, log)
 	if err != nil {
-		return err
+		return listening(err)
 	}
 	defer func() { err = errors.Join(err, parts.store.Close()) }()
 	bus, err := parts.openBus(ctx)
 	if err != nil {
-		return errors.Join(err, parts.closeTransports())
+		return errors.Join(listening(err), parts.closeTransports())
 	}
 	defer bus.close()
 	left, err := parts.left()

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -146,6 +147,58 @@ func TestGatewayCheckReadsEveryFile(t *testing.T) {
 		if !strings.Contains(err.Error(), file) {
 			t.Errorf("nothing is said of %s: %v", file, err)
 		}
+	}
+}
+
+// Who can't listen says why, and what to do.
+func TestGatewayThatCannotListen(t *testing.T) {
+	dir := t.TempDir()
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	socket, err := net.Listen("unix", filepath.Join(dir, "mqtt.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for name, row := range map[string]struct{ set, why, hint string }{
+		"UDP in use":        {"lwm2m.udp=['" + udp.LocalAddr().String() + "']", "in use", "ss -l"},
+		"DTLS in use":       {"lwm2m.dtls=" + udp.LocalAddr().String(), "in use", "ss -l"},
+		"TCP in use":        {"lwm2m.tcp=['" + tcp.Addr().String() + "']", "in use", "ss -l"},
+		"metrics in use":    {"metrics.listen=" + tcp.Addr().String(), "in use", "ss -l"},
+		"socket in use":     {"mqtt.listen=['unix://" + socket.Addr().String() + "']", "in use", "ss -l"},
+		"another machine's": {"lwm2m.dtls=192.0.2.1:5684", "cannot assign", "ip address"},
+		"no such port":      {"lwm2m.dtls=127.0.0.1:99999", "invalid port", "HOST:PORT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := loadGatewayConfig("", []string{
+				"state_directory=" + t.TempDir(), "lwm2m.udp=['127.0.0.1:0']", "lwm2m.dtls=none", "mqtt.listen=['unix://" + filepath.Join(dir, "free.sock") + "']", row.set,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = runGateway(t.Context(), config, slog.New(slog.NewTextHandler(t.Output(), nil)))
+			if err == nil || !strings.Contains(err.Error(), row.why) {
+				t.Fatalf("got %v", err)
+			}
+			if all := strings.Join(hints(err), "\n"); !strings.Contains(all, row.hint) {
+				t.Errorf("%v: it says to do %q", err, all)
+			}
+		})
+	}
+}
+
+func TestGatewayOfAnUnknownKeyNamesItsOwnExample(t *testing.T) {
+	_, err := loadGatewayConfig("", []string{"lwm2m.port=5683"})
+	if got := hints(err); len(got) != 1 || !strings.Contains(got[0], "`edgeholdd gateway example`") {
+		t.Errorf("it says to do %q", got)
 	}
 }
 

@@ -103,7 +103,7 @@ const (
 
 func loadGatewayConfig(file string, overrides []string) (gatewayConfig, error) {
 	var c gatewayConfig
-	if err := config.Read(file, overrides, nil, &c); err != nil {
+	if err := config.Read(file, overrides, nil, "edgeholdd gateway example", &c); err != nil {
 		return c, err
 	}
 	c.resolve(filepath.Dir(file))

@@ -61,7 +61,7 @@ func (m *MetricNames) UnmarshalJSON(b []byte) error {
 // whole. An override is "key.below=value", as the --set flag and [EnvironOverrides] give it.
 func Load(path string, overrides []string) (Config, error) {
 	var c Config
-	if err := Read(path, overrides, renameFlatKeys, &c); err != nil {
+	if err := Read(path, overrides, renameFlatKeys, "edgeholdd config example", &c); err != nil {
 		return c, err
 	}
 	c.resolve(filepath.Dir(path))
@@ -74,8 +74,8 @@ func Load(path string, overrides []string) (Config, error) {
 
 // Read reads the file at path ("" for none), lays the overrides over it and decodes the whole into a configuration,
 // of an agent or of another role of the daemon; a key that into does not have is an error. Rename, if not nil, may change the
-// file's tree before.
-func Read(path string, overrides []string, rename func(map[string]any), into any) error {
+// file's tree before. Example is the command that prints such a configuration with every key.
+func Read(path string, overrides []string, rename func(map[string]any), example string, into any) error {
 	tree := map[string]any{}
 	if path != "" {
 		raw, err := readBounded(path)
@@ -99,7 +99,7 @@ func Read(path string, overrides []string, rename func(map[string]any), into any
 		return fmt.Errorf("merge configuration overrides: %w", err)
 	}
 	if err := yaml.UnmarshalStrict(merged, into); err != nil {
-		return &Error{Key: "configuration " + path, What: cleanYAML(err), Hint: "compare with `edgeholdd config example`"}
+		return &Error{Key: strings.TrimSpace("configuration " + path), What: cleanYAML(err), Hint: "compare with `" + example + "`"}
 	}
 	return nil
 }
