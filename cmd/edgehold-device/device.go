@@ -31,7 +31,7 @@ func runDevice(ctx context.Context, args []string, _, errs io.Writer) error {
 	}
 	d, err := device.New(ctx, c)
 	if err != nil {
-		return explain("device.start", "start device "+c.Endpoint, err, "see the folder "+c.StateDir+", and `edgehold-device check` with the same flags")
+		return explain("device.start", "start device "+c.Endpoint, err, startHint(err, c.StateDir))
 	}
 	if at := d.Addresses(); len(at) > 0 {
 		log.Info("values for routes come in", "addresses", at)
@@ -50,6 +50,14 @@ func runDevice(ctx context.Context, args []string, _, errs io.Writer) error {
 		return again()
 	}
 	return explain("device.failed", "run device "+c.Endpoint, err, "")
+}
+
+// startHint says what to do about a device that can't be made.
+func startHint(err error, dir string) string {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "choose another address with --listen, or stop who listens there"
+	}
+	return "see the folder " + dir + ", and `edgehold-device check` with the same flags"
 }
 
 // again starts the program anew in this process's place.

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,19 @@ func TestProblems(t *testing.T) {
 				t.Errorf("code %d, want %d; %s", code, test.code, all)
 			}
 		})
+	}
+}
+
+func TestListenWhereSomebodyDoes(t *testing.T) {
+	taken, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"run", "--endpoint", "sensor-1", "--server", "coap://127.0.0.1:5683", "--state-dir", t.TempDir(), "--listen", taken.LocalAddr().String()}, &out, &errs)
+	if code != 1 || !strings.Contains(errs.String(), "in use") || !strings.Contains(errs.String(), "another address with --listen") {
+		t.Errorf("code %d: %s", code, &errs)
 	}
 }
 

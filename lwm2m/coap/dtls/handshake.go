@@ -266,7 +266,7 @@ func (t *Transport) shake(ctx context.Context, h *handshake, conn conn) (*associ
 		_ = conn.Close()
 		t.counters.failed.Add(1)
 		t.failures.Do(func() { // a wrong key is found out here, and the device is told nothing
-			t.config.Logger.Warn("a DTLS handshake failed: see the key and the identity of the device", "peer", h.remote, "error", err)
+			t.config.Logger.Warn("a DTLS handshake failed: see the address, and the key and the identity of the device", "peer", h.remote, "error", err)
 		})
 		return nil, err
 	}
