@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
@@ -42,6 +43,11 @@ type Connection struct {
 	failed  chan error    // why the first was refused
 	first   sync.Once
 	work    sync.WaitGroup
+
+	// of the connection that is or was; the manager's goroutine has them but for farewell
+	farewell atomic.Pointer[error] // why the broker ended the connection, if it said so
+	since    time.Time             // when the connection was made
+	brief    int                   // connections in a row that did not last
 
 	mu      sync.Mutex
 	filters map[string][]*func(*Message)
@@ -97,14 +103,19 @@ func (c *Connection) await(ctx context.Context) error {
 func (c *Connection) settings(u *url.URL) autopaho.ClientConfig {
 	s := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{u}, TlsCfg: c.config.TLS, KeepAlive: 30, CleanStartOnInitialConnection: true,
-		ReconnectBackoff: c.config.Backoff, ConnectTimeout: connectTimeout,
+		ReconnectBackoff: c.wait, ConnectTimeout: connectTimeout,
 		ConnectUsername: c.config.User, ConnectPassword: []byte(c.config.Password),
-		OnConnectionUp:   func(*autopaho.ConnectionManager, *paho.Connack) { c.work.Go(c.connected) },
-		OnConnectionDown: func() bool { c.down(errors.New("the connection to the broker broke")); return true },
+		OnConnectionUp: func(*autopaho.ConnectionManager, *paho.Connack) {
+			c.since = time.Now()
+			c.farewell.Store(nil)
+			c.work.Go(c.connected)
+		},
+		OnConnectionDown: func() bool { c.broke(); return true },
 		OnConnectError:   c.refused,
 		ClientConfig: paho.ClientConfig{
-			ClientID:          c.config.Name,
-			OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
+			ClientID:           c.config.Name,
+			OnPublishReceived:  []func(paho.PublishReceived) (bool, error){c.received},
+			OnServerDisconnect: c.dismissed,
 		},
 	}
 	s.ConnectPacketBuilder = func(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
@@ -130,6 +141,36 @@ func (c *Connection) attempt(ctx context.Context, _ autopaho.ClientConfig, u *ur
 		return nil, err
 	}
 	return checked(conn, int(c.config.PacketBytes)), nil
+}
+
+// takenOver is the reason code of MQTT v5, 4.13, for a session that another client has.
+const takenOver = 0x8e
+
+func (c *Connection) dismissed(d *paho.Disconnect) {
+	err := fmt.Errorf("the broker ended the connection with reason 0x%02x", d.ReasonCode)
+	if d.ReasonCode == takenOver {
+		err = fmt.Errorf("another client has connected as %q: give each a name of its own", c.config.Name)
+	}
+	c.farewell.Store(&err)
+}
+
+func (c *Connection) broke() {
+	if c.brief++; time.Since(c.since) > lasting {
+		c.brief = 0
+	}
+	err := errors.New("the connection to the broker broke")
+	if why := c.farewell.Swap(nil); why != nil {
+		err = *why
+	}
+	c.down(err)
+}
+
+// lasting is how long a connection has to last to be no part of a row of brief ones, such as two clients of one name take from each other.
+const lasting = time.Minute
+
+// wait is how long the next attempt waits: for those before it that failed, and for connections before it that did not last.
+func (c *Connection) wait(attempt int) time.Duration {
+	return c.config.Backoff(max(attempt, c.brief-1))
 }
 
 func backoff(attempt int) time.Duration {
