@@ -22,6 +22,8 @@ type Proxy struct {
 	mu        sync.Mutex
 	client    *mqtt.Client // nil until there is a connection
 	trouble   error        // why there is none
+	told      string       // of it in the log, and when
+	toldAt    time.Time
 	devices   map[string]*device
 	gateways  map[string]bool // by name: online
 	refused   int             // devices beyond the bound
@@ -85,7 +87,6 @@ func (p *Proxy) followOn(ctx context.Context, bus mqtt.Bus) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.config.Logger.Warn("devices are not followed yet", "error", err, "again_in", wait)
 		p.disconnected(err)
 		p.leaveAll()
 		select {
@@ -161,8 +162,16 @@ func (p *Proxy) connected(c *mqtt.Client) {
 
 func (p *Proxy) disconnected(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.trouble = err
+	now, text := p.config.Now(), err.Error()
+	news := text != p.told || now.Sub(p.toldAt) >= time.Minute
+	if news {
+		p.told, p.toldAt = text, now
+	}
+	p.mu.Unlock()
+	if news {
+		p.config.Logger.Warn("the devices' broker is away", "error", err)
+	}
 }
 
 func (p *Proxy) reached() {

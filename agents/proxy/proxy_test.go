@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -358,6 +361,27 @@ func TestFollowedAgainWhateverBreaks(t *testing.T) {
 			s.awaitKnob(t, "sensor-1/TX_PWR", usable)
 			eventually(t, "nothing to complain of", func() bool { return p.Status().Unreachable == "" })
 		})
+	}
+}
+
+// The log says once a minute that the broker is away, and at once why else it is.
+func TestBrokerAwayIsTold(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Unix(1_000_000, 0)
+	p, err := New(Config{Broker: "unix:///nowhere", Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after time.Duration
+		why   string
+		lines int
+	}{{0, "refused", 1}, {time.Second, "refused", 1}, {time.Second, "another has its name", 2}, {time.Minute, "another has its name", 3}} {
+		now = now.Add(step.after)
+		p.disconnected(errors.New(step.why))
+		if got := strings.Count(log.String(), "the devices' broker is away"); got != step.lines {
+			t.Errorf("%s: %d lines, want %d", step.why, got, step.lines)
+		}
 	}
 }
 
