@@ -114,7 +114,7 @@ func (s *server) cancel(ctx context.Context, k *task) *Response {
 	last, held := s.watched.release(k.Topic, k.client)
 	switch {
 	case !held:
-		return Fail(NotFound, Error{Code: "observation.unknown", Message: "cancel the observation of " + k.Topic.String(), Why: "this client holds none", Hint: "whoever sent OBSERVE cancels it, with the same response topic"})
+		return Fail(NotFound, Error{Code: "observation.unknown", Message: "cancel the observation of " + k.Topic.String(), Why: "this client holds none", Hint: "whoever sent OBSERVE cancels it, with the same client identifier and response topic"})
 	case !last:
 		return &Response{Code: Changed}
 	}
