@@ -149,7 +149,7 @@ func (c *Client) afterReturn(ctx context.Context, ch chan *Message, r *Request) 
 	case <-time.After(grace):
 		return nil, &Error{
 			Status: Unavailable, Code: "gateway.started-anew", Message: fmt.Sprintf("%s %s", r.Operation, r.Topic),
-			Why: "the gateway was started anew before it answered, and nobody knows whether it was done", Hint: "see how the device is, and ask again",
+			Why: "the gateway was started anew, or cut off, before it answered, and nobody knows whether it was done", Hint: "see how the device is, and ask again",
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +25,7 @@ type DialConfig struct {
 	User     string
 	Password string
 	TLS      *tls.Config
-	Gateway  string                  // name of the gateway that this connection is of: when it breaks the broker says so, on gateway/<name>
+	Gateway  string                  // name of the gateway that this connection is of: when it breaks the broker says so, on gateway/<name>, and it says itself that it is back
 	Retry    bool                    // go on if the first attempt fails
 	Up       func(context.Context)   // called after each connection, subscriptions made: the time to announce again. nil: nothing
 	Down     func(error)             // called when the connection is lost, and for each attempt that fails. nil: nothing; it may not block
@@ -51,6 +52,7 @@ type Connection struct {
 
 	mu      sync.Mutex
 	filters map[string][]*func(*Message)
+	online  bool // what was said last of the gateway that this is the connection of
 }
 
 // Dial connects, and returns when it is connected. Close ends the connection; so does the end of ctx only until Dial returns.
@@ -183,6 +185,7 @@ func backoff(attempt int) time.Duration {
 // connected runs after each connection, beside the goroutine that reads.
 func (c *Connection) connected() {
 	c.mu.Lock()
+	online := c.online
 	filters := make([]string, 0, len(c.filters))
 	for f := range c.filters {
 		filters = append(filters, f)
@@ -191,6 +194,12 @@ func (c *Connection) connected() {
 	for _, f := range filters {
 		if err := c.subscribe(c.ctx, f); err != nil {
 			c.down(fmt.Errorf("subscribe to %s again: %w", f, err))
+		}
+	}
+	if online { // the will has said otherwise, or the broker has forgotten it; since now, as nobody has heard what was told meanwhile
+		p := Presence{Name: c.config.Gateway, Online: true, Time: time.Now()}
+		if err := c.Publish(c.ctx, p.message()); err != nil {
+			c.down(fmt.Errorf("tell that gateway %s is back: %w", p.Name, err))
 		}
 	}
 	c.first.Do(func() { close(c.up) })
@@ -241,11 +250,24 @@ func (c *Connection) Publish(ctx context.Context, m *Message) error {
 	}
 	if m.Retain {
 		p.QoS = 1
+		c.note(m)
 	}
 	if _, err := c.manager.Publish(ctx, p); err != nil {
 		return fmt.Errorf("publish to %s: %w", m.Topic, err)
 	}
 	return nil
+}
+
+// note keeps what is said of the gateway that this is the connection of: it is to be said again after each break.
+func (c *Connection) note(m *Message) {
+	if c.config.Gateway == "" || m.Topic != under(topicGateway, c.config.Gateway) {
+		return
+	}
+	var p Presence
+	_ = json.Unmarshal(m.Payload, &p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.online = p.Online
 }
 
 // Subscribe keeps filter subscribed through reconnections.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -113,6 +114,45 @@ func TestBrokerThatComesBack(t *testing.T) {
 	other := dial(t, DialConfig{Address: address})
 	publish(t, other, Message{Topic: "x"})
 	in.next(t)
+}
+
+// A gateway that was cut off says that it is back, since another time than before, so that observations are asked for again; and so to a broker that
+// has forgotten all.
+func TestGatewayThatComesBack(t *testing.T) {
+	address, stop := startMosquitto(t)
+	gateway := dial(t, DialConfig{Address: address, Gateway: "here"})
+	elsewhere := dial(t, DialConfig{Address: address})
+	present := make(chan Presence, 16)
+	cancel, err := newClient(t, elsewhere, ClientConfig{}).Watch(t.Context(), Watcher{Gateway: func(p Presence) { present <- p }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cancel)
+	end := run(t, func(ctx context.Context) error { return Serve(ctx, gateway, newShelf(), ServeConfig{Name: "here"}) })
+	next := func(what string, wanted func(Presence) bool) Presence {
+		t.Helper()
+		for {
+			select {
+			case p := <-present:
+				if wanted(p) {
+					return p
+				}
+			case <-time.After(patience):
+				t.Fatalf("%s is not told", what)
+			}
+		}
+	}
+	first := next("that it is there", func(p Presence) bool { return p.Online })
+	gateway.manager.TerminateConnectionForTest()
+	next("that it is away", func(p Presence) bool { return !p.Online })
+	second := next("that it is back", func(p Presence) bool { return p.Online && !p.Time.Equal(first.Time) })
+	stop()
+	startMosquittoAt(t, address)
+	next("that it is back at a broker that has forgotten it", func(p Presence) bool {
+		return p.Online && !p.Time.Equal(first.Time) && !p.Time.Equal(second.Time)
+	})
+	end()
+	next("that it has ended", func(p Presence) bool { return !p.Online })
 }
 
 // When a gateway is cut off, the broker says that the gateway is gone, and nothing of its things.
