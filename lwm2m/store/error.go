@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 )
 
@@ -53,8 +54,11 @@ func full(why string) error {
 
 func failed(what string, err error) error {
 	e := &Error{Code: "lwm2m-store.failed", What: what, Why: "the store's folder could not be used", Hint: "see the log of the machine for failures of its disk", Err: err}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		e.Code, e.Why, e.Hint = "lwm2m-store.disk-full", "no space is left", "free some space; what waits is written as soon as there is some"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Code, e.Why, e.Hint = "lwm2m-store.no-rights", "this user may not write there", "run it as the owner of the state folder, or name another folder that is its user's"
 	}
 	return e
 }
