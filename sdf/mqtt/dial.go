@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +87,8 @@ func unreachable(address string, err error) error {
 	switch {
 	case errors.As(err, &denied):
 		hint = "check user and password, or the certificate, and what the broker's access rules say of them"
+	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(address, "unix:"):
+		hint = "the socket is for its owner and its group: run it as root, or join that group"
 	case errors.As(err, &unverified):
 		hint = "name the certificates that vouch for the broker's (its CA), and the host as its certificate has it"
 	}

@@ -1,10 +1,27 @@
 package mqtt
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// Whoever may not use a socket is not sent to look for the broker.
+func TestUnreachableSaysWhatToDo(t *testing.T) {
+	for _, row := range []struct {
+		errno syscall.Errno
+		hint  string
+	}{{syscall.ECONNREFUSED, "see that the broker runs there"}, {syscall.EACCES, "join that group"}} {
+		err := fmt.Errorf("failed to connect: %w", &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", row.errno)})
+		if got := unreachable("unix:///mqtt.sock", err).(*Error); !strings.Contains(got.Hint, row.hint) {
+			t.Errorf("%v: it says to do %q", row.errno, got.Hint)
+		}
+	}
+}
 
 // Two clients of one name take the connection from each other: each is told, and neither does so as fast as it can.
 func TestTwoOfOneName(t *testing.T) {
