@@ -29,7 +29,7 @@ type device struct {
 	knobs  []knob
 	read   time.Time // when the knobs' values were
 
-	settled bool // it has said in this process what its knobs take, or that it doesn't tell
+	settled bool // it has said in this life what its knobs take, or that it doesn't tell
 }
 
 // turn is a lock that is waited for no longer than there is patience: who speaks to a device that does not answer holds it for long.
@@ -73,6 +73,7 @@ func (d *device) begin(a *mqtt.Announcement, end context.CancelFunc) (before <-c
 	d.end()
 	before, done = d.done, make(chan struct{})
 	d.about, d.end, d.done, d.away, d.heard, d.failed = a, end, done, "", d.proxy.config.Now(), nil
+	d.settled = false // its firmware may be another
 	return before, done
 }
 

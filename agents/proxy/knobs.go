@@ -132,7 +132,7 @@ func (d *device) taken(list []shell.Value) map[string]string {
 	return m
 }
 
-// knows says whether the device has said in this process what its knobs take, and whether they are those.
+// knows says whether the device has said in this life what its knobs take, and whether they are those.
 func (d *device) knows(now map[string]string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

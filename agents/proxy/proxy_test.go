@@ -458,6 +458,19 @@ func TestRebootedDevice(t *testing.T) {
 	})
 }
 
+// A device that began anew may have other firmware, whose knobs of the same names take something else.
+func TestDeviceWithOtherFirmware(t *testing.T) {
+	s := newScene(t, Config{})
+	s.announce(t, "sensor-1", 1)
+	s.awaitKnob(t, power, func(k mechanisms.Knob) bool { return len(k.Choices) == 3 })
+	p, err := runtime.NewPanel(runtime.Knob{Name: "TX_PWR", Choices: []string{"LOW", "HIGH"}, Default: "HIGH"}, runtime.Knob{Name: "SAMPLE_INTERVAL", Min: 1, Max: 60, Unit: "s", Default: "10"})
+	mustTurn(t, err)
+	t.Cleanup(p.Close)
+	s.change(func() { s.village.devices["sensor-1"] = &house{panel: p} })
+	mustTurn(t, mqtt.Announce(t.Context(), s.bus, &mqtt.Announcement{Thing: "sensor-1", Epoch: 2, Objects: offers}))
+	s.awaitKnob(t, power, func(k mechanisms.Knob) bool { return len(k.Choices) == 2 })
+}
+
 // A person who looks at the knobs at the same time gets the answers that the proxy asked for, and it theirs: it asks again.
 func TestShellThatOthersUse(t *testing.T) {
 	s := newScene(t, Config{})
