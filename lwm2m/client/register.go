@@ -182,9 +182,17 @@ func (c *Client) register(ctx context.Context, s *server) error {
 		case reply.Code == coap.PreconditionFailed && s.version != lwm2m.V1_0:
 			s.version.Minor--
 		default:
-			return fmt.Errorf("register: %w: %s", errRejected, reply.Code)
+			return rejected(reply.Code)
 		}
 	}
+}
+
+// rejected is a server's no to Register. Of who may not register a server says no more, so the log says where to look.
+func rejected(code coap.Code) error {
+	if code == coap.Forbidden {
+		return fmt.Errorf("register: %w: %s: see whether the server's list has this name with this credential, or without any if it has none", errRejected, code)
+	}
+	return fmt.Errorf("register: %w: %s", errRejected, code)
 }
 
 // registerRequest makes a Register. It tells everything, and a new registration knows of no observations (LwM2M Core 6.4): what there was of
