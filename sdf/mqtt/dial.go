@@ -189,7 +189,6 @@ func backoff(attempt int) time.Duration {
 // connected runs after each connection, beside the goroutine that reads.
 func (c *Connection) connected() {
 	c.mu.Lock()
-	online := c.online
 	filters := make([]string, 0, len(c.filters))
 	for f := range c.filters {
 		filters = append(filters, f)
@@ -200,15 +199,25 @@ func (c *Connection) connected() {
 			c.down(fmt.Errorf("subscribe to %s again: %w", f, err))
 		}
 	}
-	if online { // the will has said otherwise, or the broker has forgotten it; since now, as nobody has heard what was told meanwhile
-		p := Presence{Name: c.config.Gateway, Online: true, Time: time.Now()}
-		if err := c.Publish(c.ctx, p.message()); err != nil {
-			c.down(fmt.Errorf("tell that gateway %s is back: %w", p.Name, err))
-		}
-	}
+	c.isBack()
 	c.first.Do(func() { close(c.up) })
 	if c.config.Up != nil {
 		c.config.Up(c.ctx)
+	}
+}
+
+// isBack says that the gateway is there after a break, if it was before: the will has said otherwise, or the broker has forgotten it. It is there since
+// now: nobody has heard what was told meanwhile.
+func (c *Connection) isBack() {
+	c.mu.Lock()
+	online := c.online
+	c.mu.Unlock()
+	if !online {
+		return
+	}
+	p := Presence{Name: c.config.Gateway, Online: true, Time: time.Now()}
+	if err := c.Publish(c.ctx, p.message()); err != nil {
+		c.down(fmt.Errorf("tell that gateway %s is back: %w", p.Name, err))
 	}
 }
 
