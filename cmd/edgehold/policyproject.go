@@ -30,7 +30,7 @@ func (a *app) policyNew() *cobra.Command {
 		Long: "Writes a working policy, or a workload for a device, with its manifest, its test and the SDK into FOLDER, or into a folder of the policy's name. It needs no network, then or " +
 			"later; only the compiler of AssemblyScript has to be fetched once.",
 		Example: "  edgehold policy new load-follower\n  edgehold policy new load-follower ~/policies/load-follower\n  edgehold policy new in-c --lang c\n" +
-			"  edgehold policy new mean --kind workload\n  edgehold policy new mean --kind workload --lang rust",
+			"  edgehold policy new mean --kind workload\n  edgehold policy new mean-in-rust --kind workload --lang rust",
 	}
 	var o scaffold.Options
 	languageFlag(c, &o.Language, "language: go (default), tinygo, rust, c or assemblyscript")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,8 @@ import (
 func checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check MODULE", Short: "Judge a module as an agent would at upload", Args: cobra.ExactArgs(1),
-		Long:    "check validates, rewrites, compiles and freezes a module and runs its golden vectors, without an agent.",
+		Long: "check validates, rewrites, compiles and freezes a module and runs its golden vectors, without an agent. " +
+			"A policy or an adapter may ask for what an agent grants by default; a workload for more, since devices differ in what they grant.",
 		Example: "  edgeholdd check cpu-boost.wasm",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := os.ReadFile(args[0])
@@ -26,7 +28,7 @@ func checkCommand() *cobra.Command {
 				return fmt.Errorf("make a folder for the compiler: %w", err)
 			}
 			defer os.RemoveAll(dir)
-			runtime, err := host.New(cmd.Context(), host.Config{CacheDir: dir})
+			runtime, err := host.New(cmd.Context(), host.Config{CacheDir: dir, Limits: mostFor(raw)})
 			if err != nil {
 				return err
 			}
@@ -34,6 +36,15 @@ func checkCommand() *cobra.Command {
 			return judge(cmd, runtime, raw, dir)
 		},
 	}
+}
+
+// mostFor is what a module may ask for: a workload, up to what the largest of devices would be told to grant.
+func mostFor(module []byte) host.Limits {
+	limits := host.DefaultLimits()
+	if m, err := wasmabi.ReadManifest(module); err == nil && m.Kind == wasmabi.KindWorkload {
+		limits.Fuel, limits.Deadline = 1_000_000_000, time.Minute
+	}
+	return limits
 }
 
 // judge prepares a module on the engine that its manifest names, and gives it up again.
