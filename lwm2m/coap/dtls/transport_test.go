@@ -268,7 +268,7 @@ func TestDialFails(t *testing.T) {
 	if stats := server.Stats(); stats.Failed != 2 || stats.Handshakes != 0 || stats.Handshaking != 0 {
 		t.Errorf("stats %+v, want two failed handshakes", stats)
 	}
-	if line := <-told; !strings.Contains(line, "see the key and the identity") || !strings.Contains(line, "127.0.0.1") {
+	if line := <-told; !strings.Contains(line, "the key and the identity of the device") || !strings.Contains(line, "127.0.0.1") {
 		t.Errorf("the operator is told %q", line)
 	}
 	if len(told) > 0 {

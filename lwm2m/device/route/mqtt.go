@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/eclipse/paho.golang/paho/session/state"
 
@@ -55,12 +57,29 @@ func (p *Publisher) Send(ctx context.Context, to End, i Item) error {
 	if err := p.connect(ctx, b, to); err != nil {
 		return fmt.Errorf("connect to %s: %w", where, err)
 	}
+	ctx, stop := within(ctx, b.client.Done())
+	defer stop()
 	_, err := b.client.Publish(ctx, &paho.Publish{QoS: 1, Topic: to.Name, Payload: i.Payload, Properties: &paho.PublishProperties{ContentType: contentType(i.Format)}})
 	if err != nil {
 		b.drop()
-		return fmt.Errorf("publish to %s/%s: %w", where, to.Name, err)
+		return fmt.Errorf("publish to %s/%s: %w", where, to.Name, cmp.Or(context.Cause(ctx), err))
 	}
 	return nil
+}
+
+var errEnded = errors.New("the connection has ended")
+
+// within returns a context that ends with a connection, too: paho waits for the broker's word also when nobody can give it any more.
+func within(ctx context.Context, ended <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-ended:
+			cancel(errEnded)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 func contentType(f lwm2m.Format) string {
@@ -131,7 +150,11 @@ func (k *Broker) dial(ctx context.Context, to End) (net.Conn, error) {
 	switch {
 	case to.Secure:
 		d := tls.Dialer{Config: &tls.Config{RootCAs: k.Roots, MinVersion: tls.VersionTLS12}}
-		return d.DialContext(ctx, "tcp", to.Address)
+		conn, err := d.DialContext(ctx, "tcp", to.Address)
+		if err != nil {
+			return nil, err
+		}
+		return packets.NewThreadSafeConn(conn), nil // a packet is several writes, and a ping may come in between
 	case k.Roots != nil:
 		return nil, errInTheClear
 	}

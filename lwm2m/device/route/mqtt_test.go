@@ -10,8 +10,11 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.golang/packets"
 
 	"github.com/edgehold/edgehold/lwm2m"
 	"github.com/edgehold/edgehold/sdf/mqtt"
@@ -99,5 +102,41 @@ func TestBrokersThatAskWhoComes(t *testing.T) {
 	defer p.Close()
 	if err := p.Send(t.Context(), End{Kind: MQTT, Address: plain, Name: "greenhouse/average"}, Item{}); !errors.Is(err, errInTheClear) {
 		t.Errorf("a server's route has the password go in the clear: %v", err)
+	}
+}
+
+// TestBrokerThatLeaves ends a send when the broker has hung up, not when its time is over: nobody answers any more.
+func TestBrokerThatLeaves(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var broker sync.WaitGroup
+	defer broker.Wait()
+	broker.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for published := false; !published; {
+			packet, err := packets.ReadPacket(c)
+			if err != nil {
+				t.Errorf("the broker reads: %v", err)
+				return
+			}
+			switch packet.Content.(type) {
+			case *packets.Connect:
+				_, _ = packets.NewControlPacket(packets.CONNACK).WriteTo(c)
+			case *packets.Publish:
+				published = true
+			}
+		}
+	})
+	p := &Publisher{ClientID: "sensor-7"}
+	defer p.Close()
+	if err := p.Send(t.Context(), End{Kind: MQTT, Address: l.Addr().String(), Name: "a"}, Item{}); !errors.Is(err, errEnded) {
+		t.Errorf("got %v, want %v", err, errEnded)
 	}
 }
