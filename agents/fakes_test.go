@@ -243,6 +243,22 @@ func binding(name string, p Policy) Binding {
 // start runs an engine until the test ends; call it in a synctest bubble.
 func start(t *testing.T, c Config, bindings ...Binding) (*Engine, func()) {
 	t.Helper()
+	e := prepare(t, c, bindings...)
+	return e, run(t, e)
+}
+
+// startContested starts with a contender that is there from the first pass on.
+func startContested(t *testing.T, c Config, live Binding, next Contender) (*Engine, func()) {
+	t.Helper()
+	e := prepare(t, c, live)
+	if err := e.Contend(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	return e, run(t, e)
+}
+
+func prepare(t *testing.T, c Config, bindings ...Binding) *Engine {
+	t.Helper()
 	e, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -252,14 +268,17 @@ func start(t *testing.T, c Config, bindings ...Binding) (*Engine, func()) {
 			t.Fatal(err)
 		}
 	}
+	return e
+}
+
+func run(t *testing.T, e *Engine) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
+	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return e, stop
 }

@@ -91,16 +91,12 @@ func TestShadowSeesTheSameAndDoesNothing(t *testing.T) {
 func TestCanaryDecidesItsPassesNarrowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, live, next, seen := newWorld(), counting(1), counting(9), &contests{}
-		e, stop := start(t, w.config(), version("1", live))
-		defer stop()
 		narrow := func(p Plan, _ Observation) (Plan, []string) {
 			p.Actions = []Action{set("cpu", "a", 3)}
 			return p, []string{"a: 3, not 9"}
 		}
-		err := e.Contend(t.Context(), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Narrow: narrow, Report: seen.report})
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, stop := startContested(t, w.config(), version("1", live), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Narrow: narrow, Report: seen.report})
+		defer stop()
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
 		if a, b := live.count(), next.count(); a != 6 || b != 6 {
@@ -132,11 +128,8 @@ func TestCanaryThatFailsLeavesThePassToTheLiveVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, live, next, seen := newWorld(), counting(1), always(), &contests{}
 		next.plan = func(Input) (Plan, error) { return Plan{}, errTrap }
-		e, stop := start(t, w.config(), version("1", live))
+		_, stop := startContested(t, w.config(), version("1", live), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Report: seen.report})
 		defer stop()
-		if err := e.Contend(t.Context(), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Report: seen.report}); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
 		for _, d := range w.finished {
@@ -161,11 +154,8 @@ func TestSwapAndBack(t *testing.T) {
 		w, live, next := newWorld(), counting(1), counting(2)
 		second := version("2", next)
 		second.Bounds = []Bound{{Metric: "m", Above: 1, Below: -1}}
-		e, stop := start(t, w.config(), version("1", live))
+		e, stop := startContested(t, w.config(), version("1", live), Contender{Binding: second, Rollout: "r"})
 		defer stop()
-		if err := e.Contend(t.Context(), Contender{Binding: second, Rollout: "r"}); err != nil {
-			t.Fatal(err)
-		}
 		k := Key{"p", Node}
 		for range 2 {
 			time.Sleep(1500 * time.Millisecond)
@@ -253,11 +243,8 @@ func TestSlowContender(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			return Verdict{}, nil
 		}
-		e, stop := start(t, w.config(), version("1", live))
+		_, stop := startContested(t, w.config(), version("1", live), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Report: seen.report})
 		defer stop()
-		if err := e.Contend(t.Context(), Contender{Binding: version("2", next), Rollout: "r", Decides: odd, Report: seen.report}); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(200 * time.Second)
 		synctest.Wait()
 		skipped := map[Skip]int{}
