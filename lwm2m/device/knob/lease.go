@@ -33,25 +33,25 @@ type Held struct {
 
 // SetFor turns a knob under a lease. At its end the knob goes back to what Set has turned it to last, else to its default.
 func (p *Panel) SetFor(name, value string, l Lease) error {
-	i, v, err := p.checkLease(name, value, l)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.free(i, l.Holder); err != nil {
-		return err
-	}
-	if err := p.turn(i, v); err != nil {
-		return err
-	}
-	p.take(i, l)
-	return nil
+	return p.lease(name, value, l, p.turn)
 }
 
 // Renew has the lease of a knob that still is where its holder turned it begin again. Whoever was overruled meanwhile, by a person or a
 // restart, does not turn the knob again by it.
 func (p *Panel) Renew(name, value string, l Lease) error {
+	return p.lease(name, value, l, func(i int, v string) error {
+		switch at := &p.places[i]; {
+		case at.value != v:
+			return fmt.Errorf("%w: %s is at %s", ErrLapsed, name, at.value)
+		case at.hold == nil:
+			return fmt.Errorf("%w: %s is at %s without a lease", ErrLapsed, name, at.value)
+		}
+		return nil
+	})
+}
+
+// lease has a lease of a knob begin, if nobody else holds it and ready agrees; ready is called with mu held.
+func (p *Panel) lease(name, value string, l Lease, ready func(place int, kept string) error) error {
 	i, v, err := p.checkLease(name, value, l)
 	if err != nil {
 		return err
@@ -61,11 +61,8 @@ func (p *Panel) Renew(name, value string, l Lease) error {
 	if err := p.free(i, l.Holder); err != nil {
 		return err
 	}
-	switch at := &p.places[i]; {
-	case at.value != v:
-		return fmt.Errorf("%w: %s is at %s", ErrLapsed, name, at.value)
-	case at.hold == nil:
-		return fmt.Errorf("%w: %s is at %s without a lease", ErrLapsed, name, at.value)
+	if err := ready(i, v); err != nil {
+		return err
 	}
 	p.take(i, l)
 	return nil
